@@ -1,0 +1,23 @@
+"""Every test runs without network, and with a cache folder of its own."""
+
+import os
+import runpy
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+OFFLINE = Path(__file__).parent / "offline"
+
+runpy.run_path(str(OFFLINE / "sitecustomize.py"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    os.environ["TLCOURSE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def environment():
+    """The environment for a program that a test starts: no network, this checkout first."""
+    return os.environ | {"PYTHONPATH": f"{OFFLINE}{os.pathsep}{ROOT}"}

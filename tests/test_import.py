@@ -1,0 +1,40 @@
+"""Importing the package does nothing but define things."""
+
+import subprocess
+import sys
+
+import tlcourse
+
+CODE = """
+import os, random, sys
+import numpy, torch, torchvision
+random.seed(1); numpy.random.seed(1); torch.manual_seed(1)
+def state():
+    draws = random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    flags = torch.are_deterministic_algorithms_enabled(), torch.get_default_dtype(), torch.is_grad_enabled()
+    return draws, flags, torch.get_num_threads()
+before = state()
+opened = []
+sys.addaudithook(lambda event, args: opened.append(args[0]) if event == "open" and is_writing(args) else None)
+def is_writing(args):
+    mode, access = args[1], args[2]
+    return bool(access & (os.O_WRONLY | os.O_RDWR)) if isinstance(access, int) else "w" in (mode or "")
+import tlcourse
+assert state() == before, "a global state moved"
+assert not opened, f"files were opened for writing: {opened}"
+heavy = {"matplotlib", "ipywidgets", "IPython", "sklearn", "scipy.ndimage"} & set(sys.modules)
+assert not heavy, f"imported without need: {heavy}"
+"""
+
+
+def test_import_has_no_side_effects(environment, tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-B", "-c", CODE], env=environment, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_everything_exported_exists():
+    assert sorted(tlcourse.__all__) == tlcourse.__all__
+    assert all(getattr(tlcourse, name) is not None for name in tlcourse.__all__)

@@ -1,0 +1,215 @@
+"""Pictures, tables, predictions and the lab, without a screen."""
+
+import base64
+import io
+import itertools
+import re
+
+import ipywidgets
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+mpl.use("agg")
+
+from tlcourse import display, plots
+from tlcourse.checkpoints import History
+from tlcourse.data.domains import load
+from tlcourse.exercises.prediction import Prediction
+from tlcourse.experiments import STARTS, read_trials, scores
+from tlcourse.labs import start_here
+from tlcourse.models.zoo import build, pretrained
+from tlcourse.stats import Interval
+
+ALT = "a picture that shows something to everybody"
+
+
+@pytest.fixture
+def ax():
+    figure, axes = plt.subplots()
+    yield axes
+    plt.close(figure)
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    bundles = []
+    monkeypatch.setattr(display, "display", lambda bundle, raw: bundles.append(bundle))
+    return bundles
+
+
+def test_a_figure_carries_its_text_and_is_closed(shown):
+    figure, axes = plt.subplots(figsize=(4, 2))
+    axes.plot([1, 2])
+    display.show(figure, 'accuracy of "scratch" & others: it rises')
+    (bundle,) = shown
+    assert 'alt="accuracy of &quot;scratch&quot; &amp; others: it rises"' in bundle["text/html"]
+    assert bundle["text/plain"] == '[figure: accuracy of "scratch" & others: it rises]'
+    assert not plt.fignum_exists(figure.number)
+    png = base64.b64decode(re.search(r"base64,([^\"]+)", bundle["text/html"])[1])
+    assert np.asarray(Image.open(io.BytesIO(png)).convert("L")).std() > 0
+
+
+def test_a_figure_without_a_text_is_refused(ax):
+    with pytest.raises(ValueError, match="Expected a sentence that says what the picture shows"):
+        display.show(ax.figure, "plot")
+
+
+def test_a_table_is_html_and_text(shown):
+    display.show_table(["start", "accuracy"], [["scratch", 55.4], ["<b>", 9]], "Accuracy in percent")
+    (bundle,) = shown
+    assert "<caption" in bundle["text/html"]
+    assert "&lt;b&gt;" in bundle["text/html"]
+    assert bundle["text/plain"].splitlines() == [
+        "Accuracy in percent",
+        "start    accuracy",
+        "scratch      55.4",
+        "<b>             9",
+    ]
+
+
+def test_a_table_with_a_short_row_is_refused():
+    with pytest.raises(ValueError, match="the header has 2 columns"):
+        display.show_table(["a", "b"], [["a"]], "")
+
+
+def test_images_are_drawn_where_they_belong(ax):
+    images = torch.zeros(3, 3, 8, 8, dtype=torch.uint8)
+    images[2] = 200
+    assert plots.draw_images(ax, images, columns=2, captions=["a", "b", "c"]) is ax
+    page = ax.images[0].get_array()
+    assert page[:8, :8].max() == 0
+    assert (page[10:18, :8] == 200).all()
+    assert [text.get_text() for text in ax.texts] == ["a", "b", "c"]
+
+
+def test_seeds_shows_every_seed_and_every_mean(ax):
+    trials = read_trials()
+    plots.draw_seeds(ax, trials, 5)
+    drawn = [points.get_offsets()[:, 1].data for points in ax.collections if len(points.get_offsets()) == 10]
+    assert len(drawn) == 3
+    for start, values in zip(STARTS, drawn, strict=True):
+        assert values == pytest.approx(scores(trials, start, 5))
+        assert f"{np.mean(values):.0f} %" in [text.get_text() for text in ax.texts]
+    assert "%" in ax.get_ylabel()
+
+
+def test_curve_draws_the_means_and_the_live_points(ax):
+    trials = read_trials()
+    live = [trial for trial in trials if trial.per_class == 10 and trial.seed < 3]
+    plots.draw_curve(ax, trials, live)
+    line = next(line for line in ax.lines if line.get_label() == "fine-tuned")
+    assert line.get_xdata().tolist() == [1, 2, 5, 10, 20, 50]
+    assert line.get_ydata()[2] == pytest.approx(np.mean(scores(trials, "fine-tuned", 5)))
+    assert sum(line.get_markersize() == 15 for line in ax.lines) == 3
+    assert ax.get_xlabel() and "%" in ax.get_ylabel()  # noqa: PT018
+
+
+def test_curve_in_words_gives_the_gain():
+    trials = read_trials()
+    gain = np.mean(scores(trials, "fine-tuned", 5)) - np.mean(scores(trials, "scratch", 5))
+    assert f"{gain:+.0f} points with 5" in plots.describe_curve(trials)
+
+
+def test_history_has_units(ax):
+    plots.draw_history(ax, {"scratch": History(train_loss=[2.0, 1.0]), "fine-tuned": History(train_loss=[1.0, 0.5])})
+    assert ax.get_ylabel() == "training loss (nats)"
+    assert ax.lines[1].get_ydata().tolist() == [1.0, 0.5]
+
+
+def luminance(colour):
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in mpl.colors.to_rgb(colour))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_colours_can_be_told_apart_without_colour():
+    levels = sorted(luminance(colour) for colour in plots.COLOURS.values())
+    assert all((b + 0.05) / (a + 0.05) > 1.3 for a, b in itertools.pairwise(levels))
+    assert len(set(plots.MARKERS.values())) == len(plots.COLOURS)
+
+
+def test_predictions_are_compared_with_what_was_measured():
+    measured = {"scratch": Interval(55, 52, 58), "probe": Interval(80, 78, 82), "tuned": Interval(90, 88, 92)}
+    lines = Prediction({"scratch": 40, "probe": 81.5, "tuned": None}).compare(measured).splitlines()
+    assert lines[0].endswith("you said 40, 15 too low")
+    assert lines[1].endswith("you said 81.5, which is inside the interval")
+    assert lines[2].endswith("no prediction")
+    assert "60, 5 too high" in Prediction({"scratch": 60}).compare(measured)
+
+
+def test_a_prediction_says_what_it_is():
+    assert repr(Prediction({"a": 40, "b": None})) == "You predict: a 40 %."
+    assert repr(Prediction({"a": None})).startswith("No prediction yet")
+
+
+@pytest.mark.parametrize("guess", ["40", True, [1]])
+def test_a_prediction_is_a_number(guess):
+    with pytest.raises(TypeError, match="Expected a number in %, or None"):
+        Prediction({"a": guess})
+
+
+def test_a_prediction_of_something_else():
+    with pytest.raises(KeyError, match="Use the same names"):
+        Prediction({"a": 1}).compare({"b": Interval(1, 1, 1)})
+
+
+@pytest.fixture(scope="module")
+def models():
+    torch.manual_seed(0)
+    tuned = pretrained("tiny_resnet", "digits")
+    return {"scratch": build("tiny_resnet"), "fine-tuned": tuned}
+
+
+@pytest.fixture(scope="module")
+def lab(models):
+    return start_here.DialLab(models)
+
+
+def test_a_reading_is_what_the_networks_say(models):
+    reading = start_here.compute_reading(models, 0.3, count=40)
+    images = load("handwritten-photo", split="test", count=40, shift=0.3)
+    assert torch.equal(reading.images.images, images.images)
+    hits = (reading.answers["fine-tuned"] == images.labels).float().mean().item()
+    assert reading.accuracy["fine-tuned"] == pytest.approx(100 * hits)
+
+
+def test_the_further_the_dial_the_lower_the_accuracy(lab):
+    percent = [reading.accuracy["fine-tuned"] for reading in lab.readings]
+    assert percent[0] > percent[5] > percent[10]
+
+
+def test_the_lab_follows_every_control(lab):
+    seen = set()
+    for position in (0, 5, 10):
+        for name in lab.names.options:
+            lab.dial.value, lab.names.value = position, name
+            assert f"Shift {start_here.POSITIONS[position]:.1f}" in lab.text.value
+            seen.add(lab.picture.value)
+    assert len(seen) == 6
+    assert "alt=" in lab.picture.value
+
+
+def test_an_error_in_the_lab_is_not_swallowed(models, monkeypatch):
+    lab = start_here.DialLab(models)
+    monkeypatch.setattr(start_here, "draw_dial", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        lab.dial.value = 3
+    assert "division by zero" in lab.text.value
+    plt.close("all")
+
+
+def test_the_lab_is_one_widget(models):
+    widget = start_here.dial(models)
+    assert isinstance(widget, ipywidgets.Widget)
+    for control in widget.children[0].children:
+        assert control.description
+
+
+def test_answers_are_marked_right_or_wrong(ax, lab):
+    reading = lab.readings[0]
+    start_here.draw_answers(ax, reading, "fine-tuned")
+    right = (reading.answers["fine-tuned"] == reading.images.labels)[: start_here.SHOWN].tolist()
+    assert [text.get_text()[-1] for text in ax.texts] == ["✓" if good else "✗" for good in right]

@@ -1,0 +1,121 @@
+import errno
+import os
+import pickle
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from tlcourse import storage
+from tlcourse.storage import StorageError, read_bytes, read_tensors, save_object, save_tensors, sha256, write_atomically
+
+TENSORS = {"a": torch.arange(6).reshape(2, 3).float(), "b": torch.tensor(7)}
+ENDINGS = ["weights.safetensors", "weights.pth"]
+
+
+class Bomb:
+    """A pickle that would write a file when it is read."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_what_was_saved_is_read(tmp_path, name):
+    path = save_tensors(tmp_path / "new" / "folder" / name, TENSORS)
+    back = read_tensors(path, sha256(path.read_bytes()))
+    assert back.keys() == TENSORS.keys()
+    assert all(torch.equal(back[key], TENSORS[key]) for key in TENSORS)
+
+
+def test_slices_and_columns_are_saved_too(tmp_path):
+    big = torch.arange(12).reshape(3, 4)
+    path = save_tensors(tmp_path / "w.safetensors", {"column": big[:, 1], "row": big[1]})
+    assert torch.equal(read_tensors(path)["column"], big[:, 1])
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+@pytest.mark.parametrize("keep", [0, 5, 60, -9])
+def test_truncated_file_is_refused(tmp_path, name, keep):
+    path = save_tensors(tmp_path / name, TENSORS)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(StorageError, match=r"not a whole .* file.*Copy or download it again"):
+        read_tensors(path)
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_tampered_file_is_refused_by_its_hash(tmp_path, name):
+    path = save_tensors(tmp_path / name, TENSORS)
+    good = path.read_bytes()
+    path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    with pytest.raises(StorageError, match=r"has SHA-256 .* but .* was expected.*Get the file again"):
+        read_tensors(path, sha256(good))
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(StorageError, match=r"could not read .*nothing\.pth.*check the name"):
+        read_bytes(tmp_path / "nothing.pth")
+
+
+@pytest.mark.parametrize("writer", ["torch", "pickle"])
+def test_pickle_that_would_run_code_is_refused_and_runs_nothing(tmp_path, writer):
+    path, victim = tmp_path / "evil.pth", tmp_path / "was_run"
+    if writer == "torch":
+        torch.save({"a": torch.ones(1), "b": Bomb(victim)}, path)
+    else:
+        path.write_bytes(pickle.dumps(Bomb(victim), protocol=2))
+    with pytest.raises(StorageError, match=r"was refused.*Nothing of it was run.*safetensors"):
+        read_tensors(path)
+    assert not victim.exists()
+    pickle.loads(pickle.dumps(Bomb(victim))).close()  # the bomb is real: unpickled plainly, it goes off
+    assert victim.exists()
+
+
+def test_a_file_that_is_no_state_dict(tmp_path):
+    path = save_object(tmp_path / "deep.pth", {"model": TENSORS, "epoch": 3})
+    with pytest.raises(StorageError, match=r"a dict with the keys \['model', 'epoch'\], but a state dict was expected"):
+        read_tensors(path)
+
+
+def test_metadata_has_no_place_in_pth(tmp_path):
+    with pytest.raises(ValueError, match=r"Use a \.safetensors name"):
+        save_tensors(tmp_path / "w.pth", TENSORS, {"a": "b"})
+    assert not list(tmp_path.iterdir())
+
+
+def test_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
+    path = write_atomically(tmp_path / "w.bin", b"old")
+
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(storage.os, "fsync", full)
+    with pytest.raises(StorageError, match=r"could not write 3 bytes.*No space left.*unchanged.*Free some space"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["w.bin"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of a process's files")
+def test_a_write_that_the_system_stops_half_way_keeps_the_old_file(tmp_path, environment):
+    path = write_atomically(tmp_path / "w.bin", b"old")
+    code = (
+        "import resource, sys; from tlcourse.storage import StorageError, write_atomically\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        f"try: write_atomically({str(path)!r}, b'x' * 100_000)\n"
+        "except StorageError as error: print(error)\n"
+    )
+    run = subprocess.run([sys.executable, "-B", "-c", code], env=environment, capture_output=True, text=True)
+    assert "could not write 100,000 bytes" in run.stdout, run.stderr
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["w.bin"]
+
+
+def test_a_folder_that_is_a_file(tmp_path):
+    (tmp_path / "file").write_text("here")
+    with pytest.raises(StorageError, match="could not write 1 bytes"):
+        write_atomically(tmp_path / "file" / "w.bin", b"x")

@@ -1,0 +1,64 @@
+"""Transfer learning, measured: the functions that the course's notebooks import.
+
+Importing this package draws nothing, writes nothing, downloads nothing and leaves every random state as it was.
+"""
+
+from tlcourse.checkpoints import History
+from tlcourse.data.augment import Augment, scale
+from tlcourse.data.batches import Batches
+from tlcourse.data.cache import CacheError
+from tlcourse.data.domains import load
+from tlcourse.data.imageset import ImageSet
+from tlcourse.evaluation import accuracy, evaluate, extract_features, predict
+from tlcourse.finetuning import count_weights, freeze, trainable, training_mode
+from tlcourse.models.heads import get_head, replace_head
+from tlcourse.models.small_cnn import SmallCNN
+from tlcourse.models.tiny_resnet import TinyResNet
+from tlcourse.models.zoo import build, manifest, pretrained
+from tlcourse.repro import describe_machine, generator, pick_device, seeded
+from tlcourse.stats import Interval, bootstrap_mean, paired_difference
+from tlcourse.storage import StorageError, read_tensors, save_tensors
+from tlcourse.training import NonFiniteLossError, fit
+from tlcourse.weights import LoadReport, compare_weights, load_weights
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Augment",
+    "Batches",
+    "CacheError",
+    "History",
+    "ImageSet",
+    "Interval",
+    "LoadReport",
+    "NonFiniteLossError",
+    "SmallCNN",
+    "StorageError",
+    "TinyResNet",
+    "accuracy",
+    "bootstrap_mean",
+    "build",
+    "compare_weights",
+    "count_weights",
+    "describe_machine",
+    "evaluate",
+    "extract_features",
+    "fit",
+    "freeze",
+    "generator",
+    "get_head",
+    "load",
+    "load_weights",
+    "manifest",
+    "paired_difference",
+    "pick_device",
+    "predict",
+    "pretrained",
+    "read_tensors",
+    "replace_head",
+    "save_tensors",
+    "scale",
+    "seeded",
+    "trainable",
+    "training_mode",
+]

@@ -1,0 +1,136 @@
+"""An image set that lives in memory: all images in one tensor, all labels in another."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from tlcourse.data.batches import Batches, Transform
+from tlcourse.repro import generator
+from tlcourse.splits import few_per_class, stratified_split
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images, their labels and the names of the classes.
+
+    Attributes:
+        images: uint8 `[N, 3, H, W]`, values 0 to 255.
+        labels: class numbers, int64 `[N]`, each from 0 to `len(classes) - 1`.
+        classes: names of the classes.
+        attributes: further labels of every image by name, each a tensor `[N]`.
+        name: what to call the set in tables and pictures.
+
+    Raises:
+        TypeError: images are not uint8 or labels not int64.
+        ValueError: shapes do not agree, or a label is outside the classes.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    classes: tuple[str, ...]
+    attributes: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    name: str = "images"
+
+    def __post_init__(self) -> None:
+        """Check that everything fits together."""
+        _check_images(self.images)
+        _check_labels(self.labels, len(self.images), self.classes)
+        for name, values in self.attributes.items():
+            if len(values) != len(self.images):
+                raise ValueError(
+                    f"attribute {name!r} has {len(values)} values for {len(self.images)} images. Expected one an image."
+                )
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        """Say what is in the set, in one line."""
+        n, _, height, width = self.images.shape
+        return f"ImageSet({self.name!r}: {n:,} images of {height}x{width}, {len(self.classes)} classes)"
+
+    def subset(self, indices: torch.Tensor) -> "ImageSet":
+        """Return the images at `indices` (int64 `[M]` or bool `[N]`), in that order, as a new set."""
+        attributes = {name: values[indices] for name, values in self.attributes.items()}
+        return replace(self, images=self.images[indices], labels=self.labels[indices], attributes=attributes)
+
+    def few(self, per_class: int, seed: int = 0) -> "ImageSet":
+        """Keep the same small number of images from every class, chosen at random.
+
+        Args:
+            per_class: labels a class.
+            seed: which choice; the same seed gives the same images.
+
+        Returns:
+            The smaller set.
+
+        Raises:
+            ValueError: a class has fewer images than asked for.
+        """
+        return self.subset(few_per_class(self.labels, per_class, generator("few", seed)))
+
+    def split(self, fraction: float, seed: int = 0) -> tuple["ImageSet", "ImageSet"]:
+        """Split into two disjoint sets with the same share of every class.
+
+        Args:
+            fraction: share of every class in the first set, strictly between 0 and 1.
+            seed: which split; the same seed gives the same one.
+
+        Returns:
+            The first and the second set.
+
+        Raises:
+            ValueError: the fraction is out of range, or a class has only one image.
+        """
+        first, second = stratified_split(self.labels, fraction, generator("split", seed))
+        return self.subset(first), self.subset(second)
+
+    def to(self, device: torch.device | str) -> "ImageSet":
+        """Return the set with images and labels on `device`."""
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
+    def batches(
+        self, size: int, *, steps: int | None = None, transform: Transform | None = None, seed: int = 0
+    ) -> Batches:
+        """Return shuffled training batches of scaled images; see `Batches`.
+
+        Args:
+            size: images a batch.
+            steps: batches an epoch; None means every image once.
+            transform: an augmentation of whole batches, or None.
+            seed: seed of order and augmentation.
+
+        Returns:
+            An iterable of `(images float32 [B, 3, H, W], labels int64 [B])`, fresh in every epoch.
+        """
+        return Batches(self.images, self.labels, size, steps=steps, transform=transform, seed=seed)
+
+
+def _check_images(images: torch.Tensor) -> None:
+    if images.dtype != torch.uint8:
+        raise TypeError(
+            f"images are {images.dtype}, but uint8 from 0 to 255 was expected. "
+            "For floats from 0 to 1 use (images * 255).round().to(torch.uint8)."
+        )
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise ValueError(
+            f"images have shape {list(images.shape)}, but [N, 3, H, W] was expected. "
+            "Move the channels first with permute(0, 3, 1, 2); repeat a grey channel with expand(-1, 3, -1, -1)."
+        )
+
+
+def _check_labels(labels: torch.Tensor, count: int, classes: tuple[str, ...]) -> None:
+    if labels.dtype != torch.int64:
+        raise TypeError(f"labels are {labels.dtype}, but int64 class numbers were expected. Use labels.long().")
+    if labels.shape != (count,):
+        raise ValueError(
+            f"labels have shape {list(labels.shape)} for {count} images. Expected [{count}], one an image."
+        )
+    outside = labels[(labels < 0) | (labels >= len(classes))]
+    if len(outside):
+        raise ValueError(
+            f"label {int(outside[0])} is outside the {len(classes)} classes. "
+            f"Expected 0 to {len(classes) - 1}; check the list of classes, or whether counting began at 1."
+        )

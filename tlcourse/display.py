@@ -1,0 +1,90 @@
+"""What a notebook shows: figures that can be read aloud, and tables that are also plain text."""
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+from IPython.display import display
+from matplotlib.figure import Figure
+
+PIXELS_PER_INCH = 100  # on the page; pictures are drawn at twice that, so that they stay sharp on a projector
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Show a figure with a text for those who cannot see it, and close it.
+
+    Args:
+        figure: the figure.
+        alt: what the picture shows, in a sentence or two.
+
+    Raises:
+        ValueError: the text is too short to say anything.
+    """
+    display({"text/html": as_image(figure, alt), "text/plain": f"[figure: {alt}]"}, raw=True)
+
+
+def as_image(figure: Figure, alt: str) -> str:
+    """Turn a figure into an HTML image with an alt text, which Jupyter does not give its own pictures, and close it.
+
+    Args:
+        figure: the figure.
+        alt: what the picture shows, in a sentence or two.
+
+    Returns:
+        The `img` element, the picture inside it.
+
+    Raises:
+        ValueError: the text is too short to say anything.
+    """
+    if len(alt) < 30:
+        raise ValueError(f"the alt text is {alt!r}. Expected a sentence that says what the picture shows.")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=2 * PIXELS_PER_INCH, bbox_inches="tight", facecolor="white")
+    width = int(figure.get_figwidth() * PIXELS_PER_INCH)
+    plt.close(figure)
+    style = f"width: {width}px; max-width: 100%"
+    picture = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img alt="{html.escape(alt)}" style="{style}" src="data:image/png;base64,{picture}">'
+
+
+def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str) -> None:
+    """Show a table, as HTML in a notebook and as aligned text elsewhere.
+
+    Args:
+        header: names of the columns.
+        rows: cells, shown with `str`; the first column is aligned left, the others right.
+        caption: what the table says, and its unit.
+
+    Raises:
+        ValueError: a row has another number of cells than the header.
+    """
+    cells = [[str(cell) for cell in row] for row in rows]
+    if any(len(row) != len(header) for row in cells):
+        raise ValueError(
+            f"the header has {len(header)} columns, the rows {sorted({len(r) for r in cells})}. Expected the same."
+        )
+    display({"text/html": _as_html(header, cells, caption), "text/plain": _as_text(header, cells, caption)}, raw=True)
+
+
+def _as_html(header: Sequence[str], rows: list[list[str]], caption: str) -> str:
+    def line(tag: str, row: Sequence[str]) -> str:
+        sides = ["left"] + ["right"] * (len(row) - 1)
+        inside = (f'<{tag} style="text-align: {s}">{html.escape(c)}</{tag}>' for c, s in zip(row, sides, strict=True))
+        return f"<tr>{''.join(inside)}</tr>"
+
+    body = "".join(line("td", row) for row in rows)
+    title = f'<caption style="text-align: left">{html.escape(caption)}</caption>'
+    return f"<table>{title}<thead>{line('th', header)}</thead><tbody>{body}</tbody></table>"
+
+
+def _as_text(header: Sequence[str], rows: list[list[str]], caption: str) -> str:
+    widths = [max(len(row[i]) for row in [list(header), *rows]) for i in range(len(header))]
+    lines = [
+        "  ".join(
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in [list(header), *rows]
+    ]
+    return "\n".join([caption, *lines])

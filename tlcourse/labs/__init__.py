@@ -1,0 +1,1 @@
+"""Labs: experiments with controls, one module a notebook."""

@@ -1,0 +1,147 @@
+"""Pictures: every function draws on the axes it is given and returns them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+
+from tlcourse.checkpoints import History
+from tlcourse.experiments import STARTS, Trial, scores, summarise
+from tlcourse.stats import paired_difference
+
+# Colours that people with any kind of colour vision can tell apart (Okabe and Ito, "Color universal design", 2008).
+# Each start also has a marker of its own, so that nothing depends on colour alone.
+COLOURS = {"scratch": "#D55E00", "linear probe": "#56B4E9", "fine-tuned": "#0072B2"}
+MARKERS = {"scratch": "s", "linear probe": "^", "fine-tuned": "o"}
+RIGHT, WRONG, GREY = "#009E73", "#D55E00", "#666666"
+
+
+def draw_images(
+    ax: Axes,
+    images: torch.Tensor,
+    columns: int = 10,
+    captions: Sequence[str] | None = None,
+    colours: Sequence[str] | None = None,
+) -> Axes:
+    """Draw images in rows, each with a caption below it if captions are given.
+
+    Args:
+        ax: where to draw.
+        images: uint8 `[N, 3, H, W]`.
+        columns: images a row.
+        captions: one short text an image.
+        colours: one colour a caption.
+
+    Returns:
+        The axes.
+    """
+    count, _, height, width = images.shape
+    below = height // 3 if captions else 2
+    rows = -(-count // columns)
+    page = np.full((rows * (height + below), columns * (width + 2), 3), 255, dtype=np.uint8)
+    for i, image in enumerate(images.permute(0, 2, 3, 1).cpu().numpy()):  # [H, W, 3]
+        top, left = i // columns * (height + below), i % columns * (width + 2)
+        page[top : top + height, left : left + width] = image
+        if captions:
+            colour = colours[i] if colours else "black"
+            ax.text(left + width / 2, top + height, captions[i], ha="center", va="top", fontsize=10, color=colour)
+    ax.imshow(page, interpolation="nearest")
+    ax.set_axis_off()
+    return ax
+
+
+def draw_seeds(ax: Axes, trials: Sequence[Trial], per_class: int) -> Axes:
+    """Draw the accuracy of every seed, with mean and interval beside it, one column a start.
+
+    Args:
+        ax: where to draw.
+        trials: trials with this number of labels, at least two seeds a start.
+        per_class: labels a class.
+
+    Returns:
+        The axes.
+    """
+    summary = summarise([trial for trial in trials if trial.per_class == per_class])
+    starts = [start for start in STARTS if (start, per_class) in summary]
+    points = np.array([scores(trials, start, per_class) for start in starts])  # [starts, seeds]
+    ax.plot(range(len(starts)), points, color="#BBBBBB", linewidth=1, zorder=1)
+    for x, start in enumerate(starts):
+        ax.scatter([x] * points.shape[1], points[x], color=COLOURS[start], marker=MARKERS[start], s=28, zorder=2)
+        mean, low, high = (getattr(summary[start, per_class], end) for end in ("mean", "low", "high"))
+        spread = [[mean - low], [high - mean]]
+        ax.errorbar(x + 0.16, mean, spread, color="black", marker="_", markersize=14, capsize=5, linewidth=2)
+        ax.annotate(f"{mean:.0f} %", (x + 0.24, mean), va="center", fontsize=12, fontweight="bold")
+    ax.set_xticks(range(len(starts)), starts)
+    ax.set_xlim(-0.4, len(starts) - 0.3)
+    ax.set_ylabel("accuracy on the test half (%)")
+    ax.set_title(f"{per_class} labels a class, {points.shape[1]} seeds: mean and 95 % interval")
+    return plain(ax)
+
+
+def draw_curve(ax: Axes, trials: Sequence[Trial], live: Sequence[Trial] = ()) -> Axes:
+    """Draw accuracy against labels a class, with 95 % intervals, one line a start.
+
+    Args:
+        ax: where to draw.
+        trials: trials with several numbers of labels, at least two seeds each.
+        live: trials of this session; their means are drawn as rings.
+
+    Returns:
+        The axes.
+    """
+    summary = summarise(trials)
+    for start in [start for start in STARTS if any(cell[0] == start for cell in summary)]:
+        labels = sorted(k for s, k in summary if s == start)
+        means, lows, highs = ([getattr(summary[start, k], end) for k in labels] for end in ("mean", "low", "high"))
+        ax.plot(labels, means, color=COLOURS[start], marker=MARKERS[start], linewidth=2, label=start)
+        ax.fill_between(labels, lows, highs, color=COLOURS[start], alpha=0.2, linewidth=0)
+    for k, start in {(trial.per_class, trial.start): None for trial in live}:
+        mean = np.mean(scores(live, start, k))
+        ax.plot(k, mean, "o", markersize=15, markerfacecolor="none", markeredgecolor=COLOURS[start], markeredgewidth=2)
+    ticks = sorted({trial.per_class for trial in trials})
+    ax.set_xscale("log")
+    ax.set_xticks(ticks, [str(k) for k in ticks])
+    ax.minorticks_off()
+    ax.set_xlabel("labelled images a class")
+    ax.set_ylabel("accuracy on the test half (%)")
+    ax.set_ylim(0, 100)
+    ax.legend(loc="lower right", frameon=False)
+    return plain(ax)
+
+
+def describe_curve(trials: Sequence[Trial]) -> str:
+    """Say in a sentence what `draw_curve` shows: the gain of fine-tuning over scratch at every number of labels."""
+    parts = []
+    for k in sorted({trial.per_class for trial in trials}):
+        gain = paired_difference(scores(trials, "fine-tuned", k), scores(trials, "scratch", k))
+        parts.append(f"{gain.mean:+.0f} points with {k}")
+    return f"Accuracy against labels a class. Fine-tuned minus scratch: {', '.join(parts)} labels a class."
+
+
+def draw_history(ax: Axes, histories: dict[str, History]) -> Axes:
+    """Draw the training loss of every epoch, one line a start.
+
+    Args:
+        ax: where to draw.
+        histories: what `fit` returned, by start.
+
+    Returns:
+        The axes.
+    """
+    for start, history in histories.items():
+        epochs = range(1, len(history) + 1)
+        ax.plot(epochs, history.train_loss, color=COLOURS[start], marker=MARKERS[start], linewidth=2, label=start)
+    ax.set_xlabel("epoch")
+    ax.set_ylabel("training loss (nats)")
+    ax.set_ylim(bottom=0)
+    ax.legend(frameon=False)
+    return plain(ax)
+
+
+def plain(ax: Axes) -> Axes:
+    """Take away what carries no information, add a light grid to read values from, and return the axes."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(axis="y", color="#E5E5E5")
+    ax.set_axisbelow(True)
+    return ax

@@ -1,0 +1,81 @@
+"""Seeds, generators and the device: what a run needs so that it can be repeated."""
+
+import contextlib
+import hashlib
+import os
+import platform
+from collections.abc import Iterator
+
+import torch
+
+
+def generator(*keys: int | str) -> torch.Generator:
+    """Return a random generator whose stream depends on nothing but `keys`.
+
+    Distinct keys give unrelated streams, so each part of an experiment (labels, weights, batches) can have its
+    own, and adding a draw to one never changes another. PyTorch's global generator is neither read nor moved.
+
+    Args:
+        *keys: integers and strings that name the stream, for example `("batches", seed, epoch)`.
+
+    Returns:
+        A CPU generator, freshly seeded from the SHA-256 of the keys.
+    """
+    digest = hashlib.sha256(repr(keys).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+
+@contextlib.contextmanager
+def seeded(*keys: int | str) -> Iterator[None]:
+    """Run a block with PyTorch's global CPU generator seeded from `keys`, and put the old state back afterwards.
+
+    Layers draw their first weights from the global generator; `with seeded("weights", 3): TinyResNet(10)` gives
+    the same network every time and leaves the rest of the program as it was.
+
+    Args:
+        *keys: integers and strings that name the stream, as for `generator`.
+
+    Yields:
+        Nothing.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(generator(*keys).initial_seed())
+        yield
+
+
+def pick_device() -> torch.device:
+    """Return the device to compute on: the one named in `TLCOURSE_DEVICE`, else a CUDA GPU, else the CPU.
+
+    Returns:
+        The device.
+
+    Raises:
+        ValueError: `TLCOURSE_DEVICE` names something that PyTorch cannot use here.
+    """
+    wanted = os.environ.get("TLCOURSE_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=wanted).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"TLCOURSE_DEVICE is {wanted!r}, which PyTorch {torch.__version__} cannot use here ({error}). "
+            "Expected 'cpu', or 'cuda' on a machine with an NVIDIA GPU. Unset TLCOURSE_DEVICE to choose automatically."
+        ) from error
+
+
+def describe_machine() -> str:
+    """Say in words where the course will run, with which versions and on how many threads.
+
+    Returns:
+        A few lines of plain text.
+    """
+    device = pick_device()
+    if device.type == "cuda":
+        gpu = torch.cuda.get_device_properties(device)
+        where = f"the GPU {gpu.name} ({gpu.total_memory / 2**30:.0f} GiB); images are drawn on the CPU"
+    else:
+        where = f"the CPU, on {torch.get_num_threads()} threads; no GPU is needed for this course"
+    return (
+        f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, PyTorch {torch.__version__}\n"
+        f"Training and prediction run on {where}.\n"
+        f"Nothing will be downloaded: images, models and results came with the course."
+    )

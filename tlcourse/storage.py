@@ -1,0 +1,195 @@
+"""Files that are whole or absent: atomic writing, hashes, and reading tensors without running code."""
+
+import contextlib
+import hashlib
+import io
+import os
+import pickle
+import uuid
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+Tensors = dict[str, torch.Tensor]
+
+
+class StorageError(OSError):
+    """A file could not be written, or is not what it should be."""
+
+
+def write_atomically(path: Path | str, data: bytes) -> Path:
+    """Write `data` to `path` so that a reader finds the old file or the new one, never a half.
+
+    The bytes go to a temporary file in the same folder, are forced to disk, and are then moved into place, which
+    the operating system does in one step.
+
+    Args:
+        path: where the file shall be; its folder is made when missing.
+        data: the whole content.
+
+    Returns:
+        The path.
+
+    Raises:
+        StorageError: the folder cannot be written or the disk is full. An older file at `path` is untouched.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        kept = "The file that was there before is unchanged. " if path.is_file() else ""
+        raise StorageError(
+            f"could not write {len(data):,} bytes to {path}: {error.strerror or error}. {kept}"
+            "Free some space, or choose a folder that you can write to, and try again."
+        ) from error
+    return path
+
+
+def sha256(data: bytes) -> str:
+    """Return the SHA-256 of `data` as 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def save_tensors(path: Path | str, tensors: Tensors, metadata: dict[str, str] | None = None) -> Path:
+    """Write named tensors: as safetensors, or with `torch.save` where the name ends in `.pth` or `.pt`.
+
+    Args:
+        path: the file; its ending chooses the format.
+        tensors: tensors of any shape and dtype by name, for example a state dict.
+        metadata: short texts stored beside them (safetensors only).
+
+    Returns:
+        The path.
+
+    Raises:
+        StorageError: the file could not be written; an older one is untouched.
+        ValueError: metadata was given for a format that has no place for it.
+    """
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    if Path(path).suffix not in (".pth", ".pt"):
+        return write_atomically(path, safetensors.torch.save(plain, metadata))
+    if metadata:
+        raise ValueError(f"{path}: a .pth file holds tensors only, but metadata was given. Use a .safetensors name.")
+    return save_object(path, plain)
+
+
+def save_object(path: Path | str, value: object) -> Path:
+    """Write tensors, numbers, texts and containers of them with `torch.save`, atomically.
+
+    Args:
+        path: the file.
+        value: what to store.
+
+    Returns:
+        The path.
+
+    Raises:
+        StorageError: the file could not be written; an older one is untouched.
+    """
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return write_atomically(path, buffer.getvalue())
+
+
+def read_bytes(path: Path | str, expected_sha256: str | None = None) -> bytes:
+    """Read a whole file and check its hash.
+
+    Args:
+        path: the file.
+        expected_sha256: 64 hexadecimal digits, or None to skip the check.
+
+    Returns:
+        The content.
+
+    Raises:
+        StorageError: the file is missing, unreadable, or its hash differs.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise StorageError(
+            f"could not read {path}: {error.strerror or error}. Expected a file of weights; check the name."
+        ) from error
+    if expected_sha256 is not None and sha256(data) != expected_sha256:
+        raise StorageError(
+            f"{path} has SHA-256 {sha256(data)[:16]}… ({len(data):,} bytes), but {expected_sha256[:16]}… was expected: "
+            "the file is incomplete or was changed. Nothing was loaded. Get the file again from where it came."
+        )
+    return data
+
+
+def read_tensors(path: Path | str, expected_sha256: str | None = None) -> Tensors:
+    """Read named tensors from safetensors, `.pth` or `.pt` without ever running code from the file.
+
+    Args:
+        path: the file.
+        expected_sha256: its hash, or None to skip the check.
+
+    Returns:
+        The tensors by name, on the CPU.
+
+    Raises:
+        StorageError: the file is missing, truncated, of another hash, asks to run code, or holds no plain state dict.
+    """
+    data = read_bytes(path, expected_sha256)
+    if Path(path).suffix not in (".pth", ".pt"):
+        try:
+            return safetensors.torch.load(data)
+        except SafetensorError as error:
+            raise StorageError(
+                f"{path} ({len(data):,} bytes) is not a whole safetensors file: {error}. "
+                "Nothing was loaded. Copy or download it again."
+            ) from error
+    value = parse_object(path, data)
+    if not isinstance(value, dict) or not all(isinstance(t, torch.Tensor) for t in value.values()):
+        raise StorageError(
+            f"{path} holds {_describe(value)}, but a state dict was expected: a dict of tensors by name. "
+            "If the weights lie deeper inside, save that part alone with save_tensors()."
+        )
+    return value
+
+
+def parse_object(path: Path | str, data: bytes) -> object:
+    """Decode what `save_object` wrote, refusing anything that would run code.
+
+    Args:
+        path: the file's name, for messages.
+        data: its content.
+
+    Returns:
+        The stored value, tensors on the CPU.
+
+    Raises:
+        StorageError: the content is truncated, or is a pickle that asks to run code.
+    """
+    try:
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise StorageError(
+            f"{path} was refused: besides tensors it holds Python objects, and unpickling those can run any code. "
+            "Nothing of it was run. Expected a plain state dict; ask for a .safetensors file. "
+            f"(PyTorch: {_first_line(error)})"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise StorageError(
+            f"{path} ({len(data):,} bytes) is not a whole PyTorch file: {_first_line(error)} "
+            "Nothing was loaded. Copy or download it again."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _describe(value: object) -> str:
+    return f"a dict with the keys {list(value)[:4]}" if isinstance(value, dict) else f"a {type(value).__name__}"
