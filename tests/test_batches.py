@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from tlcourse.data.augment import Augment, uniform
 from tlcourse.data.batches import Batches
@@ -93,6 +94,23 @@ def test_shift_moves_by_the_share_it_says():
     columns = (moved.sum(1) * torch.arange(32)).sum(1) / moved.sum((1, 2))
     assert (columns - 16).abs().max() == pytest.approx(8, abs=0.3)
     assert columns.std() == pytest.approx(16 / math.sqrt(12), rel=0.05)
+
+
+def test_distortions_are_those_of_the_library():
+    """Affine part against `affine_grid`, bends against an enlarged coarse field."""
+    x, n = picture()[:5], 5
+    grid = Augment(bend=0.05)._grid(x, generator(9))
+    draws = generator(9)
+    angle = uniform(n, -10, 10, draws) * math.pi / 180
+    sx, sy = (torch.exp(uniform(n, -0.1, 0.1, draws)) for _ in range(2))
+    shear = uniform(n, -0.1, 0.1, draws)
+    dx, dy = (uniform(n, -0.16, 0.16, draws) for _ in range(2))
+    coarse = 0.05 * torch.randn(n, 2, 4, 4, generator=draws)
+    top = torch.stack([angle.cos() * sx, shear - angle.sin() * sx, dx], 1)
+    bottom = torch.stack([angle.sin() * sy, angle.cos() * sy, dy], 1)
+    affine = F.affine_grid(torch.stack([top, bottom], 1), [n, 3, 32, 32], align_corners=False)
+    bend = F.interpolate(coarse, (32, 32), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
+    assert torch.allclose(grid, affine + bend, atol=1e-5)
 
 
 def test_light_keeps_the_shape():

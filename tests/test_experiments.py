@@ -6,15 +6,19 @@ import torch
 from tlcourse.data.domains import load
 from tlcourse.experiments import (
     CURVE,
+    GAIN_HEADER,
     LABELS_PER_CLASS,
+    SCORE_HEADER,
     STARTS,
     Recipe,
     Trial,
+    gain_table,
     main,
     read_trials,
     run_trial,
     run_trials,
     save_trials,
+    score_table,
     scores,
     starting_model,
     summarise,
@@ -73,6 +77,20 @@ def test_scores_are_ordered_by_seed_and_summarised():
     assert scores(trials, "scratch", 5) == [10.0, 20.0, 30.0]
     assert scores(trials, "scratch", 6) == []
     assert summarise(trials)["scratch", 5].mean == 20
+
+
+def test_table_has_means_of_every_start():
+    trials = [Trial("scratch", 5, seed, 50.0 + seed, 1.0 + seed, 309_114) for seed in range(3)]
+    assert score_table(trials) == [["scratch", "5", "51.0 [50.0, 52.0]", "2.0", "309,114"]]
+    assert len(score_table(trials)[0]) == len(SCORE_HEADER)
+
+
+def test_gain_table_pairs_the_seeds():
+    trials = [Trial("scratch", 5, seed, 50.0 + 5 * seed, 1.0, 9) for seed in range(3)]
+    trials += [Trial("linear probe", 5, seed, 40.0 + 5 * seed, 1.0, 9) for seed in range(3)]
+    trials += [Trial("fine-tuned", 5, seed, 70.0 + 5 * seed, 1.0, 9) for seed in range(3)]
+    assert gain_table(trials) == [["5", "-10.0 [-10.0, -10.0]", "20.0 [20.0, 20.0]"]]
+    assert len(gain_table(trials)[0]) == len(GAIN_HEADER)
 
 
 def test_what_ships_covers_every_start_and_number_of_labels():

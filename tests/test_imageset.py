@@ -35,6 +35,14 @@ def test_few_and_split():
     assert torch.bincount(first.labels).tolist() == [2, 2, 2]
 
 
+def test_shared_images_are_counted():
+    whole = images()
+    first, second = whole.split(0.5)
+    assert first.shared_with(second) == 0
+    assert first.shared_with(whole) == len(first)
+    assert whole.shared_with(first) == len(first)
+
+
 def test_scale_is_the_classic_normalisation():
     from torchvision.transforms import v2
 

@@ -120,6 +120,11 @@ def test_history_has_units(ax):
     assert ax.lines[1].get_ydata().tolist() == [1.0, 0.5]
 
 
+def test_history_in_words():
+    text = plots.describe_history({"scratch": History(train_loss=[2.25, 1.0])})
+    assert text == "Training loss of every epoch: scratch from 2.25 to 1.00."
+
+
 def luminance(colour):
     red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in mpl.colors.to_rgb(colour))
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
@@ -204,7 +209,7 @@ def test_an_error_in_the_lab_is_not_swallowed(models, monkeypatch):
 def test_the_lab_is_one_widget(models):
     widget = start_here.dial(models)
     assert isinstance(widget, ipywidgets.Widget)
-    for control in widget.children[0].children:
+    for control in widget.children[:2]:
         assert control.description
 
 

@@ -20,12 +20,14 @@ from tlcourse.finetuning import count_weights, freeze, trainable
 from tlcourse.models.heads import replace_head
 from tlcourse.models.zoo import build, pretrained
 from tlcourse.repro import seeded
-from tlcourse.stats import Interval, bootstrap_mean
+from tlcourse.stats import Interval, bootstrap_mean, paired_difference
 from tlcourse.storage import write_atomically
 from tlcourse.training import fit
 
 STARTS = ("scratch", "linear probe", "fine-tuned")
 LABELS_PER_CLASS = (1, 2, 5, 10, 20, 50)
+SCORE_HEADER = ("start", "labels a class", "accuracy in % [95 % interval]", "seconds", "weights trained")
+GAIN_HEADER = ("labels a class", "linear probe [95 % interval]", "fine-tuned [95 % interval]")
 CURVE = Path(__file__).parent / "results" / "labels_curve.csv"
 
 
@@ -198,6 +200,26 @@ def summarise(trials: Sequence[Trial]) -> dict[tuple[str, int], Interval]:
     """Return mean and 95 % interval of the accuracy for every start and number of labels, in percent."""
     cells = dict.fromkeys((trial.start, trial.per_class) for trial in trials)
     return {cell: bootstrap_mean(scores(trials, *cell)) for cell in cells}
+
+
+def score_table(trials: Sequence[Trial]) -> list[list[str]]:
+    """Return a row of text for every start and number of labels, to be shown under `SCORE_HEADER`."""
+    rows = []
+    for (start, per_class), interval in summarise(trials).items():
+        members = [trial for trial in trials if (trial.start, trial.per_class) == (start, per_class)]
+        seconds = sum(trial.seconds for trial in members) / len(members)
+        rows.append([start, str(per_class), str(interval), f"{seconds:.1f}", f"{members[0].trained:,}"])
+    return rows
+
+
+def gain_table(trials: Sequence[Trial]) -> list[list[str]]:
+    """Return a row of text for every number of labels: what the transfers gain over scratch, under `GAIN_HEADER`."""
+    rows = []
+    for per_class in sorted({trial.per_class for trial in trials}):
+        baseline = scores(trials, "scratch", per_class)
+        gains = [paired_difference(scores(trials, start, per_class), baseline) for start in STARTS[1:]]
+        rows.append([str(per_class), *map(str, gains)])
+    return rows
 
 
 def save_trials(path: Path | str, trials: Iterable[Trial]) -> Path:

@@ -119,6 +119,12 @@ def describe_curve(trials: Sequence[Trial]) -> str:
     return f"Accuracy against labels a class. Fine-tuned minus scratch: {', '.join(parts)} labels a class."
 
 
+def describe_history(histories: dict[str, History]) -> str:
+    """Say in a sentence what `draw_history` shows: the first and the last loss of every start."""
+    ends = [f"{start} from {h.train_loss[0]:.2f} to {h.train_loss[-1]:.2f}" for start, h in histories.items()]
+    return f"Training loss of every epoch: {', '.join(ends)}."
+
+
 def draw_history(ax: Axes, histories: dict[str, History]) -> Axes:
     """Draw the training loss of every epoch, one line a start.
 

@@ -1,5 +1,6 @@
 """Scaling and augmentation of whole batches, one random draw an image."""
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -71,16 +72,13 @@ class Augment:
         scale_y = torch.exp(uniform(n, -self.zoom, self.zoom, generator))
         shear = uniform(n, -self.shear, self.shear, generator)
         dx, dy = (uniform(n, -2 * self.shift, 2 * self.shift, generator) for _ in range(2))
+        bend = torch.randn(n, 2, 16, generator=generator) * self.bend
         cos, sin = angle.cos(), angle.sin()
-        rows = [
-            torch.stack([cos * scale_x, shear - sin * scale_x, dx], 1),
-            torch.stack([sin * scale_y, cos * scale_y, dy], 1),
-        ]
-        grid = F.affine_grid(torch.stack(rows, 1), list(x.shape), align_corners=False)
-        if not self.bend:
-            return grid
-        coarse = torch.randn(n, 2, 4, 4, generator=generator) * self.bend  # a bend field, then made smooth
-        return grid + F.interpolate(coarse, size=x.shape[2:], mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
+        look_x = torch.stack([cos * scale_x, shear - sin * scale_x, dx], 1)  # how much of x, of y and of 1 is in it
+        look_y = torch.stack([sin * scale_y, cos * scale_y, dy], 1)
+        mix = torch.cat([torch.stack([look_x, look_y], 1), bend], 2)  # [B, 2, 19]
+        fields = mix.flatten(0, 1) @ _fields(*x.shape[2:])  # one product for the whole batch: [B * 2, H * W]
+        return fields.reshape(n, 2, *x.shape[2:]).permute(0, 2, 3, 1)
 
     def _light(self, n: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw contrast `[B, 1, 1, 1]`, and brightness with colour cast `[B, 3, 1, 1]`."""
@@ -88,3 +86,15 @@ class Augment:
         brightness = uniform(n, -self.light / 2, self.light / 2, generator)
         cast = torch.randn(n, 3, generator=generator) * (0.3 * self.light)
         return gain[:, None, None, None], (brightness[:, None] + cast)[:, :, None, None]
+
+
+@functools.cache
+def _fields(height: int, width: int) -> torch.Tensor:
+    """Return the fields that every distortion is mixed from, float32 `[19, H * W]`.
+
+    They are x, y and 1, from which turns, slants, zooms and shifts are made, and 16 smooth hills on a 4x4 lattice, from
+    which bends are made.
+    """
+    y, x = torch.meshgrid((torch.arange(height) + 0.5) / height, (torch.arange(width) + 0.5) / width, indexing="ij")
+    hills = F.interpolate(torch.eye(16).reshape(16, 1, 4, 4), (height, width), mode="bicubic", align_corners=True)
+    return torch.cat([torch.stack([2 * x - 1, 2 * y - 1, torch.ones_like(x)]), hills[:, 0]]).flatten(1)

@@ -61,8 +61,8 @@ class Batches:
         self.epoch += 1
         for rows in self._order(draws).split(self.size):
             rows = rows.to(self.images.device)
-            x = scale(self.images[rows])  # uint8 -> float32, [B, 3, H, W]
-            yield (self.transform(x, draws) if self.transform else x), self.labels[rows]
+            x = scale(self.images.index_select(0, rows))  # uint8 -> float32, [B, 3, H, W]
+            yield (self.transform(x, draws) if self.transform else x), self.labels.index_select(0, rows)
 
     def _order(self, draws: torch.Generator) -> torch.Tensor:
         """Return the indices of an epoch: one shuffle, or as many as its steps need, end to end."""

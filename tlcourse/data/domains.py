@@ -83,7 +83,7 @@ def load(
     else:
         made_with = {name: importlib.metadata.version(name) for name in MADE_WITH}
         tensors = cached({**wanted, **made_with, "recipe": RECIPE}, lambda: _render(**wanted))
-    return ImageSet(tensors.pop("images"), tensors.pop("labels"), LABELS[labels], tensors, f"{world} {labels}")
+    return ImageSet(tensors.pop("images"), tensors.pop("labels"), LABELS[labels], tensors, f"{world} {labels}, {split}")
 
 
 def _render(world: str, labels: str, split: str, count: int | None, shift: float, seed: int) -> Tensors:

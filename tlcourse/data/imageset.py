@@ -87,6 +87,20 @@ class ImageSet:
         first, second = stratified_split(self.labels, fraction, generator("split", seed))
         return self.subset(first), self.subset(second)
 
+    def shared_with(self, other: "ImageSet") -> int:
+        """Count the images that `other` has too, pixel for pixel.
+
+        A score on images that the network was trained on says nothing about new ones; this finds them.
+
+        Args:
+            other: a set of images of the same size.
+
+        Returns:
+            How many images of this set are in the other.
+        """
+        theirs = {image.numpy().tobytes() for image in other.images.cpu()}
+        return sum(image.numpy().tobytes() in theirs for image in self.images.cpu())
+
     def to(self, device: torch.device | str) -> "ImageSet":
         """Return the set with images and labels on `device`."""
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))

@@ -117,11 +117,12 @@ class DialLab:
         self.dial = widgets.SelectionSlider(options=[(f"{p:.1f}", i) for i, p in enumerate(POSITIONS)], value=0)
         self.dial.description, self.dial.style.description_width = "world shift", "initial"
         self.names = widgets.ToggleButtons(options=list(models), value=list(models)[-1], description="answers of")
+        self.names.style.button_width = "auto"
         self.text, self.picture = widgets.HTML(), widgets.HTML()
         self.dial.observe(self._update, "value")
         self.names.observe(self._update, "value")
         self._draw()
-        self.widget = widgets.VBox([widgets.HBox([self.dial, self.names]), self.text, self.picture])
+        self.widget = widgets.VBox([self.dial, self.names, self.text, self.picture])
 
     def _update(self, _change: object) -> None:
         """Draw anew; an error is shown in the lab and raised as well, never swallowed."""

@@ -1,0 +1,107 @@
+"""What the course says about its own numbers, measured: ten seeds, the fixed test half, nothing chosen on it.
+
+Numbers in the notebooks' prose come from here or from the shipped table, which is held against a fresh run below.
+"""
+
+import numpy as np
+import pytest
+
+from tlcourse.data.domains import load
+from tlcourse.evaluation import accuracy
+from tlcourse.experiments import STARTS, read_trials, run_trial, run_trials, scores
+from tlcourse.stats import paired_difference
+
+SEEDS = range(10)
+
+
+@pytest.fixture(scope="module")
+def fresh():
+    """Every start with 5 and with 50 labels a class, computed now: 60 trainings, about 80 seconds on two cores."""
+    return run_trials(STARTS, [5, 50], SEEDS, progress=False)
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return read_trials()
+
+
+def gain(trials, start, per_class, over="scratch"):
+    return paired_difference(scores(trials, start, per_class), scores(trials, over, per_class))
+
+
+def mean(trials, start, per_class):
+    return np.mean(scores(trials, start, per_class))
+
+
+def test_with_5_labels_fine_tuning_is_far_above_scratch(fresh):
+    """Letters to digits: other classes, so a new head."""
+    interval = gain(fresh, "fine-tuned", 5)
+    assert interval.mean >= 25
+    assert interval.low >= 18
+
+
+def test_with_50_labels_transfer_is_no_worse_than_scratch(fresh):
+    assert gain(fresh, "fine-tuned", 50).low > 0
+
+
+def test_with_50_labels_the_linear_probe_is_worse_than_scratch(fresh):
+    """The honest exhibit of negative transfer in notebook 00."""
+    assert gain(fresh, "linear probe", 50).high < 0
+
+
+def test_the_gain_melts_to_less_than_a_third(fresh):
+    assert gain(fresh, "fine-tuned", 50).mean < gain(fresh, "fine-tuned", 5).mean / 3
+
+
+def test_fine_tuning_with_5_labels_does_about_as_well_as_scratch_with_50(fresh):
+    assert mean(fresh, "fine-tuned", 5) == pytest.approx(mean(fresh, "scratch", 50), abs=4)
+
+
+def test_every_linear_probe_with_5_labels_passes_the_exercise(fresh):
+    assert min(scores(fresh, "linear probe", 5)) >= 70
+
+
+@pytest.mark.parametrize("per_class", [5, 50])
+@pytest.mark.parametrize("start", STARTS)
+def test_the_shipped_table_agrees_with_a_fresh_run(fresh, shipped, start, per_class):
+    """Same seeds; another processor rounds otherwise, and single runs then differ by a few points."""
+    assert mean(fresh, start, per_class) == pytest.approx(mean(shipped, start, per_class), abs=2.5)
+
+
+@pytest.mark.parametrize("per_class", [1, 2, 5, 10])
+def test_up_to_10_labels_the_gain_is_more_than_20_points(shipped, per_class):
+    assert gain(shipped, "fine-tuned", per_class).mean > 20
+
+
+def test_with_1_label_the_linear_probe_is_as_good_as_fine_tuning(shipped):
+    interval = gain(shipped, "fine-tuned", 1, over="linear probe")
+    assert interval.low < 0 < interval.high
+
+
+@pytest.mark.parametrize("per_class", [2, 5, 10, 20, 50])
+def test_from_2_labels_on_fine_tuning_is_clearly_above_the_linear_probe(shipped, per_class):
+    assert gain(shipped, "fine-tuned", per_class, over="linear probe").low > 0
+
+
+def test_with_20_labels_the_linear_probe_no_longer_beats_scratch(shipped):
+    assert gain(shipped, "linear probe", 10).low > 0
+    assert gain(shipped, "linear probe", 20).low <= 0
+
+
+def test_a_source_with_the_same_classes_helps_about_as_much(fresh):
+    digits = run_trials(["fine-tuned"], [5], range(5), source="digits", progress=False)
+    assert mean(digits, "fine-tuned", 5) == pytest.approx(np.mean(scores(fresh, "fine-tuned", 5)[:5]), abs=4)
+
+
+def test_a_network_from_scratch_knows_its_labelled_images_by_heart():
+    """The trap of notebook 00."""
+    train, test = load("handwritten-photo"), load("handwritten-photo", split="test")
+    trial, model = run_trial("scratch", 5, 0, train=train, test=test)
+    assert accuracy(model, train.few(5, 0)) >= 98
+    assert trial.accuracy <= 75
+    assert test.shared_with(train) == 0
+
+
+def test_fine_tuning_trains_about_240_times_as_many_weights(shipped):
+    trained = {trial.start: trial.trained for trial in shipped}
+    assert trained["fine-tuned"] / trained["linear probe"] == pytest.approx(240, rel=0.01)
