@@ -1,0 +1,35 @@
+# make lab    set up what is missing and open JupyterLab on notebook 00
+# make test   set up what is missing and run everything that must pass
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+# JupyterLab refuses to run as root unless told; in a container there is often nobody else.
+LAB_FLAGS ?= $(if $(filter 0,$(shell id -u)),--allow-root)
+
+.PHONY: lab test tidy
+
+lab: $(READY)
+	$(BIN)/jupyter lab $(LAB_FLAGS) notebooks/00_start_here.ipynb
+
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+	$(BIN)/python tests/run_notebooks.py
+
+# Put code and notebooks into the form that `make test` wants to see.
+tidy: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/python tests/strip_notebooks.py
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed, but {sys.executable} is {sys.version.split()[0]}. Name another with: make $(MAKECMDGOALS) PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[test]'
+	@# Nothing leaves the machine: JupyterLab shall not ask whether it may fetch news.
+	@mkdir -p .venv/share/jupyter/lab/settings
+	@printf '%s\n' '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' \
+		> .venv/share/jupyter/lab/settings/overrides.json
+	@touch $(READY)
