@@ -1,0 +1,163 @@
+"""The two ways to set up the course agree, the two commands do what the README says, and everything needed is packed."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+import tlcourse
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
+# conda-forge calls two packages otherwise than PyPI: matplotlib-base is matplotlib without a window toolkit.
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+TOP_LEVEL = {
+    *("notebooks", "tlcourse", "tests", "benchmarks", ".ci"),
+    *("environment.yml", "README.md", "LICENSE", "NOTICE", "CONTRIBUTING.md", "CHANGELOG.md"),
+    *("Makefile", "pyproject.toml", "constraints.txt", ".gitignore"),
+}
+
+
+def requirements():
+    project = PROJECT["project"]
+    lines = [line for extra in project["optional-dependencies"].values() for line in extra]
+    return [Requirement(line) for line in [*project["dependencies"], *lines]]
+
+
+def pinned():
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
+    return {canonical(line.split("==")[0]): Version(line.split("==")[1]) for line in lines}
+
+
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def recipe(target, *flags):
+    """What make would run for a target, without running it."""
+    command = ["make", "--dry-run", "--always-make", target, *flags]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+needs_make = pytest.mark.skipif(sys.platform == "win32", reason="Windows takes the conda route, without make")
+
+
+def test_conda_and_pip_ask_for_the_same():
+    """Python and pip come from conda alone, since a virtual environment has them already."""
+    listed = [line.replace(" ", "") for line in CONDA["dependencies"] if isinstance(line, str) and line != "pip"]
+    wanted = [f"{CONDA_NAMES.get(r.name, r.name)}{r.specifier}" for r in requirements()]
+    assert sorted(listed) == sorted([*wanted, f"python{PROJECT['project']['requires-python']}"])
+
+
+def test_conda_lets_pip_add_the_course_alone():
+    assert CONDA["channels"] == ["conda-forge"]
+    assert [line["pip"] for line in CONDA["dependencies"] if isinstance(line, dict)] == [["--editable ."]]
+
+
+def test_every_requirement_has_a_lower_bound_and_no_upper_one():
+    assert all([s.operator for s in r.specifier] == [">="] for r in requirements())
+
+
+def test_the_last_verified_versions_are_within_bounds():
+    pins = pinned()
+    for requirement in requirements():
+        assert pins[canonical(requirement.name)] in requirement.specifier
+
+
+def test_no_pin_binds_to_one_kind_of_machine():
+    """GPU packages differ between machines and follow from torch; a local version such as 2.1+cpu exists nowhere."""
+    assert not [name for name in pinned() if name.startswith(("nvidia", "cuda", "triton"))]
+
+
+@needs_make
+def test_make_lab_opens_notebook_00():
+    assert "jupyter lab" in recipe("lab")
+    assert recipe("lab").rstrip().endswith("notebooks/00_start_here.ipynb")
+    assert (ROOT / "notebooks" / "00_start_here.ipynb").exists()
+
+
+@needs_make
+@pytest.mark.parametrize("target", ["lab", "test"])
+def test_both_commands_install_with_the_verified_versions(target):
+    assert "-m venv .venv" in recipe(target)
+    assert "pip install --constraint constraints.txt --editable '.[test]'" in recipe(target)
+
+
+@needs_make
+def test_make_test_runs_everything_that_must_pass():
+    commands = recipe("test")
+    for part in ("ruff check .", "ruff format --check .", "-m pytest", "tests/run_notebooks.py"):
+        assert part in commands
+
+
+@needs_make
+def test_an_old_python_is_told_what_to_do(tmp_path):
+    old = tmp_path / "python3.9"
+    old.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "import sys; sys.version_info = (3, 9); $2"\n')
+    old.chmod(0o755)
+    command = ["make", "--always-make", "lab", f"PYTHON={old}"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode
+    assert "Python 3.11 or newer is needed" in run.stderr
+    assert "make lab PYTHON=" in run.stderr
+
+
+def test_ci_calls_make_test():
+    assert (ROOT / ".ci" / "run").read_text().rstrip().endswith("exec make test")
+
+
+def test_the_readme_names_the_commands_and_every_notebook():
+    readme = (ROOT / "README.md").read_text()
+    for command in ("make lab", "make test", "conda env create --file environment.yml", "conda activate tlcourse"):
+        assert command in readme
+    assert CONDA["name"] == "tlcourse"
+    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
+        assert f"notebooks/{notebook.name}" in readme
+
+
+def test_pictures_in_the_readme_exist_and_have_a_text():
+    pictures = re.findall(r"!\[(.*?)\]\((.*?)\)", (ROOT / "README.md").read_text())
+    assert pictures
+    for text, path in pictures:
+        assert len(text) >= 30
+        assert (ROOT / path).exists()
+
+
+def test_the_top_level_holds_what_convention_expects():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    assert {line.split("/")[0] for line in listed.stdout.splitlines()} == TOP_LEVEL
+
+
+def test_the_version_is_written_the_same_everywhere():
+    assert PROJECT["project"]["version"] == tlcourse.__version__
+    assert f"## {tlcourse.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_what_the_package_reads_is_packed_with_it():
+    patterns = PROJECT["tool"]["setuptools"]["package-data"]
+    packed = {p for package, globs in patterns.items() for g in globs for p in path_of(package).glob(g)}
+    needed = {p for p in (ROOT / "tlcourse").rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")}
+    assert packed == needed
+
+
+def path_of(package):
+    return ROOT.joinpath(*package.split("."))
+
+
+def test_notice_names_what_the_worlds_are_made_of():
+    notice = (ROOT / "NOTICE").read_text()
+    for part in ("load_digits", "china.jpg", "flower.jpg", "DejaVu", "STIX", "Computer Modern"):
+        assert part in notice
+    for entry in json.loads((ROOT / "tlcourse/models/pretrained/manifest.json").read_text()).values():
+        assert "CC BY 2.0" in entry["licence"]
