@@ -23,6 +23,7 @@ tidy: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/python tests/strip_notebooks.py
+	$(BIN)/python tests/draw_pictures.py
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed, but {sys.executable} is {sys.version.split()[0]}. Name another with: make $(MAKECMDGOALS) PYTHON=python3.12")'

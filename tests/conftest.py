@@ -17,7 +17,12 @@ def own_cache(tmp_path_factory):
     os.environ["TLCOURSE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(scope="session")
+def offline():
+    """What a program that a test starts needs in its environment: no network, this checkout first."""
+    return {"PYTHONPATH": f"{OFFLINE}{os.pathsep}{ROOT}"}
+
+
 @pytest.fixture
-def environment():
-    """The environment for a program that a test starts: no network, this checkout first."""
-    return os.environ | {"PYTHONPATH": f"{OFFLINE}{os.pathsep}{ROOT}"}
+def environment(offline):
+    return os.environ | offline

@@ -3,6 +3,8 @@
 Numbers in the notebooks' prose come from here or from the shipped table, which is held against a fresh run below.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -105,3 +107,10 @@ def test_a_network_from_scratch_knows_its_labelled_images_by_heart():
 def test_fine_tuning_trains_about_240_times_as_many_weights(shipped):
     trained = {trial.start: trial.trained for trial in shipped}
     assert trained["fine-tuned"] / trained["linear probe"] == pytest.approx(240, rel=0.01)
+
+
+def test_the_readme_repeats_the_shipped_table(shipped):
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    tuned, scratch = (mean(shipped, start, 5) for start in ("fine-tuned", "scratch"))
+    assert f"With 5, fine-tuning it reads {tuned:.1f} % of new handwriting" in readme
+    assert f"the same network from scratch reads {scratch:.1f} %" in readme

@@ -7,6 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import draw_pictures
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -130,6 +131,10 @@ def test_pictures_in_the_readme_exist_and_have_a_text():
     for text, path in pictures:
         assert len(text) >= 30
         assert (ROOT / path).exists()
+
+
+def test_the_picture_of_the_result_shows_the_shipped_trials():
+    assert draw_pictures.is_current(), "the trials have changed: run `make tidy`"
 
 
 def test_the_top_level_holds_what_convention_expects():

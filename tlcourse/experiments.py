@@ -116,7 +116,7 @@ def train_on_target(model: nn.Module, labelled: ImageSet, seed: int, recipe: Rec
     Returns:
         What happened in every epoch.
     """
-    optimizer = torch.optim.AdamW(trainable(model), lr=recipe.rate, weight_decay=recipe.decay)
+    optimizer = torch.optim.AdamW(trainable(model), lr=recipe.rate, weight_decay=recipe.decay, fused=True)
     updates = recipe.epochs * recipe.steps
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.rate, total_steps=updates, cycle_momentum=False)
     batches = labelled.batches(recipe.batch, steps=recipe.steps, transform=recipe.augment, seed=seed)
