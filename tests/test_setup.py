@@ -1,4 +1,4 @@
-"""The two ways to set up the course agree, the two commands do what the README says, and everything needed is packed."""
+"""The two ways to set up agree, the two commands do what the README says, and everything needed is packed."""
 
 import json
 import re
@@ -126,7 +126,7 @@ def test_the_readme_names_the_commands_and_every_notebook():
 
 
 def test_pictures_in_the_readme_exist_and_have_a_text():
-    pictures = re.findall(r"!\[(.*?)\]\((.*?)\)", (ROOT / "README.md").read_text())
+    pictures = re.findall(r"!\[(.*?)\]\((.*?)\)", (ROOT / "README.md").read_text(), re.DOTALL)
     assert pictures
     for text, path in pictures:
         assert len(text) >= 30
