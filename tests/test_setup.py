@@ -1,6 +1,7 @@
 """The two ways to set up agree, the two commands do what the README says, and everything needed is packed."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import tlcourse
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
-# conda-forge calls two packages otherwise than PyPI: matplotlib-base is matplotlib without a window toolkit.
+# conda-forge and pip call two packages by different names: matplotlib-base is matplotlib without a window toolkit.
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 TOP_LEVEL = {
     *("notebooks", "tlcourse", "tests", "benchmarks", ".ci"),
@@ -45,8 +46,13 @@ def canonical(name):
 
 def recipe(target, *flags):
     """What make would run for a target, without running it."""
-    command = ["make", "--dry-run", "--always-make", target, *flags]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    command = ["make", "--dry-run", "--always-make", "--no-print-directory", target, *flags]
+    return subprocess.run(command, cwd=ROOT, env=alone(), capture_output=True, text=True, check=True).stdout
+
+
+def alone():
+    """The environment without what a make that runs these tests leaves there for other makes."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
 
 
 needs_make = pytest.mark.skipif(sys.platform == "win32", reason="Windows takes the conda route, without make")
@@ -106,7 +112,7 @@ def test_an_old_python_is_told_what_to_do(tmp_path):
     old.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "import sys; sys.version_info = (3, 9); $2"\n')
     old.chmod(0o755)
     command = ["make", "--always-make", "lab", f"PYTHON={old}"]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run(command, cwd=ROOT, env=alone(), capture_output=True, text=True)
     assert run.returncode
     assert "Python 3.11 or newer is needed" in run.stderr
     assert "make lab PYTHON=" in run.stderr
