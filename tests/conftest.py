@@ -25,4 +25,5 @@ def offline():
 
 @pytest.fixture
 def environment(offline):
+    """The whole environment for a program that a test starts."""
     return os.environ | offline

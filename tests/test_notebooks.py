@@ -52,7 +52,7 @@ def test_there_are_notebooks():
 
 @every_notebook
 def test_it_is_a_valid_notebook(path):
-    nbformat.validate(read(path))
+    assert not list(nbformat.validator.iter_validate(read(path)))
 
 
 @every_notebook
