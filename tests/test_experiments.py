@@ -13,7 +13,6 @@ from tlcourse.experiments import (
     Recipe,
     Trial,
     gain_table,
-    main,
     read_trials,
     run_trial,
     run_trials,
@@ -23,6 +22,7 @@ from tlcourse.experiments import (
     starting_model,
     summarise,
 )
+from tlcourse.experiments.__main__ import main
 from tlcourse.models.heads import get_head
 from tlcourse.models.zoo import pretrained
 
@@ -106,8 +106,8 @@ def test_unknown_start():
 
 
 def test_the_command_writes_the_table(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("tlcourse.experiments.LABELS_PER_CLASS", (1,))
-    monkeypatch.setattr("tlcourse.experiments.train_on_target", lambda *_: None)
+    monkeypatch.setattr("tlcourse.experiments.__main__.LABELS_PER_CLASS", (1,))
+    monkeypatch.setattr("tlcourse.experiments.trials.train_on_target", lambda *_: None)
     monkeypatch.setattr("sys.argv", ["experiments", "--out", str(tmp_path / "t.csv"), "--seeds", "2"])
     main()
     assert len(read_trials(tmp_path / "t.csv")) == 6

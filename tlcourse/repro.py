@@ -4,9 +4,12 @@ import contextlib
 import hashlib
 import os
 import platform
+import threading
 from collections.abc import Iterator
 
 import torch
+
+_one_at_a_time = threading.RLock()  # PyTorch has one global generator for all threads
 
 
 def generator(*keys: int | str) -> torch.Generator:
@@ -30,7 +33,8 @@ def seeded(*keys: int | str) -> Iterator[None]:
     """Run a block with PyTorch's global CPU generator seeded from `keys`, and put the old state back afterwards.
 
     Layers draw their first weights from the global generator; `with seeded("weights", 3): TinyResNet(10)` gives
-    the same network every time and leaves the rest of the program as it was.
+    the same network every time and leaves the rest of the program as it was. Where several threads do this at once,
+    one waits for the other.
 
     Args:
         *keys: integers and strings that name the stream, as for `generator`.
@@ -38,7 +42,7 @@ def seeded(*keys: int | str) -> Iterator[None]:
     Yields:
         Nothing.
     """
-    with torch.random.fork_rng(devices=[]):
+    with _one_at_a_time, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(generator(*keys).initial_seed())
         yield
 

@@ -1,34 +1,26 @@
-"""The comparisons that the notebooks and the labs both run: the same training from different starting weights."""
+"""The comparison at the heart of the course: the same training from different starting weights."""
 
-import argparse
-import csv
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 from torch import nn
-from tqdm.auto import tqdm
 
 from tlcourse.checkpoints import History
 from tlcourse.data.augment import Augment
 from tlcourse.data.domains import load
 from tlcourse.data.imageset import ImageSet
 from tlcourse.evaluation import accuracy
+from tlcourse.experiments.side_by_side import side_by_side
 from tlcourse.finetuning import count_weights, freeze, trainable
 from tlcourse.models.heads import replace_head
 from tlcourse.models.zoo import build, pretrained
 from tlcourse.repro import seeded
-from tlcourse.stats import Interval, bootstrap_mean, paired_difference
-from tlcourse.storage import write_atomically
 from tlcourse.training import fit
 
 STARTS = ("scratch", "linear probe", "fine-tuned")
 LABELS_PER_CLASS = (1, 2, 5, 10, 20, 50)
-SCORE_HEADER = ("start", "labels a class", "accuracy in % [95 % interval]", "seconds", "weights trained")
-GAIN_HEADER = ("labels a class", "linear probe [95 % interval]", "fine-tuned [95 % interval]")
-CURVE = Path(__file__).parent / "results" / "labels_curve.csv"
 
 
 @dataclass(frozen=True)
@@ -168,7 +160,7 @@ def run_trials(
     source: str = "letters",
     progress: bool = True,
 ) -> list[Trial]:
-    """Run every combination of start, number of labels and seed on a target world.
+    """Run every combination of start, number of labels and seed on a target world, several at the same time.
 
     Args:
         starts: some of `STARTS`.
@@ -185,77 +177,5 @@ def run_trials(
     """
     train, test = load(world), load(world, split="test")
     plan = [(start, k, seed) for k in labels_per_class for seed in seeds for start in starts]
-    bar = tqdm(plan, desc="trainings", leave=False, disable=not progress)
     options = {"train": train, "test": test, "recipe": recipe, "network": network, "source": source}
-    return [run_trial(start, k, seed, **options)[0] for start, k, seed in bar]
-
-
-def scores(trials: Iterable[Trial], start: str, per_class: int) -> list[float]:
-    """Return the accuracies of one start with so many labels, in percent, ordered by seed."""
-    chosen = [trial for trial in trials if (trial.start, trial.per_class) == (start, per_class)]
-    return [trial.accuracy for trial in sorted(chosen, key=lambda trial: trial.seed)]
-
-
-def summarise(trials: Sequence[Trial]) -> dict[tuple[str, int], Interval]:
-    """Return mean and 95 % interval of the accuracy for every start and number of labels, in percent."""
-    cells = dict.fromkeys((trial.start, trial.per_class) for trial in trials)
-    return {cell: bootstrap_mean(scores(trials, *cell)) for cell in cells}
-
-
-def score_table(trials: Sequence[Trial]) -> list[list[str]]:
-    """Return a row of text for every start and number of labels, to be shown under `SCORE_HEADER`."""
-    rows = []
-    for (start, per_class), interval in summarise(trials).items():
-        members = [trial for trial in trials if (trial.start, trial.per_class) == (start, per_class)]
-        seconds = sum(trial.seconds for trial in members) / len(members)
-        rows.append([start, str(per_class), str(interval), f"{seconds:.1f}", f"{members[0].trained:,}"])
-    return rows
-
-
-def gain_table(trials: Sequence[Trial]) -> list[list[str]]:
-    """Return a row of text for every number of labels: what the transfers gain over scratch, under `GAIN_HEADER`."""
-    rows = []
-    for per_class in sorted({trial.per_class for trial in trials}):
-        baseline = scores(trials, "scratch", per_class)
-        gains = [paired_difference(scores(trials, start, per_class), baseline) for start in STARTS[1:]]
-        rows.append([str(per_class), *map(str, gains)])
-    return rows
-
-
-def save_trials(path: Path | str, trials: Iterable[Trial]) -> Path:
-    """Write trials as a table of comma-separated values, atomically.
-
-    Raises:
-        StorageError: the file could not be written.
-    """
-    names = [field.name for field in fields(Trial)]
-    lines = [",".join(names)]
-    for trial in trials:
-        row = asdict(trial) | {"accuracy": f"{trial.accuracy:.3f}", "seconds": f"{trial.seconds:.2f}"}
-        lines.append(",".join(str(row[name]) for name in names))
-    return write_atomically(path, ("\n".join(lines) + "\n").encode())
-
-
-def read_trials(path: Path | str = CURVE) -> list[Trial]:
-    """Read trials that `save_trials` wrote; by default those that came with the course."""
-    types = {field.name: field.type for field in fields(Trial)}
-    with open(path, encoding="utf-8", newline="") as file:
-        return [Trial(**{name: types[name](value) for name, value in row.items()}) for row in csv.DictReader(file)]
-
-
-def main() -> None:
-    """Compute the shipped curve again: `python -m tlcourse.experiments`."""
-    parser = argparse.ArgumentParser(description="Compute the curve of accuracy against labels again.")
-    parser.add_argument(
-        "--out", type=Path, default=Path("labels_curve.csv"), help="file to write (default: %(default)s)"
-    )
-    parser.add_argument("--seeds", type=int, default=10, help="how many seeds (default: %(default)s)")
-    arguments = parser.parse_args()
-    trials = run_trials(STARTS, LABELS_PER_CLASS, range(arguments.seeds))
-    print(f"wrote {save_trials(arguments.out, trials)}")
-    for (start, per_class), interval in summarise(trials).items():
-        print(f"{per_class:3d} labels a class  {start:12s}  {interval} %")
-
-
-if __name__ == "__main__":
-    main()
+    return side_by_side(lambda *which: run_trial(*which, **options)[0], plan, progress)

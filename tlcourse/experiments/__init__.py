@@ -1,0 +1,45 @@
+"""The comparisons that the notebooks and the labs both run, and the tables that came with the course."""
+
+from tlcourse.experiments.tables import (
+    CURVE,
+    GAIN_HEADER,
+    RESULTS,
+    SCORE_HEADER,
+    gain_table,
+    read_trials,
+    save_trials,
+    score_table,
+    scores,
+    summarise,
+)
+from tlcourse.experiments.trials import (
+    LABELS_PER_CLASS,
+    STARTS,
+    Recipe,
+    Trial,
+    run_trial,
+    run_trials,
+    starting_model,
+    train_on_target,
+)
+
+__all__ = [
+    "CURVE",
+    "GAIN_HEADER",
+    "LABELS_PER_CLASS",
+    "RESULTS",
+    "SCORE_HEADER",
+    "STARTS",
+    "Recipe",
+    "Trial",
+    "gain_table",
+    "read_trials",
+    "run_trial",
+    "run_trials",
+    "save_trials",
+    "score_table",
+    "scores",
+    "starting_model",
+    "summarise",
+    "train_on_target",
+]

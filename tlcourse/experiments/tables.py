@@ -1,0 +1,68 @@
+"""What trials say together: means with intervals, gains, and files of comma-separated values."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from tlcourse.experiments.trials import STARTS, Trial
+from tlcourse.stats import Interval, bootstrap_mean, paired_difference
+from tlcourse.storage import write_atomically
+
+SCORE_HEADER = ("start", "labels a class", "accuracy in % [95 % interval]", "seconds", "weights trained")
+GAIN_HEADER = ("labels a class", "linear probe [95 % interval]", "fine-tuned [95 % interval]")
+RESULTS = Path(__file__).parent.parent / "results"
+CURVE = RESULTS / "labels_curve.csv"
+
+
+def scores(trials: Iterable[Trial], start: str, per_class: int) -> list[float]:
+    """Return the accuracies of one start with so many labels, in percent, ordered by seed."""
+    chosen = [trial for trial in trials if (trial.start, trial.per_class) == (start, per_class)]
+    return [trial.accuracy for trial in sorted(chosen, key=lambda trial: trial.seed)]
+
+
+def summarise(trials: Sequence[Trial]) -> dict[tuple[str, int], Interval]:
+    """Return mean and 95 % interval of the accuracy for every start and number of labels, in percent."""
+    cells = dict.fromkeys((trial.start, trial.per_class) for trial in trials)
+    return {cell: bootstrap_mean(scores(trials, *cell)) for cell in cells}
+
+
+def score_table(trials: Sequence[Trial]) -> list[list[str]]:
+    """Return a row of text for every start and number of labels, to be shown under `SCORE_HEADER`."""
+    rows = []
+    for (start, per_class), interval in summarise(trials).items():
+        members = [trial for trial in trials if (trial.start, trial.per_class) == (start, per_class)]
+        seconds = sum(trial.seconds for trial in members) / len(members)
+        rows.append([start, str(per_class), str(interval), f"{seconds:.1f}", f"{members[0].trained:,}"])
+    return rows
+
+
+def gain_table(trials: Sequence[Trial]) -> list[list[str]]:
+    """Return a row of text for every number of labels: what the transfers gain over scratch, under `GAIN_HEADER`."""
+    rows = []
+    for per_class in sorted({trial.per_class for trial in trials}):
+        baseline = scores(trials, "scratch", per_class)
+        gains = [paired_difference(scores(trials, start, per_class), baseline) for start in STARTS[1:]]
+        rows.append([str(per_class), *map(str, gains)])
+    return rows
+
+
+def save_trials(path: Path | str, trials: Iterable[Trial]) -> Path:
+    """Write trials as a table of comma-separated values, atomically.
+
+    Raises:
+        StorageError: the file could not be written.
+    """
+    names = [field.name for field in fields(Trial)]
+    lines = [",".join(names)]
+    for trial in trials:
+        row = asdict(trial) | {"accuracy": f"{trial.accuracy:.3f}", "seconds": f"{trial.seconds:.2f}"}
+        lines.append(",".join(str(row[name]) for name in names))
+    return write_atomically(path, ("\n".join(lines) + "\n").encode())
+
+
+def read_trials(path: Path | str = CURVE) -> list[Trial]:
+    """Read trials that `save_trials` wrote; by default those that came with the course."""
+    types = {field.name: field.type for field in fields(Trial)}
+    with open(path, encoding="utf-8", newline="") as file:
+        return [Trial(**{name: types[name](value) for name, value in row.items()}) for row in csv.DictReader(file)]
