@@ -11,6 +11,8 @@ import pytest
 from tlcourse.data.domains import load
 from tlcourse.evaluation import accuracy
 from tlcourse.experiments import STARTS, read_trials, run_trial, run_trials, scores
+from tlcourse.models.zoo import manifest, pretrained
+from tlcourse.pretraining import HELD_OUT, NAMES, WORLD
 from tlcourse.stats import paired_difference
 
 SEEDS = range(10)
@@ -93,6 +95,20 @@ def test_with_20_labels_the_linear_probe_no_longer_beats_scratch(shipped):
 def test_a_source_with_the_same_classes_helps_about_as_much(fresh):
     digits = run_trials(["fine-tuned"], [5], range(5), source="digits", progress=False)
     assert mean(digits, "fine-tuned", 5) == pytest.approx(np.mean(scores(fresh, "fine-tuned", 5)[:5]), abs=4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_source_accuracy_is_what_the_manifest_says(name):
+    """On the same 10,000 held-out images; only rounding on another processor may turn a few answers.
+
+    A smaller or other draw would not do: images share fonts and patches of the photograph, so the accuracy of 2,000
+    varies from draw to draw by more than that of 2,000 independent ones.
+    """
+    network, source = name.split("-")
+    held_out = load(WORLD, source, "test", count=HELD_OUT, seed=manifest()[name]["seed"])
+    assert accuracy(pretrained(network, source), held_out) == pytest.approx(
+        manifest()[name]["source_accuracy"], abs=0.1
+    )
 
 
 def test_a_network_from_scratch_knows_its_labelled_images_by_heart():
