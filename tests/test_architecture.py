@@ -8,9 +8,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tlcourse"
 FLOORS = {
-    1: ("repro", "splits", "stats", "storage", "weights"),
+    1: (
+        *("repro", "splits", "cleaning", "normalisation", "losses", "descent", "schedules"),
+        *("metrics", "calibration", "stats", "comparison", "storage", "weights", "surgery"),
+    ),
     2: ("data", "models", "finetuning"),
-    3: ("training", "checkpoints", "evaluation", "pretraining"),
+    3: ("training", "checkpoints", "evaluation", "probing", "rate_finder", "averaging", "saliency", "pretraining"),
     4: ("experiments",),
     5: ("display", "plots", "exercises", "labs"),
 }

@@ -8,6 +8,7 @@ from tlcourse.experiments import (
     CURVE,
     GAIN_HEADER,
     LABELS_PER_CLASS,
+    RESULTS,
     SCORE_HEADER,
     STARTS,
     Recipe,
@@ -16,13 +17,14 @@ from tlcourse.experiments import (
     read_trials,
     run_trial,
     run_trials,
-    save_trials,
+    save_rows,
     score_table,
     scores,
     starting_model,
     summarise,
 )
 from tlcourse.experiments.__main__ import main
+from tlcourse.experiments.shipped import SHIPPED
 from tlcourse.models.heads import get_head
 from tlcourse.models.zoo import pretrained
 
@@ -69,7 +71,7 @@ def test_trials_cover_the_plan_and_say_what_could_move():
 
 def test_writing_and_reading_give_the_same(tmp_path):
     trials = [Trial("scratch", 5, 1, 55.125, 1.25, 309_114), Trial("linear probe", 5, 0, 80.0, 0.5, 1290)]
-    assert read_trials(save_trials(tmp_path / "t.csv", trials)) == trials
+    assert read_trials(save_rows(tmp_path / "t.csv", trials)) == trials
 
 
 def test_scores_are_ordered_by_seed_and_summarised():
@@ -106,9 +108,13 @@ def test_unknown_start():
 
 
 def test_the_command_writes_the_table(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("tlcourse.experiments.__main__.LABELS_PER_CLASS", (1,))
+    monkeypatch.setattr("tlcourse.experiments.shipped.LABELS_PER_CLASS", (1,))
     monkeypatch.setattr("tlcourse.experiments.trials.train_on_target", lambda *_: None)
     monkeypatch.setattr("sys.argv", ["experiments", "--out", str(tmp_path / "t.csv"), "--seeds", "2"])
     main()
     assert len(read_trials(tmp_path / "t.csv")) == 6
-    assert "1 labels a class  fine-tuned" in capsys.readouterr().out
+    assert "wrote 6 rows" in capsys.readouterr().out
+
+
+def test_every_shipped_table_can_be_computed_again():
+    assert {path.stem for path in RESULTS.glob("*.csv")} == set(SHIPPED)

@@ -1,13 +1,12 @@
 """The comparisons that the notebooks and the labs both run, and the tables that came with the course."""
 
+from tlcourse.experiments.rows import RESULTS, read_rows, save_rows
 from tlcourse.experiments.tables import (
     CURVE,
     GAIN_HEADER,
-    RESULTS,
     SCORE_HEADER,
     gain_table,
     read_trials,
-    save_trials,
     score_table,
     scores,
     summarise,
@@ -33,10 +32,11 @@ __all__ = [
     "Recipe",
     "Trial",
     "gain_table",
+    "read_rows",
     "read_trials",
     "run_trial",
     "run_trials",
-    "save_trials",
+    "save_rows",
     "score_table",
     "scores",
     "starting_model",

@@ -1,22 +1,22 @@
-"""Compute the tables that came with the course again: `python -m tlcourse.experiments`."""
+"""Compute the tables that came with the course again: `python -m tlcourse.experiments NAME`."""
 
 import argparse
 from pathlib import Path
 
-from tlcourse.experiments.tables import CURVE, save_trials, summarise
-from tlcourse.experiments.trials import LABELS_PER_CLASS, STARTS, run_trials
+from tlcourse.experiments.rows import save_rows
+from tlcourse.experiments.shipped import SHIPPED
 
 
 def main() -> None:
-    """Compute the curve of accuracy against labels, and write it to the current folder or to `--out`."""
-    parser = argparse.ArgumentParser(description="Compute the curve of accuracy against labels again.")
-    parser.add_argument("--out", type=Path, default=Path(CURVE.name), help="file to write (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, default=10, help="how many seeds (default: %(default)s)")
+    """Compute one of the shipped tables, and write it to the current folder or to `--out`."""
+    parser = argparse.ArgumentParser(description="Compute a table that came with the course again.")
+    parser.add_argument("name", nargs="?", choices=SHIPPED, default="labels_curve", help="which (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="file to write (default: NAME.csv in this folder)")
+    parser.add_argument("--seeds", type=int, help="how many seeds (default: as in the shipped table)")
     arguments = parser.parse_args()
-    trials = run_trials(STARTS, LABELS_PER_CLASS, range(arguments.seeds))
-    print(f"wrote {save_trials(arguments.out, trials)}")
-    for (start, per_class), interval in summarise(trials).items():
-        print(f"{per_class:3d} labels a class  {start:12s}  {interval} %")
+    compute, seeds = SHIPPED[arguments.name]
+    rows = compute(range(arguments.seeds or seeds))
+    print(f"wrote {len(rows)} rows to {save_rows(arguments.out or Path(f'{arguments.name}.csv'), rows)}")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,14 @@
-"""What trials say together: means with intervals, gains, and files of comma-separated values."""
+"""What trials say together: means with intervals, and gains over scratch."""
 
-import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
 
+from tlcourse.experiments.rows import RESULTS, read_rows
 from tlcourse.experiments.trials import STARTS, Trial
 from tlcourse.stats import Interval, bootstrap_mean, paired_difference
-from tlcourse.storage import write_atomically
 
 SCORE_HEADER = ("start", "labels a class", "accuracy in % [95 % interval]", "seconds", "weights trained")
 GAIN_HEADER = ("labels a class", "linear probe [95 % interval]", "fine-tuned [95 % interval]")
-RESULTS = Path(__file__).parent.parent / "results"
 CURVE = RESULTS / "labels_curve.csv"
 
 
@@ -47,22 +44,6 @@ def gain_table(trials: Sequence[Trial]) -> list[list[str]]:
     return rows
 
 
-def save_trials(path: Path | str, trials: Iterable[Trial]) -> Path:
-    """Write trials as a table of comma-separated values, atomically.
-
-    Raises:
-        StorageError: the file could not be written.
-    """
-    names = [field.name for field in fields(Trial)]
-    lines = [",".join(names)]
-    for trial in trials:
-        row = asdict(trial) | {"accuracy": f"{trial.accuracy:.3f}", "seconds": f"{trial.seconds:.2f}"}
-        lines.append(",".join(str(row[name]) for name in names))
-    return write_atomically(path, ("\n".join(lines) + "\n").encode())
-
-
 def read_trials(path: Path | str = CURVE) -> list[Trial]:
-    """Read trials that `save_trials` wrote; by default those that came with the course."""
-    types = {field.name: field.type for field in fields(Trial)}
-    with open(path, encoding="utf-8", newline="") as file:
-        return [Trial(**{name: types[name](value) for name, value in row.items()}) for row in csv.DictReader(file)]
+    """Read trials from a file; by default those that came with the course."""
+    return read_rows(path, Trial)

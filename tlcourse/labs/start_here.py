@@ -1,6 +1,5 @@
 """The lab of notebook 00: move the world away with a dial, and see how far each network follows."""
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,12 +7,13 @@ import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from torch import nn
 
 from tlcourse.data.domains import load
 from tlcourse.data.imageset import ImageSet
-from tlcourse.display import as_image
 from tlcourse.evaluation import predict
+from tlcourse.labs.lab import Lab
 from tlcourse.plots import COLOURS, MARKERS, RIGHT, WRONG, draw_images, plain
 
 POSITIONS = tuple(step / 10 for step in range(11))
@@ -105,7 +105,7 @@ def draw_dial(ax: Axes, readings: Sequence[Reading], shift: float) -> Axes:
     return plain(ax)
 
 
-class DialLab:
+class DialLab(Lab):
     """A slider that moves the world away, with the images, the answers and the accuracy beside it.
 
     Args:
@@ -118,28 +118,15 @@ class DialLab:
         self.dial.description, self.dial.style.description_width = "world shift", "initial"
         self.names = widgets.ToggleButtons(options=list(models), value=list(models)[-1], description="answers of")
         self.names.style.button_width = "auto"
-        self.text, self.picture = widgets.HTML(), widgets.HTML()
-        self.dial.observe(self._update, "value")
-        self.names.observe(self._update, "value")
-        self._draw()
-        self.widget = widgets.VBox([self.dial, self.names, self.text, self.picture])
+        super().__init__([self.dial, self.names])
 
-    def _update(self, _change: object) -> None:
-        """Draw anew; an error is shown in the lab and raised as well, never swallowed."""
-        try:
-            self._draw()
-        except Exception as error:
-            self.text.value = f"<p><b>The lab stopped: {html.escape(str(error))}.</b> Run the cell again.</p>"
-            raise
-
-    def _draw(self) -> None:
-        """Put the picture and the sentence for the dial's position in place."""
+    def look(self) -> tuple[Figure, str]:
+        """Return the picture and the sentence for the dial's position."""
         reading = self.readings[self.dial.value]
         figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), width_ratios=(1.25, 1), layout="constrained")
         draw_answers(left, reading, self.names.value)
         draw_dial(right, self.readings, reading.shift)
-        self.text.value = f"<p>{describe_reading(reading)}</p>"
-        self.picture.value = as_image(figure, f"{describe_reading(reading)} Answers of {self.names.value} are shown.")
+        return figure, f"{describe_reading(reading)} The picture shows answers of {self.names.value}."
 
 
 def dial(models: Mapping[str, nn.Module]) -> widgets.Widget:
