@@ -77,6 +77,12 @@ def test_up_to_10_labels_the_gain_is_more_than_20_points(shipped, per_class):
     assert gain(shipped, "fine-tuned", per_class).mean > 20
 
 
+def test_with_2_labels_the_gain_is_largest(shipped):
+    gains = {k: gain(shipped, "fine-tuned", k).mean for k in (1, 2, 5, 10, 20, 50)}
+    assert max(gains, key=gains.get) == 2
+    assert gain(shipped, "fine-tuned", 50).low > 0
+
+
 def test_with_1_label_the_linear_probe_is_as_good_as_fine_tuning(shipped):
     interval = gain(shipped, "fine-tuned", 1, over="linear probe")
     assert interval.low < 0 < interval.high

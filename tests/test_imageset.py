@@ -55,7 +55,13 @@ def test_scale_is_the_classic_normalisation():
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"images": torch.zeros(12, 3, 4, 4)}, TypeError, "images are torch.float32, but uint8"),
+        (
+            {"images": torch.ones(12, 3, 4, 4)},
+            TypeError,
+            r"are torch.float32, but uint8.*0 to 1, use \(images \* 255\)",
+        ),
+        ({"images": torch.full((12, 3, 4, 4), 255.0)}, TypeError, r"from 0 to 255, use images.round\(\)"),
+        ({"images": images().images.numpy()}, TypeError, "images are a ndarray.*torch.from_numpy"),
         (
             {"images": torch.zeros(12, 4, 4, 3, dtype=torch.uint8)},
             ValueError,
@@ -79,3 +85,9 @@ def test_what_does_not_fit_is_refused(change, error, message):
     parts = {"images": good.images, "labels": good.labels, "classes": CLASSES, "attributes": {}} | change
     with pytest.raises(error, match=message):
         ImageSet(**parts)
+
+
+def test_looping_over_a_set_says_what_to_loop_over():
+    with pytest.raises(TypeError, match=r"12 images of .* cannot be looped over.*\.batches\(50\)"):
+        for _ in images():
+            pass

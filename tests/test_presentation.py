@@ -104,7 +104,7 @@ def test_curve_draws_the_means_and_the_live_points(ax):
     line = next(line for line in ax.lines if line.get_label() == "fine-tuned")
     assert line.get_xdata().tolist() == [1, 2, 5, 10, 20, 50]
     assert line.get_ydata()[2] == pytest.approx(np.mean(scores(trials, "fine-tuned", 5)))
-    assert sum(line.get_markersize() == 15 for line in ax.lines) == 3
+    assert sum(line.get_markersize() == 15 for line in ax.lines) == 4  # three means, one in the legend
     assert ax.get_xlabel() and "%" in ax.get_ylabel()  # noqa: PT018
 
 
@@ -216,5 +216,13 @@ def test_the_lab_is_one_widget(models):
 def test_answers_are_marked_right_or_wrong(ax, lab):
     reading = lab.readings[0]
     start_here.draw_answers(ax, reading, "fine-tuned")
-    right = (reading.answers["fine-tuned"] == reading.images.labels)[: start_here.SHOWN].tolist()
-    assert [text.get_text()[-1] for text in ax.texts] == ["✓" if good else "✗" for good in right]
+    pairs = zip(reading.answers["fine-tuned"].tolist(), reading.images.labels.tolist(), strict=True)
+    captions = [f"{a} ✓" if a == label else f"{a} ✗ is {label}" for a, label in pairs]
+    assert [text.get_text() for text in ax.texts] == captions[: start_here.SHOWN]
+    assert any("✗" in caption for caption in captions[: start_here.SHOWN])
+
+
+@pytest.mark.parametrize("names", [["probe"], []])
+def test_the_lab_knows_starts_only(models, names):
+    with pytest.raises(ValueError, match="Expected at least one, named as they began: scratch, linear probe"):
+        start_here.dial(dict.fromkeys(names, models["scratch"]))

@@ -43,7 +43,7 @@ def test_slices_and_columns_are_saved_too(tmp_path):
 def test_truncated_file_is_refused(tmp_path, name, keep):
     path = save_tensors(tmp_path / name, TENSORS)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(StorageError, match=r"not a whole .* file.*Copy or download it again"):
+    with pytest.raises(StorageError, match=r"not a whole .* file.*[Cc]opy or download it again"):
         read_tensors(path)
 
 

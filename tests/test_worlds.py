@@ -230,6 +230,7 @@ def test_large_sets_are_not_kept(tmp_path, monkeypatch):
     [
         ({"world": "moon"}, "'moon' is not a world. Expected one of: 'printed'"),
         ({"world": "printed", "labels": "runes"}, "'runes' is not a label space"),
+        ({"world": "printed", "labels": "test"}, "'test' is not a label space.*Did you mean split='test'"),
         ({"world": "printed", "split": "validation"}, "'validation' is not a split"),
         ({"world": "handwritten", "labels": "letters"}, "has digits only"),
         ({"world": "printed", "shift": 1.5}, "shift is 1.5"),

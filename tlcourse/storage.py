@@ -147,8 +147,8 @@ def read_tensors(path: Path | str, expected_sha256: str | None = None) -> Tensor
             return safetensors.torch.load(data)
         except SafetensorError as error:
             raise StorageError(
-                f"{path} ({len(data):,} bytes) is not a whole safetensors file: {error}. "
-                "Nothing was loaded. Copy or download it again."
+                f"{path} ({len(data):,} bytes) is not a whole safetensors file: {error}. Nothing was loaded. If it "
+                "should be one, copy or download it again; weights saved by torch.save must be named .pth or .pt."
             ) from error
     value = parse_object(path, data)
     if not isinstance(value, dict) or not all(isinstance(t, torch.Tensor) for t in value.values()):

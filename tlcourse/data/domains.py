@@ -154,7 +154,8 @@ def lean(ink: torch.Tensor, degrees: float) -> torch.Tensor:
 def _check(world: str, labels: str, split: str, count: int | None, shift: float) -> None:
     for what, value, choices in (("world", world, WORLDS), ("label space", labels, LABELS), ("split", split, SPLITS)):
         if value not in choices:
-            raise ValueError(f"{value!r} is not a {what}. Expected one of: {', '.join(map(repr, choices))}.")
+            hint = " Did you mean split='test'?" if value == "test" else ""
+            raise ValueError(f"{value!r} is not a {what}. Expected one of: {', '.join(map(repr, choices))}.{hint}")
     if not 0 <= shift <= 1:
         raise ValueError(f"shift is {shift}, but a number from 0 (this world) to 1 (far away) was expected.")
     if not WORLDS[world].handwritten:

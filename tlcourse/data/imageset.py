@@ -1,6 +1,6 @@
 """An image set that lives in memory: all images in one tensor, all labels in another."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -50,6 +50,12 @@ class ImageSet:
         """Say what is in the set, in one line."""
         n, _, height, width = self.images.shape
         return f"ImageSet({self.name!r}: {n:,} images of {height}x{width}, {len(self.classes)} classes)"
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Refuse to be looped over: a training needs batches, and an image set has no size of batch."""
+        raise TypeError(
+            f"{self!r} cannot be looped over, but batches of (images, labels) were expected. Use its .batches(50)."
+        )
 
     def subset(self, indices: torch.Tensor) -> "ImageSet":
         """Return the images at `indices` (int64 `[M]` or bool `[N]`), in that order, as a new set."""
@@ -123,10 +129,15 @@ class ImageSet:
 
 
 def _check_images(images: torch.Tensor) -> None:
+    if not isinstance(images, torch.Tensor):
+        raise TypeError(
+            f"images are a {type(images).__name__}, but a torch tensor was expected. Use torch.from_numpy(images)."
+        )
     if images.dtype != torch.uint8:
+        to_bytes = "(images * 255).round()" if images.numel() and images.max() <= 1 else "images.round()"
         raise TypeError(
             f"images are {images.dtype}, but uint8 from 0 to 255 was expected. "
-            "For floats from 0 to 1 use (images * 255).round().to(torch.uint8)."
+            f"If these are from 0 to {1 if '255' in to_bytes else 255}, use {to_bytes}.to(torch.uint8)."
         )
     if images.ndim != 4 or images.shape[1] != 3:
         raise ValueError(

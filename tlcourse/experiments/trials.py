@@ -174,7 +174,13 @@ def run_trials(
 
     Returns:
         The trials, ordered by number of labels, then seed, then start.
+
+    Raises:
+        TypeError: starts, numbers of labels or seeds are no lists.
     """
+    for what, values in (("starts", starts), ("labels_per_class", labels_per_class), ("seeds", seeds)):
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise TypeError(f"{what} is {values!r}, but a list was expected, such as [{values!r}].")
     train, test = load(world), load(world, split="test")
     plan = [(start, k, seed) for k in labels_per_class for seed in seeds for start in starts]
     options = {"train": train, "test": test, "recipe": recipe, "network": network, "source": source}

@@ -61,7 +61,7 @@ def describe_reading(reading: Reading) -> str:
 
 
 def draw_answers(ax: Axes, reading: Reading, name: str) -> Axes:
-    """Draw the first images with the answers of one network, right ones with a tick.
+    """Draw the first images with the answers of one network: right ones with a tick, wrong ones with what is right.
 
     Args:
         ax: where to draw.
@@ -73,7 +73,8 @@ def draw_answers(ax: Axes, reading: Reading, name: str) -> Axes:
     """
     answers, labels = reading.answers[name][:SHOWN], reading.images.labels[:SHOWN]
     right = (answers == labels).tolist()
-    captions = [f"{answer} {'✓' if good else '✗'}" for answer, good in zip(answers.tolist(), right, strict=True)]
+    pairs = zip(answers.tolist(), labels.tolist(), strict=True)
+    captions = [f"{answer} ✓" if answer == label else f"{answer} ✗ is {label}" for answer, label in pairs]
     draw_images(ax, reading.images.images[:SHOWN], 5, captions, [RIGHT if good else WRONG for good in right])
     ax.set_title(f"answers of the {name} network")
     return ax
@@ -97,7 +98,7 @@ def draw_dial(ax: Axes, readings: Sequence[Reading], shift: float) -> Axes:
         )
     ax.axvline(shift, color="black", linewidth=1, linestyle="--")
     ax.axhline(10, color="#666666", linewidth=1, linestyle=":")
-    ax.annotate("guessing", (0, 11), fontsize=9, color="#666666")
+    ax.annotate("guessing", (0.02, 11), fontsize=9, color="#666666")
     ax.set_xlabel("shift of the world (0: as trained, 1: far away)")
     ax.set_ylabel("accuracy (%)")
     ax.set_ylim(0, 100)
@@ -113,6 +114,11 @@ class DialLab(Lab):
     """
 
     def __init__(self, models: Mapping[str, nn.Module]) -> None:
+        unknown = [name for name in models if name not in COLOURS]
+        if unknown or not models:
+            raise ValueError(
+                f"got networks named {list(models)}. Expected at least one, named as they began: {', '.join(COLOURS)}."
+            )
         self.readings = [compute_reading(models, shift) for shift in POSITIONS]
         self.dial = widgets.SelectionSlider(options=[(f"{p:.1f}", i) for i, p in enumerate(POSITIONS)], value=0)
         self.dial.description, self.dial.style.description_width = "world shift", "initial"

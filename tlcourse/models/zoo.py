@@ -56,7 +56,10 @@ def pretrained(network: str = "tiny_resnet", source: str = "letters") -> nn.Modu
     """
     entry = manifest().get(f"{network}-{source}")
     if entry is None:
-        raise ValueError(f"nothing was pretrained as {network}-{source}. Expected one of: {', '.join(manifest())}.")
+        raise ValueError(
+            f"there is no network {network!r} pretrained on {source!r}. Expected network-source to be one of: "
+            f'{", ".join(manifest())}, as in pretrained("tiny_resnet", "letters").'
+        )
     model = build(network, len(entry["classes"]))
     file = f"{network}-{source}.safetensors"
     load_weights(model, read_tensors(FOLDER / file, entry["files"][file]))

@@ -59,13 +59,15 @@ def draw_curve(ax: Axes, trials: Sequence[Trial], live: Sequence[Trial] = ()) ->
     for k, start in {(trial.per_class, trial.start): None for trial in live}:
         mean = np.mean(scores(live, start, k))
         ax.plot(k, mean, "o", markersize=15, markerfacecolor="none", markeredgecolor=COLOURS[start], markeredgewidth=2)
-    ticks = sorted({trial.per_class for trial in trials})
+    if live:
+        ax.plot([], [], "o", markersize=15, markerfacecolor="none", markeredgecolor="black", label="your runs")
+    ticks = sorted({trial.per_class for trial in [*trials, *live]})
     ax.set_xscale("log")
     ax.set_xticks(ticks, [str(k) for k in ticks])
     ax.minorticks_off()
     ax.set_xlabel("labelled images a class")
     ax.set_ylabel("accuracy on the test half (%)")
-    ax.set_ylim(0, 100)
+    ax.set_ylim(0, 102)
     ax.legend(loc="lower right", frameon=False)
     return plain(ax)
 
