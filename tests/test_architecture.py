@@ -10,7 +10,7 @@ PACKAGE = ROOT / "tlcourse"
 FLOORS = {
     1: (
         *("repro", "splits", "cleaning", "normalisation", "losses", "descent", "schedules"),
-        *("metrics", "calibration", "stats", "comparison", "storage", "weights", "surgery"),
+        *("metrics", "calibration", "stats", "comparison", "transfer_measures", "storage", "weights", "surgery"),
     ),
     2: ("data", "models", "finetuning"),
     3: ("training", "checkpoints", "evaluation", "probing", "rate_finder", "averaging", "saliency", "pretraining"),

@@ -87,3 +87,13 @@ def test_batches_and_image_sets_give_the_same(model, images):
 def test_nothing_to_evaluate(model):
     with pytest.raises(ValueError, match="there is nothing to evaluate"):
         accuracy(model, [])
+
+
+def test_a_tensor_of_images_has_no_labels(model, images):
+    with pytest.raises(TypeError, match=r"got a tensor of shape \[70, 3, 32, 32\].*call the network itself"):
+        predict(model, images.images)
+
+
+def test_labels_of_other_classes(images):
+    with pytest.raises(ValueError, match="a label is 9, but the network tells 4 classes apart, 0 to 3"):
+        accuracy(TinyResNet(4), images)

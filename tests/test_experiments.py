@@ -118,3 +118,9 @@ def test_the_command_writes_the_table(tmp_path, monkeypatch, capsys):
 
 def test_every_shipped_table_can_be_computed_again():
     assert {path.stem for path in RESULTS.glob("*.csv")} == set(SHIPPED)
+
+
+@pytest.mark.parametrize("plan", [("scratch", [1], [0]), (STARTS, 1, [0]), (STARTS, [1], 0)])
+def test_a_plan_is_made_of_lists(plan):
+    with pytest.raises(TypeError, match="but a list was expected, such as"):
+        run_trials(*plan)

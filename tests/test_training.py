@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tlcourse.averaging import WeightAverage
+from tlcourse.finetuning import GradualUnfreezing, discriminative_rates, parameter_groups
 from tlcourse.models.heads import replace_head
 from tlcourse.models.small_cnn import SmallCNN
 from tlcourse.repro import generator, seeded
@@ -219,3 +221,67 @@ def test_a_head_the_optimiser_never_saw():
 def test_impossible_trainings(options, message):
     with pytest.raises(ValueError, match=message):
         train(toy(), **options)
+
+
+def test_what_is_called_before_epochs_and_after_updates():
+    model, calls = toy(), []
+    train(
+        model,
+        before_epoch=lambda net, epoch: calls.append(("epoch", net is model, epoch)),
+        after_update=lambda net: calls.append(("update", net is model)),
+        epochs=2,
+    )
+    updates = [("update", True)] * 3
+    assert calls == [("epoch", True, 0), *updates, ("epoch", True, 1), *updates]
+
+
+def test_after_update_sees_the_new_weights():
+    model, twin, seen = toy(), toy(), []
+    train(model, points()[:1], optimizer=sgd(model), epochs=1, after_update=lambda net: seen.append(copy.deepcopy(net)))
+    train(twin, points()[:1], optimizer=sgd(twin), epochs=1)
+    assert equal(seen[0], twin)
+
+
+def pictures():
+    draws = generator("pictures")
+    return [(torch.randn(8, 3, 32, 32, generator=draws), torch.randint(10, (8,), generator=draws)) for _ in range(2)]
+
+
+def small(rate=0.01):
+    with seeded("small"):
+        model = SmallCNN()
+    return model, torch.optim.AdamW(parameter_groups(model, discriminative_rates(model, rate, rate)))
+
+
+def test_stages_freed_during_training_move_from_then_on():
+    model, optimizer = small()
+    before = copy.deepcopy(model)
+    for epochs, moved in ((1, {"fc2"}), (2, {"fc1", "fc2"})):
+        model.load_state_dict(before.state_dict())
+        train(model, pictures(), epochs=epochs, optimizer=optimizer, before_epoch=GradualUnfreezing())
+        pairs = zip(model.named_parameters(), before.parameters(), strict=True)
+        assert {name.split(".")[0] for (name, now), then in pairs if not torch.equal(now, then)} == moved
+
+
+def test_a_stage_freed_later_that_the_optimiser_never_saw():
+    model, _ = small()
+    optimizer = torch.optim.SGD(model.fc2.parameters(), lr=0.1)
+    unfreeze = GradualUnfreezing()
+    unfreeze(model, 0)
+    with pytest.raises(ValueError, match=r"does not know fc1\.weight, fc1\.bias"):
+        train(model, pictures(), epochs=2, optimizer=optimizer, before_epoch=unfreeze)
+
+
+def test_unfreezing_and_averaging_go_on_after_an_interruption_bit_for_bit(tmp_path):
+    whole, optimizer = small()
+    average = WeightAverage(decay=0.5, start=1)
+    options = {"before_epoch": GradualUnfreezing()}
+    train(whole, pictures(), epochs=5, optimizer=optimizer, after_update=average, **options)
+    for epochs in (2, 5):  # killed after 2 epochs, with everything made anew
+        model, again = small()
+        second = WeightAverage(decay=0.5, start=1)
+        file = tmp_path / "run"
+        train(model, pictures(), epochs=epochs, optimizer=again, after_update=second, checkpoint=file, **options)
+    assert equal(model, whole)
+    assert second.counted == average.counted == 9
+    assert all(torch.equal(second.mean[name], mean) for name, mean in average.mean.items())

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from tlcourse.models.tiny_resnet import TinyResNet
-from tlcourse.weights import compare_weights, load_weights
+from tlcourse.weights import MoveReport, check_still, compare_weights, load_weights, weights_moved
 
 
 def network(hidden=4, classes=3):
@@ -80,3 +80,81 @@ def test_report_reads_well():
     report = compare_weights(network(classes=3), network(classes=5).state_dict())
     assert str(report).splitlines()[0] == "loaded        7"
     assert "head.weight [5, 4] -> [3, 4]" in str(report)
+
+
+def test_what_moved_is_named_with_its_largest_change():
+    model = network()
+    before = snapshot(model)
+    with torch.no_grad():
+        model["body"].weight[1, 0] += 0.5
+        model["body"].weight[0, 0] -= 0.25
+    model["norm"].num_batches_tracked += 3
+    report = weights_moved(before, model.state_dict())
+    assert report.moved == {"body.weight": pytest.approx(0.5), "norm.num_batches_tracked": 3}
+    assert set(report.stayed) == set(before) - set(report.moved)
+    assert str(report).splitlines() == ["moved   2  norm.num_batches_tracked by 3, body.weight by 0.5", "stayed  7"]
+
+
+def test_nothing_moved():
+    model = network()
+    report = weights_moved(snapshot(model), model.state_dict())
+    assert not report.moved
+    assert list(report.stayed) == list(model.state_dict())
+    assert str(report) == "moved   0\nstayed  9"
+
+
+def test_the_smallest_change_is_a_change():
+    a = {"w": torch.tensor([1.0])}
+    assert weights_moved(a, {"w": torch.nextafter(a["w"], torch.tensor(2.0))}).moved
+
+
+def test_not_a_number_moves_infinitely_far_and_may_stay():
+    nan = {"w": torch.tensor([1.0, float("nan")])}
+    assert weights_moved(nan, {"w": nan["w"].clone()}).stayed == ("w",)
+    assert weights_moved(nan, {"w": torch.tensor([1.0, 1.0])}).moved == {"w": float("inf")}
+
+
+def test_a_state_dict_is_no_copy():
+    """The classic mistake: state_dict() shares memory with the network, so before and after are always equal."""
+    model = network()
+    before = model.state_dict()
+    with torch.no_grad():
+        model["body"].weight += 1
+    with pytest.raises(ValueError, match=r"share their memory \(body\.weight and 8 more\).*Take a copy first"):
+        weights_moved(before, model.state_dict())
+
+
+def test_states_of_different_networks_cannot_be_compared():
+    with pytest.raises(ValueError, match=r"not states of one network: head\.bias, head\.weight differ"):
+        weights_moved(snapshot(network(classes=5)), network(classes=3).state_dict())
+    lacking = snapshot(network())
+    del lacking["norm.bias"]
+    with pytest.raises(ValueError, match=r"norm\.bias differ"):
+        weights_moved(lacking, network().state_dict())
+
+
+def test_what_must_stay_and_did():
+    check_still(MoveReport({"head.weight": 0.1}, ("body.weight",)), ["body."])
+
+
+@pytest.mark.parametrize(
+    ("moved", "reason"),
+    [
+        ("stem.1.running_mean", r"1 of 2 frozen tensors moved\. 1 statistics.*training_mode\(model\)\.$"),
+        ("stem.0.weight", r"1 of 2 frozen tensors moved\. 1 weights: momentum or weight decay.*trainable\(model\)\.$"),
+    ],
+)
+def test_what_must_stay_and_did_not_says_why(moved, reason):
+    with pytest.raises(ValueError, match=reason):
+        check_still(MoveReport({moved: 0.1, "head.weight": 1.0}, ("stem.1.weight",)), ["stem."])
+
+
+def test_a_check_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="nothing was checked"):
+        check_still(MoveReport({}, ("body.weight",)), ["stem."])
+
+
+@pytest.mark.parametrize("weights", ["model.pth", TinyResNet(10)])
+def test_weights_must_come_by_name(weights):
+    with pytest.raises(TypeError, match=rf"weights are a {type(weights).__name__}.*read_tensors\(path\)"):
+        load_weights(TinyResNet(10), weights)

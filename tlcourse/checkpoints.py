@@ -1,5 +1,6 @@
 """The state of a training, written after every epoch so that a killed run goes on where it was, bit for bit."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,8 @@ class TrainingState:
         scaler: the gradient scaler of mixed precision.
         history: the epochs so far.
         best: the weights of the best epoch, where they are wanted.
+        after_update: what is called after every update, or None; its state is kept if it has one.
+        identity: the fingerprint at the beginning; it stays, though stages may be freed later.
     """
 
     model: nn.Module
@@ -58,6 +61,12 @@ class TrainingState:
     scaler: torch.amp.GradScaler
     history: History = field(default_factory=History)
     best: Tensors | None = None
+    after_update: Callable[[nn.Module], None] | None = None
+    identity: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Remember what training this is."""
+        self.identity = self.fingerprint()
 
     def fingerprint(self) -> str:
         """Describe the network and its optimiser, so that a file of another training is not taken for this one."""
@@ -72,7 +81,7 @@ class TrainingState:
         Raises:
             StorageError: it could not be written; the file of the epoch before is untouched.
         """
-        parts: dict[str, Any] = {"format": FORMAT, "fingerprint": self.fingerprint(), "history": asdict(self.history)}
+        parts: dict[str, Any] = {"format": FORMAT, "fingerprint": self.identity, "history": asdict(self.history)}
         for name, part in self._parts().items():
             parts[name] = part.state_dict()
         parts["best"] = self.best
@@ -96,10 +105,10 @@ class TrainingState:
             raise StorageError(
                 f"{path} is no training checkpoint of this version. Choose another file name, or delete it."
             )
-        if saved["fingerprint"] != self.fingerprint():
+        if saved["fingerprint"] != self.identity:
             raise StorageError(
                 f"{path} belongs to another training:\n  there: {saved['fingerprint'][:200]}\n"
-                f"  here:  {self.fingerprint()[:200]}\n"
+                f"  here:  {self.identity[:200]}\n"
                 "Nothing was loaded. Choose another file name, or delete the file to start anew."
             )
         for name, part in self._parts().items():
@@ -112,6 +121,8 @@ class TrainingState:
 
     def _parts(self) -> dict[str, Any]:
         parts = {"model": self.model, "optimizer": self.optimizer, "scaler": self.scaler, "schedule": self.schedule}
+        if hasattr(self.after_update, "state_dict"):
+            parts["after_update"] = self.after_update
         return {name: part for name, part in parts.items() if part is not None}
 
 

@@ -1,7 +1,8 @@
-"""How sure are we? Means over seeds with bootstrap intervals, and paired comparisons."""
+"""How sure are we? Means over seeds, images or groups of images, each with an interval, and paired comparisons."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -40,18 +41,143 @@ def bootstrap_mean(values: Sequence[float], level: float = 0.95, resamples: int 
 
     Source: Efron, "Bootstrap methods: another look at the jackknife", 1979, Annals of Statistics.
     """
-    sample = np.asarray(values, dtype=np.float64)
-    if sample.ndim != 1 or len(sample) < 2 or not np.isfinite(sample).all():
-        raise ValueError(f"got {values!r}, but at least two finite numbers were expected, one a seed. Run more seeds.")
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}, but a share strictly between 0 and 1 was expected, such as 0.95.")
+    sample = _checked(values, level)
     draws = np.random.default_rng(seed).integers(len(sample), size=(resamples, len(sample)))  # [resamples, n]
     means = sample[draws].mean(axis=1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(sample.mean()), float(low), float(high))
 
 
-def paired_difference(a: Sequence[float], b: Sequence[float], level: float = 0.95) -> Interval:
+def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
+    """Estimate a mean and its t interval, which stays honest with few values.
+
+    The standard error is itself a guess when there are few values. Student's t distribution allows for that: with 5
+    seeds the interval reaches 2.8 standard errors to either side, not 2. It takes for granted that the values scatter
+    about evenly around their mean; accuracies of seeds mostly do.
+
+    Args:
+        values: one number a seed, at least 2, all finite.
+        level: share of such intervals that hold the true mean, strictly between 0 and 1.
+
+    Returns:
+        Mean, lower and upper end.
+
+    Raises:
+        ValueError: fewer than two values, a value that is not finite, or a level out of range.
+
+    Source: Student, "The probable error of a mean", 1908, Biometrika.
+    """
+    from scipy.special import stdtrit  # here, because importing SciPy takes a while
+
+    sample = _checked(values, level)
+    standard_error = sample.std(ddof=1) / np.sqrt(len(sample))
+    reach = float(stdtrit(len(sample) - 1, (1 + level) / 2) * standard_error)
+    mean = float(sample.mean())
+    return Interval(mean, mean - reach, mean + reach)
+
+
+def wilson_interval(hits: int, images: int, level: float = 0.95) -> Interval:
+    """Estimate a share of right answers and its Wilson interval, in percent.
+
+    It holds every true share at which the count that was seen would not be a surprise. Unlike "share plus or minus two
+    standard errors" it never leaves 0 to 100 and works near both.
+
+    Args:
+        hits: right answers.
+        images: images asked about, at least 1, independent of each other.
+        level: share of such intervals that hold the truth, strictly between 0 and 1.
+
+    Returns:
+        The observed share, lower and upper end, in percent; the share is not the middle of the interval.
+
+    Raises:
+        ValueError: the counts are impossible, or the level is out of range.
+
+    Source: Wilson, "Probable inference, the law of succession, and statistical inference", 1927, JASA.
+    """
+    _check_level(level)
+    if not 0 <= hits <= images or images < 1:
+        raise ValueError(f"got {hits} hits of {images} images. Expected at least 1 image, and hits from 0 to as many.")
+    z = NormalDist().inv_cdf((1 + level) / 2)  # 1.96 for 95 %
+    share = hits / images
+    middle = (share + z**2 / (2 * images)) / (1 + z**2 / images)
+    reach = z / (1 + z**2 / images) * np.sqrt(share * (1 - share) / images + z**2 / (4 * images**2))
+    low, high = max(0.0, middle - reach), min(1.0, middle + reach)
+    return Interval(100 * share, 100 * float(low), 100 * float(high))
+
+
+def bootstrap_groups(
+    values: Sequence[float], groups: Sequence[int], level: float = 0.95, resamples: int = 10_000, seed: int = 0
+) -> Interval:
+    """Estimate a mean and its bootstrap interval where values come in groups, such as images of the same sheet.
+
+    Images of one writer succeed or fail together, so each tells less than an independent one would. Drawing whole
+    groups again keeps that; drawing images would not. With few groups this is too narrow too, as `bootstrap_mean` is
+    with few seeds.
+
+    Args:
+        values: one number an image, all finite.
+        groups: the group of each, in the same order; at least 2 different ones.
+        level: share of the resampled means inside the interval.
+        resamples: how often to draw again.
+        seed: seed of the drawing.
+
+    Returns:
+        Mean over all values, lower and upper end.
+
+    Raises:
+        ValueError: the lengths differ, there is one group only, or a value or the level is out of range.
+
+    Source: Field and Welsh, "Bootstrapping clustered data", 2007, Journal of the Royal Statistical Society B.
+    """
+    sample = _checked(values, level)
+    sums, counts = _group_sums(sample, groups)
+    draws = np.random.default_rng(seed).integers(len(sums), size=(resamples, len(sums)))  # [resamples, groups]
+    means = sums[draws].sum(axis=1) / counts[draws].sum(axis=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(sample.mean()), float(low), float(high))
+
+
+def group_means(values: Sequence[float], groups: Sequence[int]) -> list[float]:
+    """Return the mean of every group, in order of the groups' numbers; for example accuracy sheet by sheet.
+
+    Args:
+        values: one number an image, at least 2, all finite.
+        groups: the group of each, in the same order; at least 2 different ones.
+
+    Returns:
+        One mean a group.
+
+    Raises:
+        ValueError: the lengths differ, there is one group only, or a value is not finite.
+    """
+    sums, counts = _group_sums(_checked(values, 0.95), groups)
+    return (sums / counts).tolist()
+
+
+def standard_error(values: Sequence[float], groups: Sequence[int] | None = None) -> float:
+    """Return the standard error of a mean: how far it would scatter if all were drawn afresh.
+
+    Args:
+        values: one number each, at least 2, all finite.
+        groups: the group of each where values come in groups; then it is the groups that are drawn afresh.
+
+    Returns:
+        In the unit of the values.
+
+    Raises:
+        ValueError: as `group_means`.
+    """
+    sample = np.asarray(_checked(values, 0.95) if groups is None else group_means(values, groups))
+    return float(sample.std(ddof=1) / np.sqrt(len(sample)))
+
+
+def paired_difference(
+    a: Sequence[float],
+    b: Sequence[float],
+    level: float = 0.95,
+    interval: Callable[[Sequence[float], float], Interval] = bootstrap_mean,
+) -> Interval:
     """Estimate the mean of `a - b`, where both were measured with the same seeds.
 
     Pairing takes out what both runs of a seed share, such as a lucky choice of labelled images, so the interval is
@@ -61,15 +187,44 @@ def paired_difference(a: Sequence[float], b: Sequence[float], level: float = 0.9
         a: one number a seed.
         b: the numbers of the same seeds, in the same order.
         level: share of the resampled means inside the interval.
+        interval: how to estimate the mean difference: `bootstrap_mean`, or `t_interval`, which is wider and right with
+            few seeds.
 
     Returns:
         Mean difference, lower and upper end.
 
     Raises:
-        ValueError: the lengths differ, or `bootstrap_mean` refuses the differences.
+        ValueError: the lengths differ, or `interval` refuses the differences.
     """
     if len(a) != len(b):
         raise ValueError(
             f"got {len(a)} and {len(b)} values, but pairs were expected. Run both methods on the same seeds."
         )
-    return bootstrap_mean(np.subtract(a, b).tolist(), level)
+    return interval(np.subtract(a, b).tolist(), level)
+
+
+def _checked(values: Sequence[float], level: float) -> np.ndarray:
+    """Return the values as float64 `[n]`, or say what is wrong with them or with the level."""
+    sample = np.asarray(values, dtype=np.float64)
+    if sample.ndim != 1 or len(sample) < 2 or not np.isfinite(sample).all():
+        got = repr(values) if sample.size < 20 else f"{sample.size} values, {np.isfinite(sample).sum()} of them finite"
+        raise ValueError(f"got {got}, but at least two finite numbers were expected, one a seed. Run more seeds.")
+    _check_level(level)
+    return sample
+
+
+def _check_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}, but a share strictly between 0 and 1 was expected, such as 0.95.")
+
+
+def _group_sums(sample: np.ndarray, groups: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return sum and count of every group, float64 and int64 `[groups]`."""
+    names, where = np.unique(np.asarray(groups), return_inverse=True)
+    if np.shape(groups) != sample.shape or len(names) < 2:
+        raise ValueError(
+            f"got {len(sample)} values, and groups of shape {list(np.shape(groups))} with {len(names)} different "
+            "numbers. Expected one group number a value, and at least two groups: a single one does not show how "
+            "groups differ."
+        )
+    return np.bincount(where, sample), np.bincount(where)

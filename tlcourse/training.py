@@ -1,6 +1,7 @@
 """The training loop: the ordinary one of PyTorch, written once, with what a careful experiment needs around it."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -43,6 +44,8 @@ def fit(
     channels_last: bool = True,
     device: torch.device | str | None = None,
     checkpoint: Path | str | None = None,
+    before_epoch: Callable[[nn.Module, int], None] | None = None,
+    after_update: Callable[[nn.Module], None] | None = None,
     progress: bool = True,
 ) -> History:
     """Train a network.
@@ -63,6 +66,9 @@ def fit(
         device: by default that of `pick_device()`.
         checkpoint: a file to write after every epoch. If it is there already, training goes on from it; a training
             that was killed then ends with the same weights, bit for bit, as one that was not.
+        before_epoch: called with the network and the number of the epoch, counted from 0, for example to free a stage.
+        after_update: called with the network after every update, for example to average its weights. If it has
+            `state_dict` and `load_state_dict`, the checkpoint holds its state too.
         progress: show a progress bar.
 
     Returns:
@@ -79,7 +85,7 @@ def fit(
     check_fit(model, optimizer, epochs, validation, patience)
     precision = choose_precision(device, mixed_precision)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
-    state = TrainingState(model, optimizer, schedule, scaler)
+    state = TrainingState(model, optimizer, schedule, scaler, after_update=after_update)
     if checkpoint:
         state.resume(checkpoint)
     history, size = state.history, len(batches) if hasattr(batches, "__len__") else None
@@ -90,6 +96,9 @@ def fit(
     with bar, torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
         while len(history) < epochs and not history.stopped_early:
             before, start = copy_weights(model), time.perf_counter()
+            if before_epoch is not None:
+                before_epoch(model, len(history))
+                check_optimizer(model, optimizer)
             if hasattr(batches, "set_epoch"):
                 batches.set_epoch(len(history))
             losses = train_epoch(state, batches, loss, clip_norm, precision, channels_last, bar)
@@ -147,6 +156,8 @@ def train_epoch(
         scaler.update()
         if state.schedule is not None:
             state.schedule.step()
+        if state.after_update is not None:
+            state.after_update(model)
         losses.append(batch_loss.detach())  # stays on the device: reading it here would make the GPU wait
         bar.update()
     if not losses:
@@ -234,6 +245,19 @@ def check_fit(
         raise ValueError(
             "patience was given without validation data, so nothing says when to stop. Pass validation=..."
         )
+    check_optimizer(model, optimizer)
+
+
+def check_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Refuse an optimiser that does not know a parameter which is to move.
+
+    Args:
+        model: the network.
+        optimizer: its optimiser.
+
+    Raises:
+        ValueError: with the names of the parameters.
+    """
     known = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     unseen = [name for name, p in model.named_parameters() if p.requires_grad and id(p) not in known]
     if unseen:

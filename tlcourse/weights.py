@@ -1,4 +1,4 @@
-"""Carrying weights over by name and shape, with a report of what was carried and what was not."""
+"""Carrying weights over by name and shape, and proving what moved: with a report of every tensor."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,15 @@ def compare_weights(model: nn.Module, weights: Mapping[str, torch.Tensor], skip:
 
     Returns:
         The report of what a load would do.
+
+    Raises:
+        TypeError: the weights are no mapping.
     """
+    if not isinstance(weights, Mapping):
+        raise TypeError(
+            f"weights are a {type(weights).__name__}, but tensors by name were expected: read_tensors(path) for a file,"
+            " network.state_dict() for a network."
+        )
     ours = model.state_dict()
     offered = {name: tensor for name, tensor in weights.items() if not name.startswith(tuple(skip))}
     shared = [name for name in ours if name in offered]
@@ -92,3 +100,93 @@ def load_weights(
         for name in report.loaded:
             own[name].copy_(weights[name])
     return report
+
+
+@dataclass(frozen=True)
+class MoveReport:
+    """Which tensors a training changed.
+
+    Attributes:
+        moved: names of tensors that changed, each with its largest change of a number.
+        stayed: names of tensors that are the same in every number.
+    """
+
+    moved: Mapping[str, float]
+    stayed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Show how many moved and stayed, and which moved, the furthest first."""
+        furthest = sorted(self.moved.items(), key=lambda item: -item[1])
+        names = ", ".join(f"{name} by {change:.2g}" for name, change in furthest[:4])
+        more = f" and {len(furthest) - 4} more" if len(furthest) > 4 else ""
+        return f"moved {len(self.moved):3d}  {names}{more}".rstrip() + f"\nstayed {len(self.stayed):2d}"
+
+
+def weights_moved(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor]) -> MoveReport:
+    """Compare two state dicts of one network number by number: what did a training move?
+
+    Statistics of batch normalisation are in a state dict too, so they are compared as well.
+
+    Args:
+        before: a *copy* of the state dict from before, for example from `copy_weights`.
+        after: the state dict from after.
+
+    Returns:
+        The report.
+
+    Raises:
+        ValueError: names or shapes differ, or `before` is no copy but the network's own memory.
+    """
+    if {n: t.shape for n, t in before.items()} != {n: t.shape for n, t in after.items()}:
+        odd = sorted(
+            n for n in {*before, *after} if n not in before or n not in after or before[n].shape != after[n].shape
+        )
+        raise ValueError(
+            f"these are not states of one network: {', '.join(odd[:6])} differ. Compare before the surgery."
+        )
+    shared = [name for name in after if after[name].numel() and after[name].data_ptr() == before[name].data_ptr()]
+    if shared:
+        raise ValueError(
+            f"before and after share their memory ({shared[0]} and {len(shared) - 1} more), so they are always equal: "
+            "state_dict() returns the network's own tensors. Take a copy first: {n: t.clone() for n, t in ...}."
+        )
+    changes = {name: _largest_change(before[name], after[name]) for name in after}
+    return MoveReport({n: c for n, c in changes.items() if c > 0}, tuple(n for n, c in changes.items() if c == 0))
+
+
+def _largest_change(before: torch.Tensor, after: torch.Tensor) -> float:
+    a, b = before.detach().cpu().double(), after.detach().cpu().double()
+    same = (a == b) | (a.isnan() & b.isnan())
+    return (a - b).abs().nan_to_num(nan=float("inf"))[~same].max().item() if not same.all() else 0.0
+
+
+def check_still(report: MoveReport, frozen: Sequence[str]) -> None:
+    """Refuse a training in which something moved that was meant to stay.
+
+    Args:
+        report: what `weights_moved` found.
+        frozen: beginnings of the names that must not move, such as `["stem.", "block1."]`.
+
+    Raises:
+        ValueError: something moved there, or no tensor has such a name; with what usually is the reason.
+    """
+    names = [name for name in (*report.moved, *report.stayed) if name.startswith(tuple(frozen))]
+    if not names:
+        raise ValueError(f"no tensor begins with any of {list(frozen)}, so nothing was checked. Look at the names.")
+    broken = [name for name in names if name in report.moved]
+    if not broken:
+        return
+    statistics = [name for name in broken if name.endswith(("running_mean", "running_var", "num_batches_tracked"))]
+    reasons = [
+        (len(statistics), "statistics of batch normalisation: model.train() wakes them up. Use training_mode(model)"),
+        (
+            len(broken) - len(statistics),
+            "weights: momentum or weight decay moves them while their gradient is zero "
+            "instead of None. Freeze with freeze(model), and make the optimiser afterwards with trainable(model)",
+        ),
+    ]
+    raise ValueError(
+        f"{len(broken)} of {len(names)} frozen tensors moved. "
+        + ". ".join(f"{n} {why}" for n, why in reasons if n)
+        + "."
+    )

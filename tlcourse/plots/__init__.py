@@ -1,6 +1,19 @@
 """Pictures: every function draws on the axes it is given and returns them. One module a notebook."""
 
 from tlcourse.plots.basics import COLOURS, GREY, MARKERS, RIGHT, WRONG, draw_images, plain
+from tlcourse.plots.preprocessing import (
+    describe_detections,
+    describe_leaks,
+    describe_prices,
+    describe_worth,
+    draw_detections,
+    draw_leaks,
+    draw_prices,
+    draw_readings,
+    draw_thresholds,
+    draw_worth,
+    worth_gain,
+)
 from tlcourse.plots.start_here import describe_curve, describe_history, draw_curve, draw_history, draw_seeds
 
 __all__ = [
@@ -10,10 +23,21 @@ __all__ = [
     "RIGHT",
     "WRONG",
     "describe_curve",
+    "describe_detections",
     "describe_history",
+    "describe_leaks",
+    "describe_prices",
+    "describe_worth",
     "draw_curve",
+    "draw_detections",
     "draw_history",
     "draw_images",
+    "draw_leaks",
+    "draw_prices",
+    "draw_readings",
     "draw_seeds",
+    "draw_thresholds",
+    "draw_worth",
     "plain",
+    "worth_gain",
 ]

@@ -1,0 +1,148 @@
+"""Is "90 % sure" right nine times in ten? Reliability, its summary in one number, and temperature scaling."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+COLDEST, HOTTEST = 0.05, 20.0  # temperatures outside are not looked for
+GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Images sorted into bins by how sure the network was.
+
+    Attributes:
+        edges: borders of the bins, float64 `[bins + 1]` from 0 to 1; a bin holds its upper border.
+        count: images a bin, int64 `[bins]`.
+        confidence: mean confidence a bin, float64 `[bins]` from 0 to 1; 0 where a bin is empty.
+        accuracy: share of right answers a bin, float64 `[bins]` from 0 to 1; 0 where a bin is empty.
+    """
+
+    edges: torch.Tensor
+    count: torch.Tensor
+    confidence: torch.Tensor
+    accuracy: torch.Tensor
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error (ECE), in points: the mean gap of confidence and accuracy over all images."""
+        gaps = (self.confidence - self.accuracy).abs()
+        return 100 * (gaps * self.count).sum().item() / self.count.sum().item()
+
+    @property
+    def overconfidence(self) -> float:
+        """Mean confidence minus accuracy, in points: positive where the network is too sure."""
+        return 100 * ((self.confidence - self.accuracy) * self.count).sum().item() / self.count.sum().item()
+
+
+def reliability(scores: torch.Tensor, labels: torch.Tensor, bins: int = 10) -> Reliability:
+    """Sort images into equally wide bins by confidence, and compare confidence with accuracy in each.
+
+    Confidence is the softmax probability of the answer.
+
+    Args:
+        scores: before the softmax, float `[N, classes]`.
+        labels: int64 `[N]`.
+        bins: how many.
+
+    Returns:
+        Count, mean confidence and accuracy of every bin.
+
+    Raises:
+        ValueError: shapes do not agree, a score is not finite, or there is no bin.
+
+    Source: Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", 2017, ICML.
+    """
+    _check(scores, labels)
+    if bins < 1:
+        raise ValueError(f"{bins} bins were asked for. Expected at least 1; 10 or 15 are usual.")
+    confidence, answers = F.softmax(scores.double(), 1).max(1)
+    hits = (answers == labels).double()
+    edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
+    where = torch.bucketize(confidence, edges[1:-1])  # [N], which bin; a border belongs to the bin below
+    count = torch.bincount(where, minlength=bins)
+    sums = (torch.bincount(where, weights, minlength=bins) for weights in (confidence, hits))
+    mean_confidence, accuracy = (total / count.clamp(min=1) for total in sums)
+    return Reliability(edges, count, mean_confidence, accuracy)
+
+
+def calibration_error(scores: torch.Tensor, labels: torch.Tensor, bins: int = 10) -> float:
+    """Return the expected calibration error (ECE), in points; arguments as for `reliability`."""
+    return reliability(scores, labels, bins).error
+
+
+def error_by_luck(scores: torch.Tensor, bins: int = 10, repeats: int = 200, seed: int = 0) -> float:
+    """Return the calibration error that a perfectly calibrated network with the same confidences would show.
+
+    Few images a bin give a gap even where there is none: let every answer be right with exactly its confidence, and
+    measure the error.
+
+    Args:
+        scores: before the softmax, float `[N, classes]`.
+        bins: how many.
+        repeats: how often to invent the right answers.
+        seed: seed of the inventing.
+
+    Returns:
+        The mean error, in points.
+
+    Raises:
+        ValueError: there is no image, bin or repeat, or a score is not finite.
+    """
+    if repeats < 1:
+        raise ValueError(f"{repeats} repeats were asked for. Expected at least 1.")
+    confidence, answers = F.softmax(scores.double(), 1).max(1)
+    draws = torch.Generator().manual_seed(seed)
+    errors = []
+    for _ in range(repeats):
+        right = torch.rand(len(answers), generator=draws, dtype=torch.float64) < confidence
+        invented = torch.where(right, answers, (answers + 1) % scores.shape[1])
+        errors.append(reliability(scores, invented, bins).error)
+    return sum(errors) / repeats
+
+
+def fit_temperature(scores: torch.Tensor, labels: torch.Tensor) -> float:
+    """Find the number by which to divide all scores so that their probabilities fit the labels best.
+
+    Above 1 it makes the network less sure, below 1 more. The order of the scores stays, so no answer changes. Fit it on
+    validation images: on those that trained the network, it would look too sure of itself with reason, and on those of
+    the test, the test would be spent.
+
+    The cross-entropy falls and then rises along the temperature (it is convex in 1 / temperature), so a golden-section
+    search finds its lowest point: it keeps an interval around it, and each step cuts away the 38 % that cannot hold it.
+
+    Args:
+        scores: of validation images, before the softmax, float `[N, classes]`.
+        labels: int64 `[N]`.
+
+    Returns:
+        The temperature, from 0.05 to 20; an end of this range means that the best lies beyond.
+
+    Raises:
+        ValueError: shapes do not agree, or a score is not finite.
+
+    Source: Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", 2017, ICML.
+    """
+    _check(scores, labels)
+    low, high = math.log(COLDEST), math.log(HOTTEST)
+    exact = scores.double()
+    for _ in range(40):
+        left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+        losses = [F.cross_entropy(exact / math.exp(at), labels).item() for at in (left, right)]
+        low, high = (low, right) if losses[0] <= losses[1] else (left, high)
+    return math.exp((low + high) / 2)
+
+
+def _check(scores: torch.Tensor, labels: torch.Tensor) -> None:
+    if scores.ndim != 2 or labels.shape != scores.shape[:1] or not len(labels):
+        raise ValueError(
+            f"scores have shape {list(scores.shape)}, labels {list(labels.shape)}. Expected [N, classes] and [N]."
+        )
+    if not torch.isfinite(scores).all():
+        raise ValueError(
+            "a score is infinite or not a number. Expected finite scores before the softmax; look at the images that "
+            "gave them, and at the training."
+        )

@@ -1,0 +1,297 @@
+"""Finding what does not belong into an image set: every finding says which, why and how sure; nothing is dropped."""
+
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from PIL import Image, UnidentifiedImageError
+
+SIDE = 8  # height and width of a thumbnail in pixels
+NEAR = 0.05  # largest distance of two thumbnails that count as the same picture
+BLANK = 15.0  # highest contrast of an image on which there is nothing to see
+KINDS = ("exact duplicate", "near duplicate", "blank", "wrong label", "corrupt file")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that looks wrong.
+
+    Attributes:
+        kind: one of `KINDS`.
+        which: number of the image, or name of the file.
+        why: what was seen, in words.
+        sure: from 0 (barely over the threshold) to 1; to be compared within a kind only.
+        partner: for duplicates, the number of the other image.
+    """
+
+    kind: str
+    which: int | str
+    why: str
+    sure: float
+    partner: int | None = None
+
+
+@dataclass(frozen=True)
+class CleaningReport:
+    """All findings about `checked` images or files. These are untouched: what to do about them is for you to decide."""
+
+    findings: tuple[Finding, ...]
+    checked: int
+
+    def __str__(self) -> str:
+        """Show how many findings of every kind there are."""
+        counts = Counter(finding.kind for finding in self.findings)
+        lines = [f"{kind:16s} {counts[kind]:4d}" for kind in KINDS if counts[kind]]
+        return "\n".join([f"{self.checked:,} checked, {len(self.findings)} findings", *lines])
+
+    def which(self, kind: str | None = None) -> list[int | str]:
+        """Return the numbers of images, or names of files, that were found, each once, in ascending order.
+
+        Args:
+            kind: one of `KINDS`, or None for all.
+
+        Raises:
+            ValueError: there is no such kind.
+        """
+        if kind is not None and kind not in KINDS:
+            raise ValueError(f"{kind!r} is not a kind of finding. Expected one of: {', '.join(map(repr, KINDS))}.")
+        return sorted({f.which for f in self.findings if kind in (None, f.kind)})
+
+    def kept(self, without: Sequence[str] = KINDS) -> torch.Tensor:
+        """Return the numbers of the images without a finding of these kinds, int64, for `ImageSet.subset`."""
+        out = {index for kind in without for index in self.which(kind)}
+        return torch.tensor([i for i in range(self.checked) if i not in out], dtype=torch.int64)
+
+
+def precision_recall(found: Collection, planted: Collection) -> tuple[float, float]:
+    """Compare what a detector found with what is really there.
+
+    Args:
+        found: what the detector points at.
+        planted: what it should point at.
+
+    Returns:
+        Precision, the share of the findings that are right (1 when nothing was found: no false alarm), and recall, the
+        share of what is there that was found (1 when nothing is there: nothing missed).
+    """
+    found, planted = set(found), set(planted)
+    hits = len(found & planted)
+    return (hits / len(found) if found else 1.0), (hits / len(planted) if planted else 1.0)
+
+
+def find_exact_duplicates(images: torch.Tensor, others: torch.Tensor | None = None) -> list[Finding]:
+    """Find images that are equal to another one in every pixel.
+
+    Args:
+        images: uint8 `[N, 3, H, W]`.
+        others: images to compare with, for example the training half when `images` are the test half, or None.
+
+    Returns:
+        A finding for every duplicate, its partner the first equal image; in one set, that first one is not reported.
+    """
+    ours = hash_pixels(images)
+    theirs, where = (ours, "") if others is None else (hash_pixels(others), " of the other set")
+    first = {digest: i for i, digest in reversed(list(enumerate(theirs)))}
+    return [
+        Finding("exact duplicate", i, f"every pixel as in image {first[digest]}{where}", 1.0, first[digest])
+        for i, digest in enumerate(ours)
+        if digest in first and (others is not None or first[digest] != i)
+    ]
+
+
+def hash_pixels(images: torch.Tensor) -> list[str]:
+    """Return a fingerprint of every image: the SHA-256 of its shape and pixels, equal for equal images only."""
+    shape = repr(tuple(images.shape[1:])).encode()
+    return [hashlib.sha256(shape + image.contiguous().numpy().tobytes()).hexdigest() for image in images.cpu()]
+
+
+def thumbnails(images: torch.Tensor) -> torch.Tensor:
+    """Return a small grey signature of every image, in which brightness and contrast no longer matter.
+
+    The image is averaged down to 8x8 grey values; their mean is taken away, and they are divided by their length, so
+    that the product of two signatures is the correlation of the two small pictures.
+
+    Args:
+        images: uint8 `[N, 3, H, W]`.
+
+    Returns:
+        float32 `[N, 64]`, each of length 1; all 0 where an image is of one colour.
+    """
+    small = F.adaptive_avg_pool2d(images.float().mean(1), SIDE).flatten(1)
+    small = small - small.mean(1, keepdim=True)
+    return small / small.norm(dim=1, keepdim=True).clamp(min=1e-3)
+
+
+def thumbnail_distances(images: torch.Tensor, others: torch.Tensor | None = None) -> torch.Tensor:
+    """Return how different images look at a glance: 1 minus the correlation of their thumbnails.
+
+    Args:
+        images: uint8 `[N, 3, H, W]`.
+        others: uint8 `[M, 3, H, W]`, or None to compare every image with those before it.
+
+    Returns:
+        float32 `[N, M]`, 0 (the same) to 2 (inverted); without `others` `[N, N]`, infinite unless column < row.
+    """
+    ours = thumbnails(images)
+    if others is not None:
+        return (1 - ours @ thumbnails(others).T).clamp(0, 2)
+    distances = (1 - ours @ ours.T).clamp(0, 2)
+    return distances.masked_fill(torch.ones_like(distances).triu().bool(), float("inf"))
+
+
+def find_near_duplicates(
+    images: torch.Tensor, others: torch.Tensor | None = None, threshold: float = NEAR
+) -> list[Finding]:
+    """Find images that look almost like another one: brightened, compressed, noisy, moved a little.
+
+    Args:
+        images: uint8 `[N, 3, H, W]`.
+        others: images to compare with, or None to look within `images`.
+        threshold: largest distance of two thumbnails, from 0 to 2; a larger one finds more and is wrong more often.
+
+    Returns:
+        A finding for every image that is so near, its partner the nearest; equal ones are for `find_exact_duplicates`.
+
+    Raises:
+        ValueError: the threshold is out of range.
+    """
+    _check_threshold(threshold, "distance", most=2, such_as=NEAR)
+    if len(images) == 0 or (others is not None and len(others) == 0):
+        return []
+    where = " of the other set" if others is not None else ""
+    findings = []
+    for i, (distance, partner) in enumerate(zip(*thumbnail_distances(images, others).min(1), strict=True)):
+        rival = (images if others is None else others)[partner]
+        if distance <= threshold and not torch.equal(images[i], rival):
+            why = f"thumbnail {float(distance):.3f} from image {int(partner)}{where}"
+            findings.append(Finding("near duplicate", i, why, 1 - float(distance) / threshold, int(partner)))
+    return findings
+
+
+def duplicate_groups(count: int, findings: Sequence[Finding]) -> torch.Tensor:
+    """Give every image a group number such that duplicates, and duplicates of duplicates, share one.
+
+    Args:
+        count: how many images there are.
+        findings: findings within one set; those without a partner are ignored.
+
+    Returns:
+        int64 `[count]`: the number of the first image of the group, ready for `grouped_split`.
+    """
+    group = list(range(count))
+    for finding in findings:
+        if finding.partner is not None:
+            a, b = group[finding.which], group[finding.partner]
+            group = [min(a, b) if g in (a, b) else g for g in group]
+    return torch.tensor(group, dtype=torch.int64)
+
+
+def contrasts(images: torch.Tensor) -> torch.Tensor:
+    """Return the standard deviation of the grey values of every image, uint8 `[N, 3, H, W]` to float32 `[N]`."""
+    grey = images.float().mean(1).flatten(1)
+    return (grey - grey.mean(1, keepdim=True)).square().mean(1).sqrt()
+
+
+def find_blank(images: torch.Tensor, threshold: float = BLANK) -> list[Finding]:
+    """Find images on which there is nothing to see.
+
+    Args:
+        images: uint8 `[N, 3, H, W]`.
+        threshold: highest contrast of a blank image, the standard deviation of its grey values from 0 to 127.5.
+
+    Returns:
+        A finding for every image of so little contrast.
+
+    Raises:
+        ValueError: the threshold is out of range.
+    """
+    _check_threshold(threshold, "contrast", most=127.5, such_as=BLANK)
+    return [
+        Finding("blank", i, f"contrast {contrast:.1f} of 127.5", 1 - contrast / threshold)
+        for i, contrast in enumerate(contrasts(images).tolist())
+        if contrast <= threshold
+    ]
+
+
+def find_wrong_labels(probabilities: torch.Tensor, labels: torch.Tensor) -> list[Finding]:
+    """Find labels that a network confidently contradicts, by confident learning.
+
+    Args:
+        probabilities: of every class, float `[N, C]`, from networks that were not trained on the image they judge: one
+            that was has learned its label. Cross-validation gives such probabilities for every image.
+        labels: class numbers, int64 `[N]`.
+
+    Returns:
+        A finding for every image that confidently counts as another class, `sure` by how much more probable that is.
+
+    Raises:
+        ValueError: shapes do not fit, or rows are not probabilities.
+
+    Source: Northcutt, Jiang and Chuang, "Confident learning: Estimating uncertainty in dataset labels", 2021, Journal
+    of Artificial Intelligence Research.
+    """
+    confident = confident_classes(probabilities, labels)
+    findings = []
+    for i in ((confident >= 0) & (confident != labels)).nonzero()[:, 0].tolist():
+        given, other = int(labels[i]), int(confident[i])
+        ours, theirs = float(probabilities[i, given]), float(probabilities[i, other])
+        why = f"labelled {given} ({ours:.0%} likely), looks like {other} ({theirs:.0%})"
+        findings.append(Finding("wrong label", i, why, max(theirs - ours, 0.0)))
+    return findings
+
+
+def confident_classes(probabilities: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the class that every image confidently counts as, int64 `[N]`; -1 where there is none.
+
+    A class counts where its probability reaches its usual value, the mean over the images that carry its label; of
+    several, the most probable. Arguments and errors are those of `find_wrong_labels`.
+    """
+    if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1]:
+        raise ValueError(
+            f"got probabilities {list(probabilities.shape)} and labels {list(labels.shape)}, but [N, C] and [N] were "
+            "expected: one row and one label an image."
+        )
+    if bool((probabilities < 0).any()) or not torch.allclose(probabilities.sum(1), torch.ones(len(labels)), atol=1e-3):
+        raise ValueError("the rows do not sum to 1. Expected probabilities; turn scores into them with softmax(1).")
+    usual = torch.full((probabilities.shape[1],), float("inf"))  # no image of a class: never confident
+    for c in labels.unique():
+        usual[c] = probabilities[labels == c, c].mean()
+    reached = probabilities.where(probabilities >= usual - 1e-6, torch.tensor(-1.0))
+    return reached.argmax(1).where(reached.max(1).values >= 0, torch.tensor(-1))
+
+
+def find_corrupt(files: Mapping[str, bytes]) -> list[Finding]:
+    """Find files that cannot be decoded to the last pixel.
+
+    Opening an image reads its header only, and a file that was cut off opens well; so every file is decoded in full.
+
+    Args:
+        files: content by name.
+
+    Returns:
+        A finding for every file that is empty, of no known format or incomplete.
+    """
+    return [Finding("corrupt file", n, why, 1.0) for n, data in files.items() if (why := why_unreadable(data))]
+
+
+def why_unreadable(data: bytes) -> str:
+    """Say why an encoded image cannot be decoded; an empty text if it can."""
+    if not data:
+        return "the file is empty"
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.load()
+    except UnidentifiedImageError:
+        return f"no image format begins with {data[:4].hex(' ')}"
+    except Exception as error:  # decoders raise errors of many kinds for broken data
+        return f"opens but does not decode: {error}"
+    return ""
+
+
+def _check_threshold(threshold: float, what: str, most: float, such_as: float) -> None:
+    if not 0 < threshold <= most:
+        raise ValueError(f"threshold is {threshold}, but a {what} above 0, up to {most}, was expected, like {such_as}.")

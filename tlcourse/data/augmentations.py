@@ -1,0 +1,233 @@
+"""Crop, flip, rotation, colour and cut-out for whole batches: each image gets its own draw.
+
+Every augmentation is two steps. A draw says what happens to each image; a plain function without chance does it. The
+second can be compared with torchvision, image by image; the first alone decides how strong an augmentation is.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from tlcourse.data.augment import uniform
+from tlcourse.data.batches import Transform
+
+
+def flip_where(x: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    """Swap left and right in the chosen images.
+
+    Args:
+        x: `[B, C, H, W]`.
+        chosen: bool `[B]`.
+
+    Returns:
+        A new batch `[B, C, H, W]`.
+    """
+    return torch.where(chosen.to(x.device)[:, None, None, None], x.flip(3), x)
+
+
+def shift_by(x: torch.Tensor, right: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
+    """Move each image by whole pixels; what comes in from outside is the image mirrored at its edge.
+
+    This is a crop: enlarge the image by its mirrored border, and cut out a window of the old size somewhere else.
+
+    Args:
+        x: `[B, C, H, W]`.
+        right: pixels to the right, int64 `[B]`, less than W either way.
+        down: pixels downwards, int64 `[B]`, less than H either way.
+
+    Returns:
+        A new batch `[B, C, H, W]`.
+
+    Raises:
+        ValueError: an image would move by its whole height or width.
+    """
+    farthest = [int(moves.abs().max()) if len(moves) else 0 for moves in (down, right)]
+    if farthest[0] >= x.shape[2] or farthest[1] >= x.shape[3]:
+        raise ValueError(
+            f"images of {x.shape[2]}x{x.shape[3]} pixels were to move by up to {farthest[0]} down and {farthest[1]} "
+            "right. Expected less than their height and width; nothing of the image would be left."
+        )
+    rows = _mirrored(torch.arange(x.shape[2]) - down[:, None], x.shape[2]).to(x.device)  # [B, H]: where to look
+    columns = _mirrored(torch.arange(x.shape[3]) - right[:, None], x.shape[3]).to(x.device)  # [B, W]
+    image = torch.arange(len(x), device=x.device)[:, None, None]
+    return x.permute(0, 2, 3, 1)[image, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+
+
+def rotate_by(x: torch.Tensor, degrees: torch.Tensor) -> torch.Tensor:
+    """Turn each image about its centre, counter-clockwise; what comes in from outside is mirrored.
+
+    Args:
+        x: float `[B, C, H, W]`, H equal to W.
+        degrees: angles, float `[B]`.
+
+    Returns:
+        A new batch `[B, C, H, W]`, interpolated between neighbouring pixels.
+    """
+    angle = degrees * (math.pi / 180)
+    cos, sin, none = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    look = torch.stack([torch.stack([cos, -sin, none], 1), torch.stack([sin, cos, none], 1)], 1)  # [B, 2, 3]
+    grid = F.affine_grid(look.to(x.device, x.dtype), list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+
+
+def recolour_by(x: torch.Tensor, gain: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+    """Multiply contrast and add to each channel.
+
+    Args:
+        x: float `[B, C, H, W]`, 0 in the middle between black and white.
+        gain: factors, float `[B]`; 1 changes nothing.
+        offset: what to add, float `[B, C]`; 0 changes nothing.
+
+    Returns:
+        A new batch `[B, C, H, W]`.
+    """
+    return x * gain.to(x.device)[:, None, None, None] + offset.to(x.device)[:, :, None, None]
+
+
+def boxes(height: int, width: int, top: torch.Tensor, left: torch.Tensor, sides: torch.Tensor) -> torch.Tensor:
+    """Mark a rectangle in each image.
+
+    Args:
+        height: of the images, in pixels.
+        width: of the images, in pixels.
+        top: first row of each rectangle, int64 `[B]`; may lie outside, the rectangle is then cut off.
+        left: its first column, int64 `[B]`.
+        sides: its height and width, int64 `[B, 2]`.
+
+    Returns:
+        bool `[B, 1, height, width]`, true inside.
+    """
+    rows, columns = torch.arange(height), torch.arange(width)
+    tall = (rows >= top[:, None]) & (rows < (top + sides[:, 0])[:, None])  # [B, H]
+    wide = (columns >= left[:, None]) & (columns < (left + sides[:, 1])[:, None])  # [B, W]
+    return (tall[:, :, None] & wide[:, None, :])[:, None]
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Mirror a `share` of the images, left for right."""
+
+    share: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse a strength out of range."""
+        _check_range("share", self.share, 0, 1)
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return a new batch, float `[B, C, H, W]`."""
+        return flip_where(x, self.draw(len(x), generator))
+
+    def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Draw which images to mirror, bool `[count]`."""
+        return torch.rand(count, generator=generator) < self.share
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Move every image by up to `pixels` in both directions, as padding and cropping does."""
+
+    pixels: int = 4
+
+    def __post_init__(self) -> None:
+        """Refuse a strength out of range."""
+        _check_range("pixels", self.pixels, 0, math.inf)
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return a new batch, float `[B, C, H, W]`."""
+        right, down = torch.randint(-self.pixels, self.pixels + 1, (2, len(x)), generator=generator)
+        return shift_by(x, right, down)
+
+
+@dataclass(frozen=True)
+class Rotate:
+    """Turn every image by up to `degrees` either way."""
+
+    degrees: float = 15.0
+
+    def __post_init__(self) -> None:
+        """Refuse a strength out of range."""
+        _check_range("degrees", self.degrees, 0, 180)
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return a new batch, float `[B, C, H, W]`."""
+        angles = self.draw(len(x), generator)
+        return rotate_by(x, angles) if self.degrees else x.clone()
+
+    def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Draw the angles in degrees, float32 `[count]`."""
+        return uniform(count, -self.degrees, self.degrees, generator)
+
+
+@dataclass(frozen=True)
+class Recolour:
+    """Change contrast, brightness and colour cast of every image, more with greater `strength`."""
+
+    strength: float = 0.4
+
+    def __post_init__(self) -> None:
+        """Refuse a strength out of range."""
+        _check_range("strength", self.strength, 0, 2)
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return a new batch, float `[B, C, H, W]`."""
+        gain = uniform(len(x), -self.strength, self.strength, generator).exp()
+        brightness = uniform(len(x), -self.strength / 2, self.strength / 2, generator)[:, None]
+        cast = torch.randn(len(x), x.shape[1], generator=generator) * (0.3 * self.strength)
+        return recolour_by(x, gain, brightness + cast)
+
+
+@dataclass(frozen=True)
+class CutOut:
+    """Paint a grey square over a random place of every image; its side is a `side` share of the image's.
+
+    Source: DeVries and Taylor, "Improved regularization of convolutional neural networks with cutout", 2017, arXiv
+    1708.04552.
+    """
+
+    side: float = 0.4
+
+    def __post_init__(self) -> None:
+        """Refuse a strength out of range."""
+        _check_range("side", self.side, 0, 1)
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return a new batch, float `[B, C, H, W]`."""
+        height, width = x.shape[2:]
+        sides = torch.tensor([round(self.side * height), round(self.side * width)]).expand(len(x), 2)
+        middle = torch.stack([torch.randint(n, (len(x),), generator=generator) for n in (height, width)], 1)
+        corner = middle - sides // 2  # the square may hang over the edge, so that every pixel is as likely hidden
+        return x.masked_fill(boxes(height, width, corner[:, 0], corner[:, 1], sides).to(x.device), 0.0)
+
+
+class Chain:
+    """Several augmentations, one after the other; none changes nothing.
+
+    Args:
+        *parts: each takes a batch and a generator.
+    """
+
+    def __init__(self, *parts: Transform) -> None:
+        self.parts = parts
+
+    def __repr__(self) -> str:
+        """Name the parts."""
+        return f"Chain({', '.join(map(repr, self.parts))})"
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return a new batch, float `[B, C, H, W]`."""
+        for part in self.parts:
+            x = part(x, generator)
+        return x
+
+
+def _mirrored(places: torch.Tensor, size: int) -> torch.Tensor:
+    """Bring places outside 0 to `size - 1` back in, as a mirror on the edge pixel does."""
+    last = size - 1
+    return last - (last - places.abs()).abs()
+
+
+def _check_range(what: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{what} is {value}, but a number from {low} (changes nothing) to {high} was expected.")

@@ -1,0 +1,252 @@
+"""Planting dirt on purpose, with the truth about where it is, so that a cleaner can be measured."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from PIL import Image
+
+from tlcourse.data.imageset import ImageSet
+
+
+@dataclass(frozen=True)
+class Planted:
+    """What is wrong with an image set, and where.
+
+    Attributes:
+        exact: number of the original, by number of the copy.
+        near: number of the original, by number of the changed copy.
+        changed: how each near copy was changed, one of `CHANGES`, by its number.
+        blank: numbers of the blank images.
+        wrong: the right label, by number of the image whose label is wrong.
+    """
+
+    exact: Mapping[int, int]
+    near: Mapping[int, int]
+    changed: Mapping[int, str]
+    blank: Sequence[int]
+    wrong: Mapping[int, int]
+
+    def pairs(self, copies: Mapping[int, int]) -> set[tuple[int, int]]:
+        """Return copies within one set as a detector reports them: the later image and the earlier one."""
+        return {(max(pair), min(pair)) for pair in copies.items()}
+
+
+def brighten(image: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    """Raise brightness and lower contrast, as another export of the same photograph might."""
+    return (image.float() * 0.75 + 45).round().to(torch.uint8)
+
+
+def add_noise(image: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    """Add noise of standard deviation 12 to every pixel."""
+    noise = 12 * torch.randn(image.shape, generator=draws)
+    return (image + noise).round().clamp(0, 255).to(torch.uint8)
+
+
+def compress(image: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    """Write the image as a JPEG of low quality, and read it again."""
+    return decode_files([_encode(image, "JPEG", quality=40)])[0]
+
+
+def nudge(image: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    """Move the picture by one pixel to the right; the left edge is repeated."""
+    return torch.cat([image[:, :, :1], image[:, :, :-1]], 2)
+
+
+def shove(image: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    """Move the picture by four pixels to the right; the left edge is repeated."""
+    return torch.cat([image[:, :, :1].expand(-1, -1, 4), image[:, :, :-4]], 2)
+
+
+def mirror(image: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    """Swap left and right."""
+    return image.flip(2)
+
+
+CHANGES: dict[str, Callable[[torch.Tensor, torch.Generator], torch.Tensor]] = {
+    "brighter": brighten,
+    "noisy": add_noise,
+    "compressed": compress,
+    "moved by 1": nudge,
+    "moved by 4": shove,
+    "mirrored": mirror,
+}
+
+
+def plant_dirt(
+    clean: ImageSet, generator: torch.Generator, *, exact: int = 20, near: int = 60, blank: int = 15, wrong: int = 45
+) -> tuple[ImageSet, Planted]:
+    """Add copies and blank images to a set, falsify labels, and shuffle everything.
+
+    Args:
+        clean: the set; it stays as it is.
+        generator: source of all draws.
+        exact: how many exact copies to add.
+        near: how many changed copies to add, the `CHANGES` taking turns.
+        blank: how many images to add that show nothing: faint noise, strong noise and gradients, in turn.
+        wrong: how many originals without a copy get another label.
+
+    Returns:
+        The dirty set, and the truth about it.
+
+    Raises:
+        ValueError: the set is too small for so much dirt, or a number is negative.
+    """
+    needed = exact + near + blank + wrong
+    if min(exact, near, blank, wrong) < 0 or needed > len(clean):
+        raise ValueError(
+            f"dirt for {needed} of {len(clean)} images was asked for (exact={exact}, near={near}, blank={blank}, "
+            f"wrong={wrong}). Expected numbers from 0 that together are at most {len(clean)}."
+        )
+    chosen = torch.randperm(len(clean), generator=generator)[:needed].split([exact, near, blank, wrong])
+    ways = [list(CHANGES)[i % len(CHANGES)] for i in range(near)]
+    labels = clean.labels.clone()
+    labels[chosen[3]] = _other_labels(labels[chosen[3]], len(clean.classes), generator)
+    extra = [
+        clean.images[chosen[0]],
+        *(CHANGES[way](clean.images[i], generator)[None] for way, i in zip(ways, chosen[1], strict=True)),
+        _blank_images(clean.images[chosen[2]], generator),
+    ]
+    sources = torch.cat([torch.arange(len(clean)), *chosen[:3]])  # which original each image came from
+    dirty = replace(clean, labels=labels).subset(sources)
+    dirty = replace(dirty, images=torch.cat([clean.images, *extra]), name=f"{clean.name}, with dirt")
+    order = torch.randperm(len(dirty), generator=generator)
+    place = order.argsort().tolist()  # where each image went
+    copies = [place[len(clean) + i] for i in range(exact + near + blank)]
+    originals = [place[i] for i in sources[len(clean) :].tolist()]
+    pairs = list(zip(copies, originals, strict=True))
+    return dirty.subset(order), Planted(
+        exact=dict(pairs[:exact]),
+        near=dict(pairs[exact : exact + near]),
+        changed=dict(zip(copies[exact : exact + near], ways, strict=True)),
+        blank=copies[exact + near :],
+        wrong={place[i]: int(clean.labels[i]) for i in chosen[3].tolist()},
+    )
+
+
+def plant_across(
+    train: ImageSet, test: ImageSet, generator: torch.Generator, *, exact: int = 20, near: int = 60
+) -> tuple[ImageSet, Planted]:
+    """Put copies of training images, and changed copies, among the test images.
+
+    Args:
+        train: where the copies come from.
+        test: the set that is to get them; it stays as it is.
+        generator: source of all draws.
+        exact: how many exact copies to add.
+        near: how many changed copies to add, the `CHANGES` taking turns.
+
+    Returns:
+        The dirty test set, and the truth: by number of the test image, that of the training image.
+
+    Raises:
+        ValueError: the training set has fewer images than copies were asked for.
+    """
+    if min(exact, near) < 0 or exact + near > len(train):
+        raise ValueError(
+            f"{exact} + {near} copies of {len(train)} training images were asked for. Expected that many or fewer."
+        )
+    chosen = torch.randperm(len(train), generator=generator)[: exact + near]
+    ways = [list(CHANGES)[i % len(CHANGES)] for i in range(near)]
+    changed = [CHANGES[w](train.images[i], generator)[None] for w, i in zip(ways, chosen[exact:], strict=True)]
+    dirty = ImageSet(
+        torch.cat([test.images, train.images[chosen[:exact]], *changed]),
+        torch.cat([test.labels, train.labels[chosen]]),
+        test.classes,
+        name=f"{test.name}, with copies of training images",
+    )
+    order = torch.randperm(len(dirty), generator=generator)
+    places = order.argsort()[len(test) :].tolist()
+    pairs = list(zip(places, chosen.tolist(), strict=True))
+    truth = Planted(dict(pairs[:exact]), dict(pairs[exact:]), dict(zip(places[exact:], ways, strict=True)), (), {})
+    return dirty.subset(order), truth
+
+
+def encode_files(images: torch.Tensor) -> dict[str, bytes]:
+    """Write images as JPEG files in memory.
+
+    Args:
+        images: uint8 `[N, 3, H, W]`.
+
+    Returns:
+        Content by name: `image0000.jpg`, `image0001.jpg`, and so on.
+    """
+    return {f"image{i:04d}.jpg": _encode(image, "JPEG", quality=90) for i, image in enumerate(images)}
+
+
+def decode_files(contents: Sequence[bytes]) -> torch.Tensor:
+    """Read images of one size from the contents of files, uint8 `[N, 3, H, W]`.
+
+    Args:
+        contents: what `encode_files` wrote, damaged or not, as long as it decodes.
+
+    Returns:
+        uint8 `[N, 3, H, W]`.
+    """
+    images = []
+    for data in contents:
+        with Image.open(io.BytesIO(data)) as opened:
+            pixels = torch.frombuffer(bytearray(opened.convert("RGB").tobytes()), dtype=torch.uint8)
+            images.append(pixels.reshape(opened.height, opened.width, 3).permute(2, 0, 1))
+    return torch.stack(images)
+
+
+def plant_corruption(
+    files: Mapping[str, bytes], generator: torch.Generator, each: int = 6
+) -> tuple[dict[str, bytes], dict[str, str]]:
+    """Damage some files: cut them off, empty them, replace their content by text, or change bytes in the middle.
+
+    Args:
+        files: content by name; the mapping stays as it is.
+        generator: source of the choice.
+        each: how many files get each kind of damage.
+
+    Returns:
+        All files, and the kind of damage by name: `"truncated"`, `"empty"`, `"not an image"` or `"changed bytes"`.
+
+    Raises:
+        ValueError: there are too few files.
+    """
+    if each < 0 or len(DAMAGE) * each > len(files):
+        raise ValueError(f"damage to {len(DAMAGE)} x {each} of {len(files)} files was asked for. Expected fewer.")
+    names = list(files)
+    chosen = torch.randperm(len(files), generator=generator)[: len(DAMAGE) * each].tolist()
+    truth = {names[i]: list(DAMAGE)[k % len(DAMAGE)] for k, i in enumerate(chosen)}
+    return {name: DAMAGE[truth[name]](data) if name in truth else data for name, data in files.items()}, truth
+
+
+def _change_bytes(data: bytes) -> bytes:
+    """Turn over eight bytes in the last third, where a JPEG keeps its picture."""
+    start = len(data) * 3 // 4
+    return data[:start] + bytes(byte ^ 0x5A for byte in data[start : start + 8]) + data[start + 8 :]
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "truncated": lambda data: data[: len(data) * 3 // 4],
+    "empty": lambda data: b"",
+    "not an image": lambda data: b"<html><h1>404 Not Found</h1></html>",
+    "changed bytes": _change_bytes,
+}
+
+
+def _encode(image: torch.Tensor, kind: str, **options: int) -> bytes:
+    """Write one image, uint8 `[3, H, W]`, in a format of Pillow's."""
+    buffer = io.BytesIO()
+    Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy()).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _blank_images(like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Keep the mean colour of every image; put faint noise, strong noise or a gradient, in turn, for what it shows."""
+    colour = like.float().mean((2, 3), keepdim=True)
+    ramp = torch.linspace(-45, 45, like.shape[3]).expand(like.shape)  # as under uneven light
+    strength = torch.tensor([4.0, 20.0, 2.0]).repeat(len(like))[: len(like), None, None, None]
+    noise = strength * torch.randn(like.shape, generator=generator)
+    has_ramp = (torch.arange(len(like)) % 3 == 2)[:, None, None, None]
+    return (colour + noise + ramp * has_ramp).round().clamp(0, 255).to(torch.uint8)
+
+
+def _other_labels(labels: torch.Tensor, classes: int, generator: torch.Generator) -> torch.Tensor:
+    """Draw for each label another one, all others equally likely."""
+    return (labels + torch.randint(1, classes, labels.shape, generator=generator)) % classes

@@ -1,0 +1,217 @@
+"""How good are the answers? Confusion, precision and recall, top-k, and the curves of a threshold, all by hand."""
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class ClassReport:
+    """How well each class is found.
+
+    Attributes:
+        precision: of the images called this class, the share that is, float64 `[classes]` from 0 to 1.
+        recall: of the images of this class, the share that is called so, float64 `[classes]`.
+        f1: harmonic mean of the two, float64 `[classes]`.
+        support: images of this class, int64 `[classes]`.
+    """
+
+    precision: torch.Tensor
+    recall: torch.Tensor
+    f1: torch.Tensor
+    support: torch.Tensor
+
+    def macro(self) -> tuple[float, float, float]:
+        """Return mean precision, recall and F1; every class counts the same, however rare."""
+        return self.precision.mean().item(), self.recall.mean().item(), self.f1.mean().item()
+
+
+@dataclass(frozen=True)
+class ThresholdCurve:
+    """What happens while a threshold is lowered from above the highest score to the lowest.
+
+    Attributes:
+        x: false-positive rate (ROC) or recall (precision-recall), float64 `[T]` from 0 to 1, rising.
+        y: true-positive rate (ROC) or precision (precision-recall), float64 `[T]`.
+        thresholds: images with this score or a higher one are called positive, float64 `[T]`, falling from infinity.
+    """
+
+    x: torch.Tensor
+    y: torch.Tensor
+    thresholds: torch.Tensor
+
+
+def confusion_matrix(labels: torch.Tensor, answers: torch.Tensor, classes: int) -> torch.Tensor:
+    """Count how often each class is taken for each class.
+
+    Args:
+        labels: right class numbers, int64 `[N]`.
+        answers: answered class numbers, int64 `[N]`.
+        classes: how many classes.
+
+    Returns:
+        int64 `[classes, classes]`: row is the right class, column the answer; right answers stand on the diagonal.
+
+    Raises:
+        ValueError: the lengths differ, there is nothing to count, or a number is outside the classes.
+    """
+    if labels.shape != answers.shape or labels.ndim != 1 or not len(labels):
+        raise ValueError(
+            f"labels have shape {list(labels.shape)}, answers {list(answers.shape)}. Expected one answer for each of "
+            "at least one label; turn scores [N, classes] into answers with scores.argmax(1)."
+        )
+    both = torch.cat([labels, answers])
+    if both.min() < 0 or both.max() >= classes:
+        raise ValueError(
+            f"class numbers go from {int(both.min())} to {int(both.max())}, but 0 to {classes - 1} was expected. "
+            "Check the number of classes, or whether counting began at 1."
+        )
+    return torch.bincount(labels * classes + answers, minlength=classes**2).reshape(classes, classes)
+
+
+def class_report(confusion: torch.Tensor) -> ClassReport:
+    """Return precision, recall and F1 of every class; where nothing is to be divided by, 0, as scikit-learn has it.
+
+    Args:
+        confusion: int64 `[classes, classes]`, rows are right classes.
+
+    Returns:
+        The report.
+
+    Raises:
+        ValueError: the matrix is not square.
+
+    Source: van Rijsbergen, "Information retrieval", 1979, Butterworths.
+    """
+    if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1]:
+        raise ValueError(
+            f"got shape {list(confusion.shape)}, but [classes, classes] was expected. See confusion_matrix."
+        )
+    right = confusion.diagonal()
+    support, called = confusion.sum(1), confusion.sum(0)
+    return ClassReport(_share(right, called), _share(right, support), _share(2 * right, support + called), support)
+
+
+def _share(part: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
+    """Divide, and give 0 where the whole is 0 (and so is the part)."""
+    return part.double() / whole.clamp(min=1)
+
+
+def top_k_accuracy(scores: torch.Tensor, labels: torch.Tensor, k: int) -> float:
+    """Return the share of images whose class is among the `k` highest scores, in percent.
+
+    Of equal scores, that of the class with the higher number counts as higher, as in scikit-learn.
+
+    Args:
+        scores: float `[N, classes]`.
+        labels: int64 `[N]`.
+        k: how many answers are allowed, from 1 to the number of classes.
+
+    Returns:
+        From 0 to 100.
+
+    Raises:
+        ValueError: shapes do not agree, or `k` is out of range.
+    """
+    check_scores(scores, labels)
+    if not 1 <= k <= scores.shape[1]:
+        raise ValueError(f"k is {k}, but a number from 1 to {scores.shape[1]}, the number of classes, was expected.")
+    best = scores.argsort(dim=1, stable=True).flip(1)[:, :k]  # [N, k], best first
+    return 100 * (best == labels[:, None]).any(1).double().mean().item()
+
+
+def roc_curve(positive: torch.Tensor, scores: torch.Tensor) -> ThresholdCurve:
+    """Lower a threshold through all scores; follow the share of positives found, and of negatives taken for one.
+
+    Args:
+        positive: which images are positive, bool `[N]`, some but not all.
+        scores: how positive each image looks, float `[N]`.
+
+    Returns:
+        False-positive rate and true-positive rate, beginning at (0, 0).
+
+    Raises:
+        ValueError: shapes do not agree, a score is not a number, or one of the two kinds is absent.
+
+    Source: Fawcett, "An introduction to ROC analysis", 2006, Pattern Recognition Letters.
+    """
+    found, false, thresholds = _counts(positive, scores)
+    return ThresholdCurve(false / false[-1], found / found[-1], thresholds)
+
+
+def pr_curve(positive: torch.Tensor, scores: torch.Tensor) -> ThresholdCurve:
+    """Lower a threshold through all scores; follow recall, and the precision that is paid for it.
+
+    Args:
+        positive: which images are positive, bool `[N]`, some but not all.
+        scores: how positive each image looks, float `[N]`.
+
+    Returns:
+        Recall and precision, beginning at (0, 1): nothing is called positive, so nothing is called so wrongly.
+
+    Raises:
+        ValueError: shapes do not agree, a score is not a number, or one of the two kinds is absent.
+
+    Source: Davis and Goadrich, "The relationship between precision-recall and ROC curves", 2006, ICML.
+    """
+    found, false, thresholds = _counts(positive, scores)
+    precision = found / (found + false).clamp(min=1)
+    precision[0] = 1.0
+    return ThresholdCurve(found / found[-1], precision, thresholds)
+
+
+def area_under(curve: ThresholdCurve) -> float:
+    """Return the area under a ROC curve, from 0 to 1: how often a positive image outranks a negative one.
+
+    Source: Hanley and McNeil, "The meaning and use of the area under a ROC curve", 1982, Radiology.
+    """
+    return torch.trapezoid(curve.y, curve.x).item()
+
+
+def average_precision(curve: ThresholdCurve) -> float:
+    """Return the mean precision over all gains in recall of a precision-recall curve, from 0 to 1.
+
+    It is a sum of steps: joining the points by straight lines would promise what no threshold delivers.
+    """
+    return (torch.diff(curve.x) * curve.y[1:]).sum().item()
+
+
+def _counts(positive: torch.Tensor, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Count positives and negatives at or above every distinct score: true, false, thresholds, each float64 `[T]`."""
+    if positive.dtype != torch.bool or positive.shape != scores.shape or positive.ndim != 1:
+        raise ValueError(
+            f"got {positive.dtype} {list(positive.shape)} and scores {list(scores.shape)}. Expected bool [N] and one "
+            "score an image; for class c use labels == c and softmax(scores)[:, c]."
+        )
+    if positive.all() or not positive.any() or not torch.isfinite(scores).all():
+        raise ValueError(
+            f"{int(positive.sum())} of {len(positive)} images are positive. Expected some of both kinds, and finite "
+            "scores: without both, there is nothing to tell apart."
+        )
+    order = scores.double().argsort(descending=True, stable=True)
+    ranked, hit = scores.double()[order], positive[order].double()
+    last = torch.cat([ranked[1:] != ranked[:-1], torch.tensor([True])])  # equal scores cross the threshold together
+    begin = torch.zeros(1, dtype=torch.float64)
+    found, false = (torch.cat([begin, kind.cumsum(0)[last]]) for kind in (hit, 1 - hit))
+    return found, false, torch.cat([begin + torch.inf, ranked[last]])
+
+
+def check_scores(scores: torch.Tensor, labels: torch.Tensor) -> None:
+    """Refuse scores and labels that do not belong together.
+
+    Args:
+        scores: float `[N, classes]`.
+        labels: int64 `[N]`.
+
+    Raises:
+        ValueError: a shape is wrong, there is no image, or a label has no score.
+    """
+    if scores.ndim != 2 or labels.shape != scores.shape[:1] or not len(labels):
+        raise ValueError(
+            f"scores have shape {list(scores.shape)}, labels {list(labels.shape)}. Expected [N, classes] and [N]."
+        )
+    if labels.min() < 0 or labels.max() >= scores.shape[1]:
+        raise ValueError(
+            f"labels go from {int(labels.min())} to {int(labels.max())}, but there are scores for 0 to "
+            f"{scores.shape[1] - 1}. Check the head, or whether counting began at 1."
+        )
