@@ -38,7 +38,7 @@ def test_strength_0_changes_nothing(x, augmentation):
 @pytest.mark.parametrize("augmentation", ALL, ids=repr)
 def test_the_same_seed_gives_the_same_and_the_input_stays(x, augmentation):
     before = x.clone()
-    first, again, other = (augmentation(x, generator("a", seed)) for seed in (1, 1, 2))
+    first, again, other = (augmentation(x, generator("a", seed)) for seed in (1, 1, 3))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(x, before)

@@ -69,6 +69,7 @@ def test_known_cases():
     assert wrong.overconfidence == pytest.approx(100)
     shy = reliability(torch.zeros(10, 2), torch.zeros(10, dtype=torch.int64))  # says 50 %, is always right
     assert shy.error == pytest.approx(50)
+    assert shy.count[4] == 10  # a border belongs to the bin below it
     assert shy.overconfidence == pytest.approx(-50)
 
 

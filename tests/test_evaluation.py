@@ -2,11 +2,21 @@ import pytest
 import torch
 import torch.nn.functional as F
 from sklearn.metrics import accuracy_score
+from sklearn.model_selection import cross_val_score
+from sklearn.neighbors import NearestCentroid
 from torch import nn
 
 from tlcourse.data.augment import scale
 from tlcourse.data.domains import load
-from tlcourse.evaluation import accuracy, evaluate, extract_features, predict
+from tlcourse.evaluation import (
+    accuracy,
+    confident_mistakes,
+    cross_validate,
+    evaluate,
+    extract_features,
+    nested_selection,
+    predict,
+)
 from tlcourse.models.heads import get_head
 from tlcourse.models.tiny_resnet import TinyResNet
 
@@ -97,3 +107,88 @@ def test_a_tensor_of_images_has_no_labels(model, images):
 def test_labels_of_other_classes(images):
     with pytest.raises(ValueError, match="a label is 9, but the network tells 4 classes apart, 0 to 3"):
         accuracy(TinyResNet(4), images)
+
+
+FOLDED = torch.arange(10).repeat(6)
+
+
+def test_every_fold_is_asked_once_and_never_trained_on():
+    seen = []
+
+    def score(learn, held_out):
+        seen.append((learn, held_out))
+        return float(len(held_out))
+
+    assert cross_validate(score, FOLDED, folds=5, seed=3) == [12.0] * 5
+    assert torch.cat([held for _, held in seen]).sort().values.tolist() == list(range(60))
+    for learn, held in seen:
+        assert not set(learn.tolist()) & set(held.tolist())
+        assert len(learn) + len(held) == 60
+        assert FOLDED[held].bincount().max() <= 2  # six images a class, five folds
+
+
+def test_folds_depend_on_the_seed_alone():
+    def first(learn, held_out):
+        return float(held_out.double().pow(2).sum())
+
+    assert cross_validate(first, FOLDED, seed=1) == cross_validate(first, FOLDED, seed=1)
+    assert cross_validate(first, FOLDED, seed=1) != cross_validate(first, FOLDED, seed=2)
+
+
+def test_cross_validation_agrees_with_scikit_learn_on_the_same_folds():
+    x = torch.randn(60, 4, generator=torch.Generator().manual_seed(0)) + FOLDED[:, None]
+    deals = []
+
+    def nearest_mean(learn, held_out):
+        deals.append((learn.numpy(), held_out.numpy()))
+        means = torch.stack([x[learn][FOLDED[learn] == c].mean(0) for c in range(10)])
+        return 100 * (torch.cdist(x[held_out], means).argmin(1) == FOLDED[held_out]).float().mean().item()
+
+    ours = cross_validate(nearest_mean, FOLDED)
+    theirs = cross_val_score(NearestCentroid(), x.numpy(), FOLDED.numpy(), cv=deals)
+    assert ours == pytest.approx(100 * theirs)
+
+
+def test_nested_selection_never_chooses_with_the_fold_it_reports():
+    asked = []
+
+    def score(candidate, learn, held_out):
+        asked.append((candidate, set(learn.tolist()), set(held_out.tolist())))
+        return {"bad": 10.0, "good": 90.0, "worse": 5.0}[candidate]
+
+    result = nested_selection(score, ["bad", "good", "worse"], FOLDED, folds=(5, 3))
+    assert result.chosen == (1,) * 5
+    assert result.promised == result.kept == (90.0,) * 5
+    assert len(asked) == 5 * (3 * 3 + 1)
+    for fold in range(5):
+        *inner, (winner, rest, outer) = asked[fold * 10 : fold * 10 + 10]
+        assert winner == "good"
+        assert not outer & rest
+        for _, learn, held in inner:
+            assert not (learn | held) & outer  # the choice never saw the fold
+            assert learn | held == rest
+
+
+def test_nested_selection_keeps_promise_and_truth_apart():
+    """Candidates that are pure luck: the promise is the best of many draws, what is kept is one of them."""
+    draws = torch.Generator().manual_seed(0)
+    result = nested_selection(lambda *_: 100 * torch.rand(1, generator=draws).item(), range(30), FOLDED)
+    assert min(result.promised) > 65
+    assert sum(result.kept) / 5 < 65
+
+
+def test_nothing_to_choose_among():
+    with pytest.raises(ValueError, match="no candidate was given"):
+        nested_selection(lambda *_: 1.0, [], FOLDED)
+    with pytest.raises(ValueError, match="folds"):
+        cross_validate(lambda *_: 1.0, FOLDED, folds=7)
+
+
+def test_confident_mistakes_come_surest_first():
+    scores = torch.tensor([[4.0, 0, 0], [0, 5, 0], [0, 1, 0], [3, 0, 0], [0, 0, 9]])
+    labels = torch.tensor([0, 0, 0, 1, 2])  # right, wrong, wrong, wrong, right
+    assert confident_mistakes(scores, labels, 5).tolist() == [1, 3, 2]
+    assert confident_mistakes(scores, labels, 2).tolist() == [1, 3]
+    assert confident_mistakes(scores, scores.argmax(1), 5).tolist() == []
+    with pytest.raises(ValueError, match=r"Expected \[N, classes\] and \[N\]"):
+        confident_mistakes(scores, labels[:2], 5)

@@ -36,6 +36,12 @@ def test_every_tensor_of_a_pair(pair, counts):
     assert lab_module.count_actions(lab_module.compute_surgery(pair, 5, "keep")) == counts
 
 
+def test_a_head_is_left_behind_on_purpose_and_not_because_it_does_not_fit():
+    reasons = {step.name: step.why for step in lab_module.compute_surgery(HEAD, 5, "keep").steps}
+    assert reasons["head.weight"] == "left behind on purpose"
+    assert {step.why for step in lab_module.compute_surgery(SAME, 5, "keep").steps} == {"same name, same shape"}
+
+
 @pytest.mark.parametrize("pair", [HEAD, WIDE, GREY])
 @pytest.mark.parametrize("batchnorm", ["keep", "adapt"])
 def test_what_moves_follows_depth_and_policy(pair, batchnorm):

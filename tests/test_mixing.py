@@ -135,6 +135,12 @@ def test_mixed_batches_are_fresh_in_every_epoch_and_can_be_repeated(batches):
     assert first[0][1].shape == (10, 3)
 
 
+def test_the_same_batches_are_mixed_anew_in_every_epoch(x, labels):
+    mixed = MixedBatches([(x, labels)], MixUp(1.0), 4)
+    ((first, _),), ((second, _),) = list(mixed), list(mixed)
+    assert not torch.equal(first, second)
+
+
 def test_fit_takes_mixed_batches(batches):
     with seeded("network"):
         model = build("tiny_resnet", 3)

@@ -54,7 +54,7 @@ def test_paths_are_drawn_step_by_step(ax):
 
 def test_schedules_are_drawn_update_by_update(ax):
     pictures.draw_schedules(ax, {"constant": constant(), "cosine": cosine(10)}, 11)
-    assert ax.lines[0].get_ydata() == [1.0] * 11
+    assert list(ax.lines[0].get_ydata()) == [1.0] * 11
     assert ax.lines[1].get_ydata()[-1] == 0
     assert ax.get_xlabel() == "update"
 
@@ -93,7 +93,7 @@ def test_the_table_has_a_panel_for_every_number_of_labels(shipped):
 
 def test_a_strategy_that_cannot_work_leaves_its_row_empty(ax, shipped):
     pictures.draw_strategies(ax, shipped, 1, order=list(STRATEGIES))
-    rows = np.round(ax.containers[0][0].get_ydata()).tolist()
+    rows = [round(float(y)) for y in ax.containers[0][0].get_ydata()]
     assert list(STRATEGIES).index("early stopping") not in rows
     assert len(rows) == len(STRATEGIES) - 1
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tlcourse.data.domains import load
-from tlcourse.evaluation import accuracy, extract_features
+from tlcourse.evaluation import accuracy
 from tlcourse.experiments import strategies_table as table
 from tlcourse.experiments import strategy_settings as settings
 from tlcourse.experiments.probe_race import race, race_table, split_labelled
@@ -19,6 +19,7 @@ from tlcourse.experiments.trials import Recipe
 from tlcourse.models.heads import get_head
 from tlcourse.models.zoo import pretrained
 from tlcourse.probing import linear_probe
+from tlcourse.repro import generator
 
 TINY = Recipe(epochs=2, steps=2, batch=8)
 HEADS = ("linear probe", "frozen, trained")
@@ -136,16 +137,27 @@ def test_source_accuracy_of_an_untouched_backbone_is_the_sources_own():
 
 
 def test_drift_in_numpy():
-    images = load("handwritten-photo", split="test", count=12)
-    model = STRATEGIES["fine-tuned"].start(0)
-    assert table.feature_drift(model, "tiny_resnet", images) == 0
-    with torch.no_grad():
-        model.block4.bn2.bias.add_(0.5)
-    before = extract_features(pretrained("tiny_resnet", "letters"), images).numpy()
-    after = extract_features(model, images).numpy()
-    naive = np.mean([np.linalg.norm(b - a) / np.linalg.norm(a) for a, b in zip(before, after, strict=True)])
-    assert table.feature_drift(model, "tiny_resnet", images) == pytest.approx(100 * naive, rel=1e-4)
-    assert naive > 0.1
+    draws = generator("drift")
+    before, after = torch.randn(9, 4, generator=draws), torch.randn(9, 4, generator=draws)
+    naive = np.mean(
+        [np.linalg.norm(b - a) / np.linalg.norm(a) for a, b in zip(before.numpy(), after.numpy(), strict=True)]
+    )
+    assert table.feature_drift(before, after) == pytest.approx(100 * naive, rel=1e-5)
+    assert table.feature_drift(before, before) == 0
+    assert table.feature_drift(before, -before) == pytest.approx(200)
+    with pytest.raises(ValueError, match=r"shapes \[9, 4\] and \[8, 4\]"):
+        table.feature_drift(before, after[1:])
+
+
+def test_an_outcome_is_what_the_network_says():
+    result, model = table.run_strategy("linear probe", 1, 3)
+    target, shifted, letters = table.yardsticks()
+    assert result.target == pytest.approx(accuracy(model, target))
+    assert result.shifted == pytest.approx(accuracy(model, shifted))
+    assert result.source == pytest.approx(accuracy(pretrained("tiny_resnet", "letters"), letters))
+    assert result.drift == 0
+    assert result.trained == 1290
+    assert torch.equal(target.labels, shifted.labels)
 
 
 def outcome(strategy="fine-tuned", per_class=5, seed=0, target=80.0, source=50.0):
@@ -230,8 +242,13 @@ def test_a_race_is_measured_on_images_without_labels():
 
 def test_a_race(monkeypatch):
     monkeypatch.setattr("tlcourse.experiments.probe_race.MOST", 10)
-    result = race(1, turns=1)
-    assert 20 < result.goal < 80
+    result = race(1, seeds=[0])
+    model, half = STRATEGIES["linear probe"].start(0), load("handwritten-photo")
+    linear_probe(model, half.few(1, 0), STRATEGIES["linear probe"].setting)
+    assert result.goal == pytest.approx(accuracy(model, split_labelled(half, 1, 0)[1]))
     assert result.updates <= 10
+    assert result.reached >= result.goal or result.updates == 10
+    monkeypatch.setattr("tlcourse.experiments.probe_race.MOST", 5)
+    assert race(1, seeds=[0]).updates == 5
     assert result.ratio == result.training_seconds / result.probe_seconds
     assert race_table([result])[0][0] == "1"

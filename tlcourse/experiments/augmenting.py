@@ -15,8 +15,11 @@ from tlcourse.data.mixing import CutMix, MixedBatches, Mixing, MixUp
 from tlcourse.evaluation import accuracy, predict
 from tlcourse.experiments.side_by_side import side_by_side
 from tlcourse.experiments.trials import Recipe, starting_model, train_on_target
+from tlcourse.stats import bootstrap_mean
 
 NOTHING = "none"
+WORTH_HEADER = ("augmentation", "from scratch [95 % interval]", "fine-tuned [95 % interval]")
+MIRROR_HEADER = ("digit", "as written", "mirrored")
 # Strengths are those usual for images of 32x32 pixels, not chosen by any score here.
 VARIATIONS: dict[str, Transform] = {
     NOTHING: Chain(),
@@ -117,6 +120,12 @@ def worth_of(rows: Sequence[Worth], augmentation: str, start: str) -> list[float
     return [row.accuracy for row in sorted(chosen, key=lambda row: row.seed)]
 
 
+def worth_table(rows: Sequence[Worth]) -> list[list[str]]:
+    """Return a row of text for every augmentation: accuracy from both starts, to be shown under `WORTH_HEADER`."""
+    names = dict.fromkeys(row.augmentation for row in rows)
+    return [[name, *(str(bootstrap_mean(worth_of(rows, name, start))) for start in BEGINNINGS)] for name in names]
+
+
 def reading_by_angle(model: nn.Module, images: ImageSet, angles: Sequence[float]) -> torch.Tensor:
     """Turn all images by each angle and ask a network what it reads.
 
@@ -137,3 +146,32 @@ def reading_when_flipped(model: nn.Module, images: ImageSet) -> torch.Tensor:
     """Mirror all images and return what a network reads, class numbers, int64 `[N]`."""
     flipped = flip_where(scale(images.images), torch.ones(len(images), dtype=torch.bool))
     return predict(model, [(flipped, images.labels)]).argmax(1)
+
+
+def sixes_and_nines(model: nn.Module, images: ImageSet, angles: Sequence[float]) -> dict[str, list[float]]:
+    """Turn the sixes and the nines among the images, and return how many are read as which of the two.
+
+    Args:
+        model: a network that reads digits.
+        images: digits of all classes.
+        angles: in degrees, counter-clockwise.
+
+    Returns:
+        Shares from 0 to 1, one an angle, by what they say.
+    """
+    shares = {}
+    for digit in (6, 9):
+        answers = reading_by_angle(model, images.subset(images.labels == digit), angles)
+        for read in (digit, 15 - digit):
+            shares[f"a {digit} is read as {read}"] = (answers == read).float().mean(1).tolist()
+    return shares
+
+
+def mirror_table(model: nn.Module, images: ImageSet) -> list[list[str]]:
+    """Return a row of text for every class: percent read correctly as written and mirrored, under `MIRROR_HEADER`."""
+    both = predict(model, images).argmax(1), reading_when_flipped(model, images)
+    rows = []
+    for c, name in enumerate(images.classes):
+        own = images.labels == c
+        rows.append([name, *(f"{100 * (answers[own] == c).float().mean().item():.0f}" for answers in both)])
+    return rows

@@ -8,6 +8,7 @@ from torch import nn
 
 from tlcourse.cleaning import (
     CleaningReport,
+    Finding,
     find_blank,
     find_exact_duplicates,
     find_near_duplicates,
@@ -21,6 +22,8 @@ from tlcourse.evaluation import extract_features
 from tlcourse.experiments.preprocessing import linear_probe, out_of_sample
 from tlcourse.repro import generator
 from tlcourse.splits import stratified_folds
+
+FINDING_HEADER = ("kind", "image", "why", "how sure")
 
 
 @dataclass(frozen=True)
@@ -118,3 +121,13 @@ def cleaning_trials(seeds: Sequence[int], backbone: nn.Module) -> list[Detection
         dirty, truth = plant_dirt(clean, generator("dirt", seed))
         rows += measure(inspect(dirty, judge_labels(dirty, backbone, seed)), truth, seed)
     return rows
+
+
+def surest(report: CleaningReport, kind: str) -> list[Finding]:
+    """Return the findings of one kind, the surest first."""
+    return sorted((f for f in report.findings if f.kind == kind), key=lambda f: f.sure, reverse=True)
+
+
+def finding_table(findings: Sequence[Finding]) -> list[list[str]]:
+    """Return a row of text for every finding, to be shown under `FINDING_HEADER`."""
+    return [[f.kind, str(f.which), f.why, f"{f.sure:.2f}"] for f in findings]

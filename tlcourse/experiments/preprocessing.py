@@ -18,6 +18,7 @@ from tlcourse.models.zoo import pretrained
 from tlcourse.normalisation import HALF, ChannelStatistics, channel_statistics, convert, normalise
 from tlcourse.repro import generator
 from tlcourse.splits import few_per_class, grouped_folds, stratified_folds
+from tlcourse.stats import Interval, bootstrap_mean, paired_difference
 
 Folds = Sequence[tuple[torch.Tensor, torch.Tensor]]
 Judge = Callable[[torch.Tensor], torch.Tensor]
@@ -195,6 +196,13 @@ def compare_folds(
     return rows
 
 
+def leak_gaps(rows: Sequence[Leak], split: str) -> dict[str, Interval]:
+    """Return by how many points each method's cross-validated score is above that on new images, for one split."""
+    chosen = [row for row in rows if row.split == split]
+    pairs = {m: [(row.said, row.true) for row in chosen if row.method == m] for m in METHODS}
+    return {m: paired_difference(*zip(*scores, strict=True)) for m, scores in pairs.items()}
+
+
 @dataclass(frozen=True)
 class Price:
     """Accuracy under one normalisation.
@@ -265,6 +273,12 @@ def price_of_fine_tuning(seed: int, name: str, per_class: int = 5) -> Price:
     model = starting_model("fine-tuned", seed)
     train_on_target(model, few, seed, varied)
     return Price("fine-tuned", name, seed, accuracy(model, normalised(test, how)))
+
+
+def price_means(rows: Sequence[Price], what: str) -> dict[str, Interval]:
+    """Return mean and 95 % interval of one measurement under every convention, in percent."""
+    names = dict.fromkeys(row.convention for row in rows)
+    return {n: bootstrap_mean([r.accuracy for r in rows if (r.what, r.convention) == (what, n)]) for n in names}
 
 
 def normalisation_price(seeds: Sequence[int]) -> list[Price]:

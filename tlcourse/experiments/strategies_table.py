@@ -68,6 +68,28 @@ def yardsticks() -> tuple[ImageSet, ImageSet, ImageSet]:
     )
 
 
+@functools.cache
+def features_before(network: str) -> torch.Tensor:
+    """Return what a pretrained network makes of the target's test half before any training, float32 `[N, features]`."""
+    return extract_features(pretrained(network, "letters"), yardsticks()[0])
+
+
+def head_accuracy(head: nn.Linear, features: torch.Tensor, labels: torch.Tensor) -> float:
+    """Return the accuracy of a head on given features, in percent.
+
+    Args:
+        head: a linear layer.
+        features: float32 `[N, features]`, on the CPU.
+        labels: class numbers, int64 `[N]`.
+
+    Returns:
+        From 0 to 100.
+    """
+    with torch.inference_mode():
+        answers = head(features.to(head.weight.device)).argmax(1).cpu()
+    return 100 * (answers == labels).sum().item() / len(labels)
+
+
 def source_accuracy(model: nn.Module, network: str, letters: ImageSet) -> float:
     """Return what a trained backbone still knows of its source: its accuracy with the old head put back.
 
@@ -79,24 +101,26 @@ def source_accuracy(model: nn.Module, network: str, letters: ImageSet) -> float:
     Returns:
         Percent.
     """
-    head = get_head(pretrained(network, "letters"))
-    with torch.inference_mode():
-        answers = head(extract_features(model, letters)).argmax(1)
-    return 100 * (answers == letters.labels).float().mean().item()
+    return head_accuracy(get_head(pretrained(network, "letters")), extract_features(model, letters), letters.labels)
 
 
-def feature_drift(model: nn.Module, network: str, images: ImageSet) -> float:
-    """Return how far training moved the features: the length of the difference over the length before.
+def feature_drift(before: torch.Tensor, after: torch.Tensor) -> float:
+    """Return how far training moved features: the length of the difference over the length before, on average.
 
     Args:
-        model: the trained network; not changed.
-        network: which pretrained network it came from.
-        images: any images.
+        before: features of some images, float `[N, features]`.
+        after: features of the same images after training, the same shape.
 
     Returns:
         Percent; 0 when nothing moved. About 140 would be two unrelated directions of equal length.
+
+    Raises:
+        ValueError: the shapes differ.
     """
-    before, after = extract_features(pretrained(network, "letters"), images), extract_features(model, images)
+    if before.shape != after.shape:
+        raise ValueError(
+            f"features have shapes {list(before.shape)} and {list(after.shape)}. Expected the same images."
+        )
     return 100 * ((after - before).norm(dim=1) / before.norm(dim=1)).mean().item()
 
 
@@ -124,15 +148,15 @@ def run_strategy(
     begin = time.perf_counter()
     strategy.train(model, labelled, seed, strategy.setting if setting is None else setting, recipe)
     seconds = time.perf_counter() - begin
-    known = strategy.carried
+    known, features = strategy.carried, extract_features(model, target)
     outcome = Outcome(
         strategy=name,
         per_class=per_class,
         seed=seed,
-        target=accuracy(model, target),
+        target=head_accuracy(get_head(model), features, target.labels),
         shifted=accuracy(model, shifted),
         source=source_accuracy(model, strategy.network, letters) if known else math.nan,
-        drift=feature_drift(model, strategy.network, target) if known else math.nan,
+        drift=feature_drift(features_before(strategy.network), features) if known else math.nan,
         seconds=seconds,
         trained=count_weights([*get_head(model).parameters()] if name == "linear probe" else trainable(model)),
     )

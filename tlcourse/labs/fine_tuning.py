@@ -152,7 +152,7 @@ def draw_runs(ax: Axes, runs: Sequence[Run]) -> Axes:
         epochs = range(1, len(percent) + 1)
         ax.plot(epochs, percent, line, color=colour, marker=marker, linewidth=4 if best else 1.8, label=name)
     ax.axhline(10, color=GREY, linewidth=1, linestyle=":")
-    ax.annotate("guessing", (1, 11.5), fontsize=10, color=GREY)
+    ax.annotate("guessing", (SHORT.epochs, 11.5), ha="right", fontsize=10, color=GREY)
     ax.set_xlim(0.8, SHORT.epochs + 0.2)
     ax.set_ylim(0, 100)
     ax.set_xlabel(f"epoch ({SHORT.steps} updates of {SHORT.batch} images each)")

@@ -42,7 +42,7 @@ def draw_confusion(
                 ax.text(column, row, count, ha="center", va="center", fontsize=10, color=GREY if right else "black")
     if cell is not None:
         row, column = cell
-        frame = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="black", linewidth=2.5)
+        frame = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="black", linewidth=2.5, clip_on=False)
         ax.add_patch(frame)
     ax.set_xticks(range(len(classes)), classes)
     ax.set_yticks(range(len(classes)), classes)
@@ -113,14 +113,15 @@ def draw_reliability(ax: Axes, bins: Reliability, title: str = "") -> Axes:
         The axes.
     """
     width = 100 / len(bins.count)
-    for left, count, sure, right in zip(100 * bins.edges[:-1], bins.count, bins.confidence, bins.accuracy, strict=True):
+    columns = (bins.edges[:-1], bins.count, bins.confidence, bins.accuracy)
+    for edge, count, sure, right in zip(*(values.tolist() for values in columns), strict=True):
         if count:
             pale = 0.35 if count < FEW else 1.0
-            middle, low, high = left + width / 2, 100 * min(sure, right), 100 * max(sure, right)
+            middle, low, high = 100 * edge + width / 2, 100 * min(sure, right), 100 * max(sure, right)
             ax.bar(middle, 100 * right, 0.9 * width, color=COLOURS["fine-tuned"], alpha=pale)
             ax.bar(middle, high - low, 0.9 * width, low, fill=False, edgecolor=WRONG, hatch="///", alpha=pale)
             ink = "white" if right > 0.08 and count >= FEW else "black"
-            ax.annotate(int(count), (float(middle), 1.5), ha="center", fontsize=10, color=ink)
+            ax.annotate(count, (middle, 1.5), ha="center", fontsize=10, color=ink)
     ax.plot([0, 100], [0, 100], color="black", linewidth=1, linestyle="--")
     ax.set_xlabel("confidence (%)")
     ax.set_ylabel("right answers (%)")

@@ -67,9 +67,9 @@ def draw_paths(
     ax.contour(along, across, level, levels=np.quantile(level, np.linspace(0.02, 0.98, 14)), colors="#CCCCCC")
     for (name, path), (colour, line, marker) in zip(paths.items(), LINES, strict=False):
         x, y = path.T.numpy()
-        ax.plot(x, y, line, color=colour, marker=marker, markersize=4, linewidth=1.6, label=name)
+        ax.plot(x, y, line, color=colour, marker=marker, markersize=3.5, linewidth=1.4, label=name)
     ax.plot(0, 0, "*", color="black", markersize=15, label="lowest point")
-    ax.set_xlim(-reach, reach)
+    ax.set_xlim(-reach, 0.45 * reach)
     ax.set_ylim(-0.45 * reach, 0.45 * reach)
     ax.set_xlabel("first weight")
     ax.set_ylabel("second weight")
@@ -214,15 +214,24 @@ def draw_against(
         per_class: labels a class.
         across: the field of `Outcome` along the axis.
         up: the field of `Outcome` up the axis.
-        names: which strategies, at most six.
+        names: which strategies, at most twelve.
 
     Returns:
         The axes.
     """
-    for name, (colour, _, marker) in zip(names, LINES, strict=False):
+    for place, name in enumerate(names):
+        colour, _, marker = LINES[place % len(LINES)]
         x, y = (np.array(values(outcomes, name, per_class, what)) for what in (across, up))
         ax.plot(x, y, marker, color=colour, markersize=5, alpha=0.45, linestyle="none")
-        ax.plot(x.mean(), y.mean(), marker, color=colour, markersize=12, markeredgecolor="black", label=name)
+        first = place < len(LINES)  # filled with a black edge, then white with a coloured one
+        face, edge = (colour, "black") if first else ("white", colour)
+        style = {
+            "markersize": 11,
+            "markerfacecolor": face,
+            "markeredgecolor": edge,
+            "markeredgewidth": 1 if first else 3,
+        }
+        ax.plot(x.mean(), y.mean(), marker, linestyle="none", label=name, **style)
     ax.set_xlabel(AXES[across])
     ax.set_ylabel(AXES[up])
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -1,14 +1,17 @@
 """Pictures of notebook 01: detectors, leaking scores, prices of a normalisation, and what augmentations are worth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 
+from tlcourse.cleaning import Finding
+from tlcourse.data.imageset import ImageSet
 from tlcourse.experiments.augmenting import NOTHING, Worth, worth_of
 from tlcourse.experiments.inspecting import Detection
 from tlcourse.experiments.preprocessing import Leak, Price
-from tlcourse.plots.basics import COLOURS, GREY, MARKERS, RIGHT, WRONG, plain
+from tlcourse.plots.basics import COLOURS, GREY, MARKERS, RIGHT, WRONG, draw_images, plain
 from tlcourse.stats import Interval, bootstrap_mean, paired_difference
 
 PRECISION, RECALL = ("#0072B2", "o"), ("#E69F00", "D")
@@ -45,6 +48,42 @@ def describe_detections(rows: Sequence[Detection]) -> str:
         means = [np.mean([getattr(row, name) for row in rows if row.kind == kind]) for name in ("precision", "recall")]
         parts.append(f"{kind} {means[0]:.0f} % and {means[1]:.0f} %")
     return f"Mean precision and recall of every detector: {', '.join(parts)}."
+
+
+def draw_suspects(
+    ax: Axes, images: ImageSet, findings: Sequence[Finding], answers: torch.Tensor, planted: Collection[int]
+) -> Axes:
+    """Draw images with suspected labels, ten a row, each over its label and what it looks like.
+
+    Args:
+        ax: where to draw.
+        images: the set.
+        findings: which of them to draw.
+        answers: what each image of the set looks like, class numbers, int64 `[N]`.
+        planted: numbers of the images whose label is wrong; their captions are green, those of others orange.
+
+    Returns:
+        The axes.
+    """
+    which = [finding.which for finding in findings]
+    captions = [f"{images.classes[images.labels[i]]}, or {images.classes[answers[i]]}?" for i in which]
+    colours = [RIGHT if i in planted else WRONG for i in which]
+    return draw_images(ax, images.images[which], 10, captions, colours)
+
+
+def draw_pairs(ax: Axes, above: torch.Tensor, below: torch.Tensor, captions: Sequence[str]) -> Axes:
+    """Draw images in two rows, partners one above the other, with captions below.
+
+    Args:
+        ax: where to draw.
+        above: uint8 `[N, 3, H, W]`.
+        below: their partners, uint8 `[N, 3, H, W]`.
+        captions: one short text a pair.
+
+    Returns:
+        The axes.
+    """
+    return draw_images(ax, torch.cat([above, below]), len(above), [""] * len(above) + list(captions))
 
 
 def draw_thresholds(
