@@ -9,6 +9,7 @@ from tlcourse.data.augment import Augment
 from tlcourse.data.domains import load
 from tlcourse.evaluation import accuracy
 from tlcourse.experiments.probe_race import race
+from tlcourse.experiments.side_by_side import side_by_side
 from tlcourse.experiments.strategies import BASELINES, STRATEGIES
 from tlcourse.experiments.strategies_table import LABELS, read_outcomes, run_strategies, values
 from tlcourse.finetuning import discriminative_rates, parameter_groups
@@ -214,15 +215,21 @@ def late_head(seed, late, backbone):
     return accuracy(model, load("handwritten-photo", split="test"))
 
 
+def late_and_early(backbone):
+    plan = [(seed, late, backbone) for late in (True, False) for seed in SEEDS]
+    percent = side_by_side(late_head, plan, progress=False)
+    return percent[:5], percent[5:]
+
+
 def test_a_late_head_costs_10_points_without_an_error():
-    late, early = ([late_head(seed, late, 3e-4) for seed in SEEDS] for late in (True, False))
+    late, early = late_and_early(3e-4)
     assert np.mean(late) == pytest.approx(73, abs=3)
     assert np.mean(early) == pytest.approx(83, abs=3)
     assert paired_difference(early, late).low > 5
 
 
 def test_a_fast_backbone_makes_up_for_a_late_head():
-    late, early = ([late_head(seed, late, 3e-3) for seed in SEEDS] for late in (True, False))
+    late, early = late_and_early(3e-3)
     assert abs(np.mean(late) - np.mean(early)) < 2
     assert np.mean(late) == pytest.approx(87, abs=3)
 
@@ -232,7 +239,7 @@ def test_the_range_test_of_gradient_descent_turns_at_about_100_times_the_rate():
     model, lowest = STRATEGIES["fine-tuned"].start(0), []
     batches = load("handwritten-photo").few(5).batches(50, steps=10, transform=Augment())
     for make, low, high in ((torch.optim.AdamW, 1e-5, 1.0), (torch.optim.SGD, 1e-4, 10.0)):
-        lowest.append(range_test(model, batches, make(model.parameters()), low=low, high=high).lowest)
+        lowest.append(range_test(model, batches, make(model.parameters()), low=low, high=high, steps=40).lowest)
     assert 30 < lowest[1] / lowest[0] < 300
 
 

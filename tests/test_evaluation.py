@@ -192,3 +192,9 @@ def test_confident_mistakes_come_surest_first():
     assert confident_mistakes(scores, scores.argmax(1), 5).tolist() == []
     with pytest.raises(ValueError, match=r"Expected \[N, classes\] and \[N\]"):
         confident_mistakes(scores, labels[:2], 5)
+
+
+def test_features_can_be_learned_from(model, images):
+    head = nn.Linear(model.feature_size, 10)
+    F.cross_entropy(head(extract_features(model, images)), images.labels).backward()
+    assert head.weight.grad.abs().sum() > 0

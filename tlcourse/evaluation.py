@@ -189,7 +189,7 @@ def confident_mistakes(scores: torch.Tensor, labels: torch.Tensor, count: int) -
     return wrong[confidence[wrong].argsort(descending=True, stable=True)][:count]
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference_mode: what it returns could not be learned from, such as features by a new head
 def _ask(
     model: nn.Module, function: Callable[[torch.Tensor], torch.Tensor], data: ImageSet | Pairs, batch_size: int
 ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import pickle
+import re
 import uuid
 from pathlib import Path
 
@@ -175,10 +176,12 @@ def parse_object(path: Path | str, data: bytes) -> object:
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        # of PyTorch's message only what it stopped at; its first line explains how to run the code after all
+        stopped_at = re.search(r"(GLOBAL \S+|Unsupported operand \d+)", str(error))
         raise StorageError(
             f"{path} was refused: besides tensors it holds Python objects, and unpickling those can run any code. "
             "Nothing of it was run. Expected a plain state dict; ask for a .safetensors file. "
-            f"(PyTorch: {_first_line(error)})"
+            f"(PyTorch stopped at: {stopped_at[1] if stopped_at else type(error).__name__})"
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
         raise StorageError(
