@@ -88,11 +88,8 @@ def fit(
     state = TrainingState(model, optimizer, schedule, scaler, after_update=after_update)
     if checkpoint:
         state.resume(checkpoint)
-    history, size = state.history, len(batches) if hasattr(batches, "__len__") else None
-
-    bar = tqdm(
-        total=size and size * epochs, initial=size * len(history) if size else 0, leave=False, disable=not progress
-    )
+    history, size = state.history, len(batches) if hasattr(batches, "__len__") else 0
+    bar = tqdm(total=size * epochs or None, initial=size * len(history), leave=False, disable=not progress)
     with bar, torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
         while len(history) < epochs and not history.stopped_early:
             before, start = copy_weights(model), time.perf_counter()

@@ -91,7 +91,8 @@ def load_weights(
     unplanned = [n for n in (*report.missing, *report.unexpected) if not n.startswith(tuple(skip))]
     if not report.loaded or (not partial and (unplanned or report.mismatched)):
         raise ValueError(
-            f"the weights do not fit {type(model).__name__}; nothing was loaded.\n{report}\n"
+            f"the weights do not fit {type(model).__name__}; nothing was loaded.\n"
+            f"{str(report).replace('loaded   ', 'would fit', 1)}\n"
             "Expected every name and shape to agree. Build the network that the weights were made for, "
             'name what shall stay behind with skip=["head."], or accept a part with partial=True.'
         )
