@@ -10,7 +10,7 @@ import torch
 from tlcourse import comparison, stats
 from tlcourse.calibration import calibration_error, error_by_luck, fit_temperature
 from tlcourse.data.domains import load
-from tlcourse.evaluation import extract_features, predict
+from tlcourse.evaluation import accuracy, extract_features, predict
 from tlcourse.experiments import LABELS_PER_CLASS, STARTS, read_trials, scores
 from tlcourse.experiments.evaluating import (
     CONTESTANTS,
@@ -25,7 +25,7 @@ from tlcourse.experiments.judging import column, judge_seeds, read_judged, train
 from tlcourse.experiments.selecting import choose_often, promise, read_promises
 from tlcourse.metrics import area_under, average_precision, pr_curve, roc_curve
 from tlcourse.models.zoo import pretrained
-from tlcourse.saliency import gradient_saliency, hide, occlusion_map
+from tlcourse.saliency import gradient_saliency, hide, occlusion_map, patch_map
 from tlcourse.transfer_measures import labels_needed, labels_saved
 
 SEED = 0  # the seed that the notebook runs live
@@ -284,6 +284,7 @@ def test_occlusion_finds_what_the_network_needs_and_the_gradient_less(live_netwo
     some = validation.subset(good)
     maps = {
         "random": torch.rand(64, 32, 32, generator=torch.Generator().manual_seed(0)),
+        "middle": patch_map(*torch.full((2, 64), 16.0)),
         "gradient": gradient_saliency(network, some.images, some.labels),
         "occlusion": occlusion_map(network, some.images, some.labels),
     }
@@ -293,6 +294,13 @@ def test_occlusion_finds_what_the_network_needs_and_the_gradient_less(live_netwo
         still[name] = (predict(network, hidden).argmax(1) == some.labels).sum().item()
     assert still["occlusion"] < still["gradient"] - 15
     assert still["gradient"] < still["random"]
+    assert still["middle"] < still["gradient"] + 4  # no better than a patch that knows nothing
+
+
+def test_the_validation_sheets_are_harder_than_the_test_half(live_networks):
+    _, validation, test = three_piles()
+    assert accuracy(live_networks["letters"], validation) == pytest.approx(86, abs=2.5)
+    assert accuracy(live_networks["letters"], test) == pytest.approx(90, abs=2.5)
 
 
 # what the transfer was worth

@@ -5,7 +5,7 @@ from torch import nn
 from tlcourse.data.augment import scale
 from tlcourse.data.domains import load
 from tlcourse.models.tiny_resnet import TinyResNet
-from tlcourse.saliency import gradient_saliency, hide, occlusion_map
+from tlcourse.saliency import gradient_saliency, hide, occlusion_map, patch_map
 
 ROWS, COLUMNS = slice(8, 16), slice(20, 28)  # the only region that the network below looks at
 
@@ -150,3 +150,12 @@ def test_bad_maps(images):
         hide(images, torch.zeros(3, 16, 16), 0.5)
     with pytest.raises(ValueError, match=r"a share of 10"):
         hide(images, torch.zeros(3, 32, 32), 10)
+
+
+def test_a_patch_is_round_and_where_it_should_be():
+    rows, columns = torch.tensor([8.0, 16.0]), torch.tensor([20.0, 16.0])
+    for patch, row, column in zip(patch_map(rows, columns), rows, columns, strict=True):
+        covered = (patch >= patch.flatten().topk(52).values[-1]).nonzero() + 0.5  # [52, 2]
+        distance = (covered - torch.stack([row, column])).norm(dim=1)
+        assert distance.max() < 4.3  # a disc of 52 pixels has a radius of 4.07
+        assert torch.allclose(covered.mean(0), torch.stack([row, column]), atol=0.01)

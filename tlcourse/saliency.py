@@ -102,6 +102,24 @@ def hide(images: torch.Tensor, importance: torch.Tensor, share: float) -> torch.
     return torch.where(covered[:, None], _mean_colour(images), images)
 
 
+def patch_map(rows: torch.Tensor, columns: torch.Tensor, side: int = 32) -> torch.Tensor:
+    """Return maps that know nothing of the image: importance falls with the distance from a place.
+
+    What `hide` covers by such a map is one round patch, a fair control for maps whose important pixels lie together.
+
+    Args:
+        rows: where the patches are, from 0 (top) to `side`, float32 `[N]`.
+        columns: likewise from the left.
+        side: height and width of the images.
+
+    Returns:
+        float32 `[N, side, side]`, at most 0.
+    """
+    pixels = torch.arange(side) + 0.5
+    y, x = rows[:, None, None] - pixels[:, None], columns[:, None, None] - pixels
+    return -(y**2 + x**2)
+
+
 def _squares(height: int, width: int, patch: int, stride: int) -> torch.Tensor:
     """Return every place of the square as a mask, bool `[P, H, W]`; the last row and column always touch the border."""
     masks = []

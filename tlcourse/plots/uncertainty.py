@@ -56,7 +56,7 @@ def draw_coverage(ax: Axes, coverage: Mapping[str, Mapping[int, float]], level: 
     """
     ax.axhline(level, color="black", linewidth=1, linestyle="--")
     _draw_lines(ax, coverage)
-    ax.annotate("as promised", (0.3, level + 0.6), xycoords=("axes fraction", "data"), fontsize=10)
+    ax.annotate("as promised", (0.02, level + 0.8), xycoords=("axes fraction", "data"), fontsize=10)
     ax.set_xticks(sorted({seeds for points in coverage.values() for seeds in points}))
     ax.set_xlabel("seeds")
     ax.set_ylabel("intervals that hold the truth (%)")
