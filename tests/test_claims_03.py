@@ -66,8 +66,8 @@ def test_the_best_strategy_gains_about_36_points_over_scratch(strategies):
 
 
 def test_the_ready_made_recipe_is_far_behind(strategies):
-    assert strategy_gain(strategies, "fine-tuned", "seed recipe, scratch").low > 50
-    assert strategy_gain(strategies, "scratch", "seed recipe, scratch").mean == pytest.approx(17, abs=3)
+    assert strategy_gain(strategies, "fine-tuned", "ready-made, scratch").low > 50
+    assert strategy_gain(strategies, "scratch", "ready-made, scratch").mean == pytest.approx(17, abs=3)
 
 
 def test_every_transfer_is_far_above_scratch_with_5_labels(strategies):

@@ -187,8 +187,8 @@ class Strategy:
 # The settings of all but the ready-made recipe are the best of `results/strategy_settings.csv`; a test holds them to
 # it.
 STRATEGIES: dict[str, Strategy] = {
-    "seed recipe, scratch": Strategy(ready_made, 1e-3, "small_cnn", carried=False),
-    "seed recipe, fine-tuned": Strategy(ready_made, 1e-3, "small_cnn"),
+    "ready-made, scratch": Strategy(ready_made, 1e-3, "small_cnn", carried=False),
+    "ready-made, fine-tuned": Strategy(ready_made, 1e-3, "small_cnn"),
     "scratch": Strategy(full, 3e-2, carried=False),
     "linear probe": Strategy(probe, 5.0),
     "frozen, trained": Strategy(frozen, 1e-2),
@@ -202,4 +202,4 @@ STRATEGIES: dict[str, Strategy] = {
     "early stopping": Strategy(stopped_early, 1e-3, fewest=2),
     "weight averaging": Strategy(averaged, 1e-2),
 }
-BASELINES = ("seed recipe, scratch", "seed recipe, fine-tuned")
+BASELINES = ("ready-made, scratch", "ready-made, fine-tuned")

@@ -222,9 +222,9 @@ def draw_against(
     for place, name in enumerate(names):
         colour, _, marker = LINES[place % len(LINES)]
         x, y = (np.array(values(outcomes, name, per_class, what)) for what in (across, up))
-        ax.plot(x, y, marker, color=colour, markersize=5, alpha=0.45, linestyle="none")
         first = place < len(LINES)  # filled with a black edge, then white with a coloured one
         face, edge = (colour, "black") if first else ("white", colour)
+        ax.plot(x, y, marker, color=colour, markerfacecolor=face, markersize=5, alpha=0.45, linestyle="none")
         style = {
             "markersize": 11,
             "markerfacecolor": face,
