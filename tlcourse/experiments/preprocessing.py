@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 from tlcourse.cleaning import duplicate_groups, find_exact_duplicates, find_near_duplicates
@@ -55,7 +56,8 @@ def linear_probe(features: torch.Tensor, labels: torch.Tensor, classes: int) -> 
     from sklearn.linear_model import LogisticRegression  # here, because importing scikit-learn takes a second
 
     mean, std = features.mean(0), features.std(0) + 1e-5
-    head = LogisticRegression(C=0.1, max_iter=1000).fit(((features - mean) / std).numpy(), labels.numpy())
+    with threadpool_limits(1, user_api="blas"):  # on problems this small, two threads wait for each other: ten times
+        head = LogisticRegression(C=0.1, max_iter=1000).fit(((features - mean) / std).numpy(), labels.numpy())
 
     def judge(asked: torch.Tensor) -> torch.Tensor:
         probabilities = torch.zeros(len(asked), classes)
