@@ -64,7 +64,12 @@ def solve_probe(features: torch.Tensor, labels: torch.Tensor, classes: int, pena
     wanted = target_probabilities(labels.to(x.device), classes).double()  # [N, classes]
     weight, bias = x.new_zeros(classes, x.shape[1]), x.new_zeros(classes)
     optimizer = torch.optim.LBFGS(
-        [weight, bias], max_iter=ITERATIONS, tolerance_grad=GRADIENT, tolerance_change=0, line_search_fn="strong_wolfe"
+        [weight, bias],
+        max_iter=ITERATIONS,
+        history_size=5,  # more would save a few evaluations and cost more time than they take
+        tolerance_grad=GRADIENT,
+        tolerance_change=0,
+        line_search_fn="strong_wolfe",
     )
     evaluations, pull = 0, penalty / len(x)
 
