@@ -27,3 +27,15 @@ def offline():
 def environment(offline):
     """The whole environment for a program that a test starts."""
     return os.environ | offline
+
+
+@pytest.fixture
+def ax():
+    """Axes to draw on, without a screen."""
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    mpl.use("agg")
+    figure, axes = plt.subplots()
+    yield axes
+    plt.close(figure)

@@ -1,7 +1,6 @@
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 import torch
 
 mpl.use("agg")
@@ -14,13 +13,6 @@ from tlcourse.plots import uncertainty
 from tlcourse.stats import Interval
 
 CONFUSION = torch.tensor([[5, 2, 0], [0, 7, 0], [3, 0, 4]])
-
-
-@pytest.fixture
-def ax():
-    figure, axes = plt.subplots()
-    yield axes
-    plt.close(figure)
 
 
 def texts(ax):

@@ -15,13 +15,6 @@ from tlcourse.rate_finder import RangeTest
 from tlcourse.schedules import constant, cosine
 
 
-@pytest.fixture
-def ax():
-    figure, axes = plt.subplots()
-    yield axes
-    plt.close(figure)
-
-
 @pytest.fixture(scope="module")
 def shipped():
     return read_outcomes()

@@ -1,5 +1,4 @@
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -12,13 +11,6 @@ from tlcourse.data.imageset import ImageSet
 from tlcourse.experiments import RESULTS, augmenting, preprocessing, read_rows
 from tlcourse.experiments.inspecting import Detection
 from tlcourse.experiments.preprocessing import Leak
-
-
-@pytest.fixture
-def ax():
-    figure, axes = plt.subplots()
-    yield axes
-    plt.close(figure)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,4 @@
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -10,13 +9,6 @@ from tlcourse.experiments.layer_transfer import BASE, WAYS, LayerTrial
 from tlcourse.experiments.transfer_strategies import HEADS, StrategyTrial
 from tlcourse.plots import weight_transfer as pictures
 from tlcourse.weights import MoveReport
-
-
-@pytest.fixture
-def ax():
-    figure, axes = plt.subplots()
-    yield axes
-    plt.close(figure)
 
 
 @pytest.fixture

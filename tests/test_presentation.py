@@ -28,13 +28,6 @@ ALT = "a picture that shows something to everybody"
 
 
 @pytest.fixture
-def ax():
-    figure, axes = plt.subplots()
-    yield axes
-    plt.close(figure)
-
-
-@pytest.fixture
 def shown(monkeypatch):
     bundles = []
     monkeypatch.setattr(display, "display", lambda bundle, raw: bundles.append(bundle))
