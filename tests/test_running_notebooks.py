@@ -25,9 +25,14 @@ try:
 except OSError as error:
     print(error)
 """
+# On Linux, ru_maxrss begins at the size of the program that started this one; the kernel's own high-water mark does not.
 PEAK_MEMORY = """
-import resource, sys
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+import pathlib, re, resource
+status = pathlib.Path("/proc/self/status")
+if status.exists():
+    print(int(re.search(r"VmHWM:\\s+(\\d+) kB", status.read_text())[1]) * 1024)
+else:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
