@@ -25,7 +25,7 @@ try:
 except OSError as error:
     print(error)
 """
-# On Linux, ru_maxrss begins at the size of the program that started this one; the kernel's own high-water mark does not.
+# On Linux, ru_maxrss begins at the size of the program that started this one; the high-water mark of /proc does not.
 PEAK_MEMORY = """
 import pathlib, re, resource
 status = pathlib.Path("/proc/self/status")
