@@ -22,6 +22,7 @@ test: $(READY)
 tidy: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/python tests/place_exercises.py
 	$(BIN)/python tests/strip_notebooks.py
 	$(BIN)/python tests/draw_pictures.py
 

@@ -15,6 +15,7 @@ runpy.run_path(str(OFFLINE / "sitecustomize.py"))
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory):
     os.environ["TLCOURSE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["TLCOURSE_PROGRESS"] = "off"
 
 
 @pytest.fixture(scope="session")

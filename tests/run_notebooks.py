@@ -17,7 +17,7 @@ def run(notebook: Path) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300"]
     command += ["-p", "no:cacheprovider", "-W", "default", "--durations=5", str(notebook)]
     path = os.pathsep.join([str(ROOT / "tests" / "offline"), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"PYTHONPATH": path.rstrip(os.pathsep)}
+    environment = os.environ | {"PYTHONPATH": path.rstrip(os.pathsep), "TLCOURSE_PROGRESS": "off"}
     return subprocess.run(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from place_exercises import wanted
+
+from tlcourse.exercises.registry import exercises_of
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -77,10 +80,7 @@ def test_what_the_sections_hold(path):
     assert "**You need**" in before
     assert 3 <= len(re.findall(r"^\d\. ", before, re.MULTILINE)) <= 5, "three to five objectives"
     assert 2 <= len(re.findall(r"^\*\*\d\. ", section(path, "Exercises"), re.MULTILINE)) <= 4
-    quiz = section(path, "Quiz")
-    questions = len(re.findall(r"^\d\. ", quiz, re.MULTILINE))
-    assert 3 <= questions <= 5
-    assert quiz.count("<summary>Answer</summary>") == questions
+    assert 3 <= len(re.findall(r"^\d\. ", section(path, "Quiz"), re.MULTILINE)) <= 5
     assert re.search(r"trap", text(path), re.IGNORECASE), "at least one trap"
     references = re.findall(r"^\* .*$", section(path, "References"), re.MULTILINE)
     assert len(references) >= 3
@@ -88,9 +88,45 @@ def test_what_the_sections_hold(path):
 
 
 @every_notebook
+def test_exercises_and_quiz_stand_there_word_for_word(path):
+    """Prompt, starter and check are those of the package, with their metadata, in this order."""
+    cells = wanted(path.stem[:2])
+    found = [cell for cell in read(path).cells if re.match(r"\d\d-(q\d|quiz)-", cell.id)]
+    assert [cell.id for cell in found] == list(cells)
+    for cell in found:
+        assert cell.source == cells[cell.id].source
+        assert cell.metadata == cells[cell.id].metadata
+
+
+@every_notebook
+def test_no_solution_stands_in_it(path):
+    everything = "\n".join(cell.source for cell in read(path).cells)
+    assert "<summary>Answer" not in everything
+    for exercise in exercises_of(path.stem[:2]):
+        assert exercise.reference.strip() not in everything
+
+
+@every_notebook
+def test_objectives_that_exercises_serve_exist(path):
+    count = len(re.findall(r"^\d\. ", section(path, "Before you start"), re.MULTILINE))
+    assert all(exercise.objective <= count for exercise in exercises_of(path.stem[:2]))
+
+
+@every_notebook
+def test_every_prediction_has_a_name_of_its_own_and_is_compared(path):
+    source = "\n".join(cell.source for cell in code(path))
+    names = re.findall(r"(\w+) = predict\(\s*\"([^\"]+)\"", source)
+    assert names
+    assert len({name for _, name in names}) == len(names)
+    for variable, name in names:
+        assert name.startswith(path.stem[:2] + ".")
+        assert f"{variable}.compare(" in source
+
+
+@every_notebook
 def test_a_prediction_stands_before_the_first_measurement(path):
     sources = [cell.source for cell in read(path).cells]
-    predicts = next(i for i, source in enumerate(sources) if "Prediction(" in source)
+    predicts = next(i for i, source in enumerate(sources) if 'predict("' in source or "predict(\n" in source)
     measures = next(i for i, source in enumerate(sources) if source.startswith("## Measure"))
     compares = next(i for i, source in enumerate(sources) if ".compare(" in source)
     assert predicts < measures < compares
@@ -107,8 +143,9 @@ def test_cells_are_short(path):
 
 @every_notebook
 def test_cells_define_nothing(path):
-    """What is worth a function is worth a test, so it belongs into the module."""
-    for cell in code(path):
+    """What is worth a function is worth a test, so it belongs into the module; answers are the learner's own."""
+    answers = {cell.id for cell in wanted(path.stem[:2]).values() if cell.id.endswith("-answer")}
+    for cell in [cell for cell in code(path) if cell.id not in answers]:
         kinds = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
         assert not [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, kinds)], cell.source
 

@@ -1,1 +1,5 @@
-"""What the learner does: predictions, written down before an experiment and compared after it."""
+"""What the learner does: predictions before an experiment, exercises that check themselves, and a short quiz."""
+
+from tlcourse.exercises.prediction import Prediction, predict
+
+__all__ = ["Prediction", "predict"]

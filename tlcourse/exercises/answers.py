@@ -1,0 +1,129 @@
+"""Where an answer comes from: the learner's notebook, or a file that was handed in. A check asks both the same way."""
+
+import atexit
+import functools
+import linecache
+import types
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import cloudpickle
+
+from tlcourse.exercises.card import Outcome, Verdict, verdict
+from tlcourse.sandbox.process import Limits, Reply, Sandbox
+
+
+class Answer(Protocol):
+    """What a check may do with an answer."""
+
+    def value(self) -> Reply:
+        """Return the answer itself."""
+
+    def call(
+        self, arguments: tuple, named: Mapping[str, Any] | None = None, finisher: str | None = None, more: tuple = ()
+    ) -> Reply:
+        """Call the answer with copies of the arguments, in a process of its own."""
+
+
+class KernelAnswer:
+    """An answer that lives in the learner's own notebook.
+
+    Args:
+        answer: a value, or a function, which is copied into a sandbox together with all it refers to.
+        limits: time and memory for a call.
+    """
+
+    def __init__(self, answer: object, limits: Limits) -> None:
+        self.answer, self.limits = answer, limits
+        self._loaded = False
+
+    def value(self) -> Reply:
+        """Return the answer itself."""
+        return Reply(self.answer)
+
+    def call(
+        self, arguments: tuple, named: Mapping[str, Any] | None = None, finisher: str | None = None, more: tuple = ()
+    ) -> Reply:
+        """Call the answer with copies of the arguments, in a process of its own."""
+        box = kernel_sandbox()
+        box.limits = self.limits
+        if not self._loaded:
+            try:
+                pickled = cloudpickle.dumps(self.answer)
+            except Exception as error:  # cloudpickle raises what the object's own pickling raises
+                message = f"it uses something that cannot be copied into a process of its own ({error})"
+                return Reply(error={"type": type(error).__name__, "message": message, "frames": []})
+            loaded = box.ask("load", pickled=pickled)
+            if loaded.error:
+                return loaded
+            self._loaded = True
+        reply = box.ask("call", arguments=arguments, named=dict(named or {}), finisher=finisher, more=more)
+        self._loaded = not stopped(reply)
+        return reply
+
+
+@functools.cache
+def kernel_sandbox() -> Sandbox:
+    """The sandbox of this notebook: started at the first check that needs it, gone with the kernel."""
+    box = Sandbox()
+    atexit.register(box.close)
+    return box
+
+
+def stopped(reply: Reply) -> bool:
+    """Say whether the process that ran an answer had to be ended, or ended itself."""
+    return reply.error is not None and reply.error["type"] in ("TimeLimit", "MemoryLimit", "Died")
+
+
+def error_verdict(reply: Reply, source: str | None = None) -> Verdict:
+    """Say what went wrong in an answer, in its own lines.
+
+    Args:
+        reply: a reply with an error.
+        source: the answer's code; None when it was typed into this kernel, which remembers it.
+
+    Returns:
+        A verdict of ERROR.
+    """
+    error = reply.error
+    lines = [_line(*frame, source) for frame in error["frames"]]
+    message = {
+        "TimeLimit": f"your code did not come to an end: {error['message']}. Is there a loop that never stops?",
+        "MemoryLimit": f"your code was stopped: {error['message']}. What grows without need?",
+        "MemoryError": "your code asked for more memory than it may have. What grows without need?",
+        "Died": f"{error['message']}. Does it call exit?",
+        "SystemExit": "your code calls exit, which would end the whole program. Let it return a value.",
+    }.get(error["type"], f"{error['type']}: {error['message']}")
+    details = [("where", "\n".join(lines))] if lines else []
+    return verdict(Outcome.ERROR, message, [*details, *printed(reply)])
+
+
+def printed(reply: Reply) -> list[tuple[str, str]]:
+    """What the answer printed, as a detail of a card, if it printed anything."""
+    text = reply.printed.strip()
+    return [("printed", text if len(text) <= 500 else text[:499] + "…")] if text else []
+
+
+def _line(filename: str, number: int, function: str, source: str | None) -> str:
+    lines = source.splitlines() if source else linecache.getlines(filename)
+    text = lines[number - 1].strip() if 0 < number <= len(lines) else ""
+    place = f"line {number}" + (f" in {function}" if function != "<module>" else "")
+    return f"{place}: {text}" if text else place
+
+
+def same_code(left: object, right: object) -> bool:
+    """Say whether two functions were compiled from the same text, comments and layout aside."""
+    codes = [getattr(function, "__code__", None) for function in (left, right)]
+    return None not in codes and _same(*codes)
+
+
+def _same(left: types.CodeType, right: types.CodeType) -> bool:
+    if (left.co_code, left.co_names, left.co_varnames) != (right.co_code, right.co_names, right.co_varnames):
+        return False
+    if len(left.co_consts) != len(right.co_consts):
+        return False
+    pairs = zip(left.co_consts, right.co_consts, strict=True)
+    return all(
+        _same(a, b) if isinstance(a, types.CodeType) and isinstance(b, types.CodeType) else repr(a) == repr(b)
+        for a, b in pairs
+    )

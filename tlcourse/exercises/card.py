@@ -1,0 +1,99 @@
+"""What an exercise says: a card that is a coloured box in a notebook and the same words as plain text elsewhere."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Outcome(Enum):
+    """How a check ends."""
+
+    NOT_ATTEMPTED = "NOT ATTEMPTED"
+    WRONG = "WRONG"
+    ERROR = "ERROR"
+    CORRECT = "CORRECT"
+
+
+# Okabe and Ito, "Color Universal Design", 2008: told apart by colour-blind people too; the word says the same.
+COLOURS = {
+    Outcome.NOT_ATTEMPTED.value: "#999999",
+    Outcome.WRONG.value: "#E69F00",
+    Outcome.ERROR.value: "#D55E00",
+    Outcome.CORRECT.value: "#009E73",
+}
+QUIET = "#56B4E9"  # hints and solutions
+
+
+@dataclass(frozen=True, repr=False)
+class Card:
+    """A title, a sentence, and details below it.
+
+    Attributes:
+        title: one or two words in bold.
+        message: what is to be said.
+        details: pairs of a name and a text, in which line breaks are kept.
+        code: source code, or an empty text.
+    """
+
+    title: str
+    message: str
+    details: Sequence[tuple[str, str]] = ()
+    code: str = ""
+
+    def __repr__(self) -> str:
+        """The card as plain text."""
+        width = max((len(name) for name, _ in self.details), default=0)
+        lines = [f"{self.title}: {self.message}"]
+        for name, text in self.details:
+            lines.append(f"  {name:{width}}  " + text.replace("\n", "\n" + " " * (width + 4)))
+        return "\n".join([*lines, *([self.code] if self.code else [])])
+
+    def _repr_html_(self) -> str:
+        colour = COLOURS.get(self.title, QUIET)
+        rows = "".join(
+            f'<tr><td style="text-align: left; vertical-align: top; padding-right: 1em">{html.escape(name)}</td>'
+            f'<td style="text-align: left; white-space: pre-wrap; font-family: monospace">{html.escape(text)}</td></tr>'
+            for name, text in self.details
+        )
+        table = f'<table style="margin: 0.4em 0 0 0">{rows}</table>' if rows else ""
+        code = f'<pre style="margin: 0.4em 0 0 0">{html.escape(self.code)}</pre>' if self.code else ""
+        message = html.escape(self.message).replace("\n", "<br>")
+        return (
+            f'<div style="border-left: 6px solid {colour}; padding: 0.4em 0.8em">'
+            f"<b>{html.escape(self.title)}</b> &nbsp; {message}{table}{code}</div>"
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class Verdict(Card):
+    """What a check found.
+
+    Attributes:
+        outcome: one of four.
+        share: of the points, from 0 to 1.
+        score: what a challenge reached, in its own unit; None elsewhere.
+        mistake: name of the known mistake that was recognised, or an empty text.
+        seconds: how long the check took.
+    """
+
+    outcome: Outcome = Outcome.WRONG
+    share: float = 0.0
+    score: float | None = None
+    mistake: str = ""
+    seconds: float = field(default=0.0, compare=False)
+
+
+def verdict(
+    outcome: Outcome,
+    message: str,
+    details: Sequence[tuple[str, str]] = (),
+    *,
+    share: float | None = None,
+    score: float | None = None,
+    mistake: str = "",
+) -> Verdict:
+    """Make the card of a verdict; its title is the outcome, and all points go with CORRECT unless `share` says else."""
+    points = float(outcome is Outcome.CORRECT) if share is None else share
+    title = outcome.value
+    return Verdict(title, message, tuple(details), outcome=outcome, share=points, score=score, mistake=mistake)

@@ -1,0 +1,179 @@
+"""An exercise: what is asked, where to start, how to get unstuck, and what all kinds of exercises have in common."""
+
+import copy
+import functools
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tlcourse.exercises.answers import Answer, KernelAnswer, error_verdict, same_code
+from tlcourse.exercises.card import Card, Outcome, Verdict, verdict
+from tlcourse.exercises.progress import keep, standing
+from tlcourse.sandbox.process import Limits
+
+
+class NotSolvedError(AssertionError):
+    """Raised by a check when nbgrader runs it, since nbgrader gives points for cells that raise nothing."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer that people really give, and what helps them.
+
+    Attributes:
+        name: a few words, for the teacher.
+        answer: the answer cell as they write it.
+        message: what they read: what they did, and where to look, without the solution.
+        matches: recognises the mistake. A value gets the value, a challenge its report and its score. None means: by
+            comparing with what `answer` gives.
+    """
+
+    name: str
+    answer: str
+    message: str
+    matches: Callable[..., bool] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exercise:
+    """What is asked, from the first line to the solution.
+
+    Attributes:
+        id: notebook and number, such as `"02.q1"`.
+        title: a few words.
+        objective: number of the notebook's objective that it serves, from 1.
+        level: what is done: `"Read"`, `"Change"`, `"Mend"`, `"Build"` or `"Challenge"`.
+        prompt: what to do, as Markdown.
+        starter: the answer cell as the learner finds it.
+        answer: the name in it that is checked.
+        reference: the answer cell as the course would write it, with a comment that says why.
+        alternative: a second right answer, written in another way.
+        hints: two or more, from a nudge to almost there.
+        mistakes: three or more.
+        setup: code that gives an answer the names it may use; the notebook has them already.
+        minutes: how long a learner needs.
+        points: what it is worth to a teacher.
+        limits: time and memory for a call of the answer.
+    """
+
+    id: str
+    title: str
+    objective: int
+    level: str
+    prompt: str
+    starter: str
+    answer: str
+    reference: str
+    alternative: str
+    hints: tuple[str, ...]
+    mistakes: tuple[Mistake, ...]
+    setup: str = ""
+    minutes: int = 5
+    points: int = 1
+    limits: Limits = field(default=Limits())
+
+    def check(self, answer: object = None) -> Verdict:
+        """Check an answer.
+
+        Args:
+            answer: what the answer cell made; None means that there is none yet.
+
+        Returns:
+            A verdict: NOT ATTEMPTED, WRONG, ERROR or CORRECT.
+
+        Raises:
+            NotSolvedError: nbgrader runs the cell and the answer is not right.
+        """
+        if self.untouched(answer):
+            found = self.not_attempted()
+        else:
+            found = self.judge(KernelAnswer(answer, self.limits))
+            found = _with(found, keep("attempt", self.id, **summary(found)))
+        return raise_for_nbgrader(found)
+
+    def untouched(self, answer: object) -> bool:
+        """Say whether an answer is still the starter's."""
+        return answer is None or same_code(answer, self.made_by(self.starter))
+
+    def not_attempted(self) -> Verdict:
+        """The verdict on an answer that is still the starter's."""
+        return verdict(
+            Outcome.NOT_ATTEMPTED, f"write your answer into `{self.answer}`, run that cell, and check again."
+        )
+
+    def judge(self, answer: Answer, seed: int = 0) -> Verdict:
+        """Judge an answer, wherever it comes from.
+
+        Args:
+            answer: how to get at it.
+            seed: draws the inputs; the notebook's checks use 0, a grader a fresh one.
+
+        Returns:
+            WRONG, ERROR or CORRECT.
+        """
+        begin = time.perf_counter()
+        found = self._judge(answer, seed)
+        return replace(found, seconds=time.perf_counter() - begin)
+
+    def _judge(self, answer: Answer, seed: int) -> Verdict:
+        raise NotImplementedError(f"{type(self).__name__} does not say how it is judged.")
+
+    def hint(self) -> Card:
+        """Return the next hint; after the last one they begin again."""
+        asked = _ASKED[self.id] = _ASKED.get(self.id, 0) + 1
+        keep("hint", self.id)
+        number = (asked - 1) % len(self.hints)
+        after = "" if number + 1 < len(self.hints) else " This was the last one."
+        return Card(f"Hint {number + 1} of {len(self.hints)}", self.hints[number] + after)
+
+    def solution(self) -> Card:
+        """Return the course's own solution."""
+        keep("solution", self.id)
+        before = "" if standing(self.id).attempts else "You have not tried yet; a wrong try teaches more than this. "
+        return Card("Solution", before + "One way to do it; others are as good:", code=self.reference)
+
+    def made_by(self, source: str) -> Any:  # noqa: ANN401 - an answer can be anything
+        """Return a copy of what an answer cell makes, run here; for the course's own texts only."""
+        return copy.deepcopy(_made_by(source, self.setup, self.answer))
+
+    def _known_mistake(self, recognises: Callable[[Mistake], bool]) -> Mistake | None:
+        return next((mistake for mistake in self.mistakes if recognises(mistake)), None)
+
+
+_ASKED: dict[str, int] = {}  # how many hints this kernel has shown, by exercise
+
+
+@functools.lru_cache(maxsize=256)
+def _made_by(source: str, setup: str, name: str) -> object:
+    names: dict[str, object] = {"__name__": "__main__"}
+    exec(compile(setup, "<setup>", "exec"), names)  # the course's own code
+    exec(compile(source, "<solution>", "exec"), names)
+    return names[name]
+
+
+def wrong(exercise: Exercise, mistake: Mistake | None, message: str, details: list[tuple[str, str]]) -> Verdict:
+    """Return WRONG: with a known mistake's own message, or with one that says what was seen."""
+    name = mistake.name if mistake else ""
+    return verdict(Outcome.WRONG, mistake.message if mistake else message, details, mistake=name)
+
+
+def summary(found: Verdict) -> Mapping[str, object]:
+    """Return what the progress file keeps of a verdict."""
+    kept = {"outcome": found.outcome.value, "share": round(found.share, 4), "mistake": found.mistake}
+    return kept if found.score is None else kept | {"score": round(float(found.score), 4)}
+
+
+def raise_for_nbgrader(found: Verdict) -> Verdict:
+    """Return the verdict, but raise where nbgrader looks at nothing else."""
+    if os.environ.get("NBGRADER_EXECUTION") and found.outcome is not Outcome.CORRECT:
+        raise NotSolvedError(repr(found))
+    return found
+
+
+def _with(found: Verdict, complaint: str) -> Verdict:
+    return replace(found, details=(*found.details, ("note", complaint))) if complaint else found
+
+
+__all__ = ["Exercise", "Mistake", "NotSolvedError", "error_verdict", "raise_for_nbgrader", "summary", "wrong"]

@@ -1,0 +1,63 @@
+"""Images that no notebook holds: the test half's handwriting on new patches of the photograph."""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import torch
+
+from tlcourse.data.domains import load
+from tlcourse.data.imageset import ImageSet
+
+FRESH = 10_000  # seeds from here on belong to checks; the notebooks use small ones
+
+
+def few_digits(per_class: int) -> Callable[[int], tuple[ImageSet]]:
+    """Return a function from a seed to the one argument of a recipe: a few labelled target images.
+
+    Args:
+        per_class: labels a class.
+
+    Returns:
+        Takes a seed, returns the images as a tuple of one.
+    """
+    return lambda seed: (load("handwritten-photo").few(per_class, seed=FRESH + seed),)
+
+
+def unlabelled(seed: int) -> tuple[ImageSet]:
+    """Return the held-out images with all labels set to 0, to be answered inside a sandbox.
+
+    Args:
+        seed: which draw of patches.
+
+    Returns:
+        891 images, as a tuple of one.
+    """
+    images = held_out(seed)
+    return (replace(images, labels=torch.zeros_like(images.labels), name="held-out images"),)
+
+
+def percent_right(report: Mapping[str, torch.Tensor], seed: int) -> float:
+    """Return the share of held-out images that a network answered correctly.
+
+    Args:
+        report: of a network, with `scores` float32 `[N, classes]`.
+        seed: of the held-out images.
+
+    Returns:
+        From 0 to 100.
+    """
+    return float((report["scores"].argmax(1) == held_out(seed).labels).double().mean() * 100)
+
+
+@functools.lru_cache(maxsize=4)
+def held_out(seed: int) -> ImageSet:
+    """Return the held-out images with their labels.
+
+    Args:
+        seed: which draw of patches.
+
+    Returns:
+        891 images.
+    """
+    return load("handwritten-photo", split="test", seed=FRESH + seed)

@@ -1,0 +1,249 @@
+"""The kinds of exercises: give a value, choose, foresee, write a function, mend one, build something that scores."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tlcourse.exercises.answers import Answer, error_verdict, printed
+from tlcourse.exercises.card import Outcome, Verdict, verdict
+from tlcourse.exercises.compare import same, show_value, size
+from tlcourse.exercises.exercise import Exercise, Mistake, wrong
+from tlcourse.exercises.leaderboard import leaderboard
+from tlcourse.sandbox.process import Reply
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value(Exercise):
+    """Set a value: a number, a text, a tensor.
+
+    Attributes:
+        tolerance: how far numbers may be off, relative to the larger of 1 and the right one.
+        accepts: judges the value instead, where more than one is right; it must return a bool for any value.
+        unit: written behind the value.
+    """
+
+    tolerance: float = 1e-4
+    accepts: Callable[[Any], bool] | None = None
+    unit: str = ""
+
+    def _judge(self, answer: Answer, seed: int) -> Verdict:
+        reply = answer.value()
+        if reply.error:
+            return error_verdict(reply)
+        if self._right(reply.value):
+            return verdict(Outcome.CORRECT, "that is it.")
+        mistake = self._known_mistake(lambda known: self._is(known, reply.value))
+        details = [("you gave", f"{show_value(reply.value)} {self.unit}".strip())]
+        return wrong(self, mistake, "this is not it. Read the question once more, or ask for a hint.", details)
+
+    def _right(self, value: object) -> bool:
+        if self.accepts is not None:
+            return self.accepts(value)
+        return same(value, self.made_by(self.reference), self.tolerance)
+
+    def _is(self, known: Mistake, value: object) -> bool:
+        if known.matches is not None:
+            return bool(known.matches(value))
+        return same(value, self.made_by(known.answer), self.tolerance)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice(Value):
+    """Choose one of several options by its letter; each wrong one is a known mistake.
+
+    Attributes:
+        options: texts by letter; they stand in the prompt too.
+        why: why the right one is right.
+    """
+
+    options: Mapping[str, str]
+    why: str
+
+    def _judge(self, answer: Answer, seed: int) -> Verdict:
+        reply = answer.value()
+        if reply.error:
+            return error_verdict(reply)
+        letter = str(reply.value).strip().lower()
+        if letter not in self.options:
+            letters = ", ".join(repr(option) for option in self.options)
+            return verdict(
+                Outcome.WRONG, f"{show_value(reply.value)} is none of the options. Expected one of {letters}."
+            )
+        if same(letter, self.made_by(self.reference)):
+            return verdict(Outcome.CORRECT, self.why)
+        mistake = self._known_mistake(lambda known: same(letter, self.made_by(known.answer)))
+        return wrong(self, mistake, "this is not it.", [("you chose", f"{letter}: {self.options[letter]}")])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foresee(Value):
+    """Say what code will give before running it; the code itself is the judge.
+
+    Attributes:
+        snippet: the code, which stands in the prompt too; it sets `result`.
+        why: why it gives what it gives.
+    """
+
+    snippet: str
+    why: str
+
+    def _judge(self, answer: Answer, seed: int) -> Verdict:
+        found = super()._judge(answer, seed)
+        return verdict(Outcome.CORRECT, self.why) if found.outcome is Outcome.CORRECT else found
+
+    def _right(self, value: object) -> bool:
+        names: dict[str, object] = {}
+        exec(compile(self.setup + "\n" + self.snippet, "<snippet>", "exec"), names)  # the course's own code
+        return same(value, names["result"], self.tolerance)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One input that a function is tried on.
+
+    Attributes:
+        arguments: by position.
+        named: by name.
+        note: what is special about it, such as "one image only".
+    """
+
+    arguments: tuple
+    named: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+    def shown(self, function: str) -> str:
+        """Return the call as one would type it."""
+        inside = [show_value(a) for a in self.arguments] + [f"{k}={show_value(v)}" for k, v in self.named.items()]
+        return f"{function}({', '.join(inside)})" + (f"    ({self.note})" if self.note else "")
+
+    def size(self) -> int:
+        """Count what is in it, to find the smallest one that fails."""
+        return size(self.arguments) + size(dict(self.named))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function(Exercise):
+    """Write a function; it is tried on random inputs and on the edges, each time on copies.
+
+    Attributes:
+        cases: takes a seed, returns inputs: random ones and edge cases.
+        tolerance: how far numbers may be off, relative to the larger of 1 and the right one.
+        keeps_inputs: whether a function that changes its arguments is wrong.
+        agrees: compares (got, expected) instead of `same`, where more than one result is right.
+        look_at: what to look at when something unknown is wrong.
+    """
+
+    cases: Callable[[int], Sequence[Case]]
+    tolerance: float = 1e-4
+    keeps_inputs: bool = False
+    agrees: Callable[[Any, Any], bool] | None = None
+    look_at: str = "the smallest input that fails; work it out by hand"
+
+    def _judge(self, answer: Answer, seed: int) -> Verdict:
+        cases = sorted(self.cases(seed), key=Case.size)
+        right = self._results(self.made_by(self.reference), cases)
+        replies: list[Reply] = []
+        for case in cases:
+            replies.append(answer.call(case.arguments, case.named))
+            if replies[-1].error:
+                found = error_verdict(replies[-1])
+                details = (("for", case.shown(self.answer)), *found.details)
+                return verdict(Outcome.ERROR, found.message, details)
+        got = [reply.value["result"] for reply in replies]
+        failing = next((i for i in range(len(cases)) if not self._agree(got[i], right[i])), None)
+        if failing is None:
+            return self._changed(cases, replies) or verdict(Outcome.CORRECT, f"right on all {len(cases)} inputs.")
+        return self._explain(
+            cases[failing], got[failing], right[failing], self._recognise(cases, got), replies[failing]
+        )
+
+    def _explain(self, case: Case, got: object, right: object, mistake: Mistake | None, reply: Reply) -> Verdict:
+        details = [("for", case.shown(self.answer)), ("you gave", show_value(got)), ("expected", show_value(right))]
+        look_at = [] if mistake else [("look at", self.look_at)]
+        message = "it returns None: is the `return` missing?" if got is None and right is not None else "not yet."
+        return wrong(self, mistake, message, [*details, *look_at, *printed(reply)])
+
+    def _changed(self, cases: Sequence[Case], replies: Sequence[Reply]) -> Verdict | None:
+        """Look for an argument that is not what it was, where that matters."""
+        for case, reply in zip(cases, replies, strict=True):
+            for before, after in zip(case.arguments, reply.value["arguments"], strict=True):
+                if self.keeps_inputs and after is not None and not same(after, before, 0):
+                    details = [
+                        ("for", case.shown(self.answer)),
+                        ("it was", show_value(before)),
+                        ("it is", show_value(after)),
+                    ]
+                    message = "the result is right, but your function changed its argument. Work on a copy."
+                    return verdict(Outcome.WRONG, message, details, mistake="changes its argument")
+        return None
+
+    def _results(self, function: Callable, cases: Sequence[Case]) -> list[object]:
+        return [function(*copy.deepcopy(case.arguments), **copy.deepcopy(dict(case.named))) for case in cases]
+
+    def _recognise(self, cases: Sequence[Case], got: Sequence[object]) -> Mistake | None:
+        """Find the known mistake that gives the same on every input."""
+
+        def gives_the_same(known: Mistake) -> bool:
+            try:
+                theirs = self._results(self.made_by(known.answer), cases)
+            except Exception:  # a mistake that does not get through all inputs is not this one
+                return False
+            return all(self._agree(mine, other) for mine, other in zip(got, theirs, strict=True))
+
+        return self._known_mistake(gives_the_same)
+
+    def _agree(self, got: object, right: object) -> bool:
+        return self.agrees(got, right) if self.agrees else same(got, right, self.tolerance)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mend(Function):
+    """Find and mend the fault in a function that runs and is wrong; the starter holds the fault."""
+
+    level: str = "Mend"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Challenge(Exercise):
+    """Build something that reaches a score on inputs that the notebook does not hold.
+
+    Attributes:
+        inputs: takes a seed, returns the arguments for the learner's function.
+        score: takes what came back and the seed, returns a number, higher is better.
+        goal: the score to reach.
+        unit: of the score.
+        finisher: name of what the sandbox asks about a result that cannot leave it, such as `"network_report"`.
+        more: takes a seed, returns what the finisher needs besides the result.
+    """
+
+    inputs: Callable[[int], tuple]
+    score: Callable[[Any, int], float]
+    goal: float
+    unit: str = "%"
+    finisher: str | None = None
+    more: Callable[[int], tuple] = lambda seed: ()
+    level: str = "Challenge"
+
+    def _judge(self, answer: Answer, seed: int) -> Verdict:
+        reply = answer.call(self.inputs(seed), None, self.finisher, self.more(seed))
+        if reply.error:
+            return error_verdict(reply)
+        report = reply.value["result"]
+        try:
+            score = float(self.score(report, seed))
+        except Exception as error:  # the score reads what a stranger's code returned
+            score = None
+            unreadable = f"{show_value(report)} cannot be scored ({error}). Read again what it has to return."
+        mistake = self._known_mistake(lambda known: known.matches is not None and bool(known.matches(report, score)))
+        if score is None or mistake:
+            return wrong(self, mistake, "" if mistake else unreadable, self._reached(score) + printed(reply))
+        details = [*self._reached(score), *leaderboard(self.id, score, self.unit), *printed(reply)]
+        if score < self.goal:
+            return verdict(Outcome.WRONG, "it works, but the goal is further up.", details, score=score)
+        return verdict(Outcome.CORRECT, "goal reached. How far up can you go?", details, score=score)
+
+    def _reached(self, score: float | None) -> list[tuple[str, str]]:
+        """What was reached and what is wanted."""
+        reached = [] if score is None else [("reached", f"{score:.1f} {self.unit}")]
+        return [*reached, ("goal", f"{self.goal:g} {self.unit}")]

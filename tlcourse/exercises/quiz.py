@@ -1,0 +1,129 @@
+"""A short quiz at the end of a notebook: every option says why it is right or wrong."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tlcourse.exercises.answers import KernelAnswer
+from tlcourse.exercises.card import Outcome, Verdict, verdict
+from tlcourse.exercises.exercise import raise_for_nbgrader, summary
+from tlcourse.exercises.progress import keep
+from tlcourse.sandbox.process import Limits, Reply
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to answer a question.
+
+    Attributes:
+        text: what it says.
+        because: why it is right, or what is wrong with it.
+        right: whether it is the right one.
+    """
+
+    text: str
+    because: str
+    right: bool = False
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question and its options, of which one is right."""
+
+    text: str
+    options: Sequence[Option]
+
+    def letters(self) -> dict[str, Option]:
+        """Return the options by letter."""
+        return dict(zip("abcdef", self.options, strict=False))
+
+    def right(self) -> str:
+        """Return the letter of the right option."""
+        return next(letter for letter, option in self.letters().items() if option.right)
+
+
+@dataclass(frozen=True)
+class Quiz:
+    """The questions of one notebook, `q1` being the first.
+
+    Attributes:
+        id: notebook and name, such as `"02.quiz"`.
+        questions: three to five.
+    """
+
+    id: str
+    questions: Sequence[Question]
+    answer: str = "answers"
+    points: int = 2
+
+    @property
+    def starter(self) -> str:
+        """The answer cell as the learner finds it."""
+        blanks = ", ".join(f"q{i}=None" for i in range(1, len(self.questions) + 1))
+        return f'answers = dict({blanks})  # letters, such as "a"'
+
+    @property
+    def reference(self) -> str:
+        """The answer cell with the right letters."""
+        filled = ", ".join(f'q{i}="{question.right()}"' for i, question in enumerate(self.questions, 1))
+        return f"answers = dict({filled})"
+
+    def markdown(self) -> str:
+        """Return the questions as they stand in the notebook."""
+        return "\n\n".join(
+            f"{i}. {question.text}\n"
+            + "\n".join(f"   * **{letter}** {option.text}" for letter, option in question.letters().items())
+            for i, question in enumerate(self.questions, 1)
+        )
+
+    def check(self, answers: Mapping[str, str | None] | None = None) -> Verdict:
+        """Check letters, and explain every one that was given.
+
+        Args:
+            answers: letters by question, None for those that are still open.
+
+        Returns:
+            CORRECT when all are right; the share of right ones is in it.
+
+        Raises:
+            NotSolvedError: nbgrader runs the cell and not all are right.
+        """
+        if self.untouched(answers):
+            found = self.not_attempted()
+        else:
+            found = self.judge(KernelAnswer(answers, Limits()))
+            keep("attempt", self.id, **summary(found))
+        return raise_for_nbgrader(found)
+
+    def untouched(self, answers: object) -> bool:
+        """Say whether no letter was given yet."""
+        return answers is None or (isinstance(answers, Mapping) and not any(answers.values()))
+
+    def not_attempted(self) -> Verdict:
+        """The verdict on a quiz without a letter."""
+        return verdict(Outcome.NOT_ATTEMPTED, "put letters in place of None, run that cell, and check again.")
+
+    def judge(self, answer: KernelAnswer, seed: int = 0) -> Verdict:
+        """Judge letters, wherever they come from; there is nothing to draw, so `seed` changes nothing."""
+        reply: Reply = answer.value()
+        given = reply.value
+        if not isinstance(given, Mapping):
+            came = type(given).__name__
+            return verdict(Outcome.ERROR, f"the answers are a {came}. Expected a dict such as dict(q1='a').")
+        lines = [self._line(f"q{i}", question, given.get(f"q{i}")) for i, question in enumerate(self.questions, 1)]
+        right = sum(question.right() == _letter(given.get(f"q{i}")) for i, question in enumerate(self.questions, 1))
+        everything = right == len(self.questions)
+        outcome = Outcome.CORRECT if everything else Outcome.WRONG
+        message = f"{right} of {len(self.questions)} right."
+        return verdict(outcome, message, lines, share=right / len(self.questions))
+
+    def _line(self, name: str, question: Question, given: object) -> tuple[str, str]:
+        option = question.letters().get(_letter(given))
+        if given is None:
+            return name, "open"
+        if option is None:
+            return name, f"{given!r} is no option. Expected one of {', '.join(question.letters())}."
+        return name, f"{_letter(given)} is {'right' if option.right else 'wrong'}. {option.because}"
+
+
+def _letter(given: object) -> str:
+    return str(given).strip().lower()

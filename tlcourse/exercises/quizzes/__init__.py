@@ -1,0 +1,1 @@
+"""The questions at the end of the notebooks, one file a notebook."""

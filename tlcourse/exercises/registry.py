@@ -1,0 +1,38 @@
+"""Which exercises and which quiz belong to which notebook."""
+
+import importlib
+
+from tlcourse.exercises.exercise import Exercise
+from tlcourse.exercises.quiz import Quiz
+
+MODULES = {
+    "00": "start_here",
+}
+
+
+def exercises_of(notebook: str) -> tuple[Exercise, ...]:
+    """Return the exercises of a notebook in order.
+
+    Args:
+        notebook: its number, such as `"02"`.
+
+    Returns:
+        Three or four exercises; none for a notebook that has none.
+    """
+    if notebook not in MODULES:
+        return ()
+    return importlib.import_module(f"tlcourse.exercises.{MODULES[notebook]}").EXERCISES
+
+
+def quiz_of(notebook: str) -> Quiz | None:
+    """Return the quiz of a notebook, or None."""
+    if notebook not in MODULES:
+        return None
+    return importlib.import_module(f"tlcourse.exercises.{MODULES[notebook]}").quiz
+
+
+def find(name: str) -> Exercise | Quiz | None:
+    """Return the exercise or quiz with an id such as `"02.q1"` or `"02.quiz"`, or None."""
+    notebook = name.partition(".")[0]
+    everything = (*exercises_of(notebook), quiz_of(notebook))
+    return next((item for item in everything if item is not None and item.id == name), None)
