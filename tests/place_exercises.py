@@ -1,6 +1,6 @@
 """Put every exercise and quiz into its notebook, word for word as the package has it.
 
-The notebook says where an exercise stands: at its cells' ids, such as `02-q1-prompt`. What stands there comes from here.
+The notebook says where an exercise stands, by the ids of its cells, such as `02-q1-prompt`; the words come from here.
 """
 
 import sys

@@ -1,7 +1,16 @@
 """The command `tlcourse`, for those who live in a terminal."""
 
 import argparse
+import importlib
+import sys
 from collections.abc import Sequence
+
+# Each command is a module with `add_arguments(parser)` and `run(options) -> int`; it is imported when it is asked for.
+COMMANDS = {
+    "progress": ("tlcourse.exercises.progress_report", "show what you have done so far, or merge another machine's file"),
+    "grade": ("tlcourse.teaching.grade", "mark notebooks that students handed in"),
+    "editions": ("tlcourse.teaching.editions", "write the student's and the instructor's edition of the notebooks"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -11,9 +20,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words behind `tlcourse`; by default those of the command line.
 
     Returns:
-        The exit status, 0 when all went well.
+        The exit status: 0 when all went well, 1 when the command could not do what was asked, 2 for wrong arguments.
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="tlcourse", description="The transfer-learning course, from a terminal.")
-    parser.add_subparsers(required=True, metavar="COMMAND")
-    chosen = parser.parse_args(arguments)
-    return chosen.run(chosen)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    for name, (module, purpose) in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=f"tlcourse {name}: {purpose}.")
+        if words[:1] == [name]:
+            importlib.import_module(module).add_arguments(command)
+    options = parser.parse_args(words)
+    try:
+        return importlib.import_module(COMMANDS[options.command][0]).run(options)
+    except (OSError, ValueError) as error:  # what a user can mend: a missing file, a wrong name
+        print(f"tlcourse {options.command}: {error}", file=sys.stderr)
+        return 1
