@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 # Each command is a module with `add_arguments(parser)` and `run(options) -> int`; it is imported when it is asked for.
 COMMANDS = {
-    "progress": ("tlcourse.exercises.progress_report", "show what you have done so far, or merge another machine's file"),
+    "progress": ("tlcourse.exercises.progress_report", "show what you have done, or merge another machine's file"),
     "grade": ("tlcourse.teaching.grade", "mark notebooks that students handed in"),
     "editions": ("tlcourse.teaching.editions", "write the student's and the instructor's edition of the notebooks"),
 }

@@ -59,6 +59,7 @@ def _close(left: np.ndarray, right: np.ndarray, tolerance: float) -> bool:
     allowed = tolerance * np.maximum(1, np.abs(right.astype(complex)))
     with np.errstate(invalid="ignore"):
         near = np.abs(left.astype(complex) - right.astype(complex)) <= allowed
+        near &= np.isfinite(right)  # infinity is within reach of nothing but itself
     return bool((near | (left == right) | (_nan(left) & _nan(right))).all())
 
 
