@@ -4,6 +4,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# Learners get the course alone; nbgrader, which only the tests need, would put a menu of its own into JupyterLab.
+TEST_READY := .venv/.ready-for-tests
 # JupyterLab refuses to run as root unless told; in a container there is often nobody else.
 LAB_FLAGS ?= $(if $(filter 0,$(shell id -u)),--allow-root)
 
@@ -12,14 +14,14 @@ LAB_FLAGS ?= $(if $(filter 0,$(shell id -u)),--allow-root)
 lab: $(READY)
 	$(BIN)/jupyter lab $(LAB_FLAGS) notebooks/00_start_here.ipynb
 
-test: $(READY)
+test: $(TEST_READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
 	$(BIN)/python tests/run_notebooks.py
 
 # Put code and notebooks into the form that `make test` wants to see.
-tidy: $(READY)
+tidy: $(TEST_READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/python tests/place_exercises.py
@@ -29,9 +31,13 @@ tidy: $(READY)
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed, but {sys.executable} is {sys.version.split()[0]}. Name another with: make $(MAKECMDGOALS) PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[test]'
+	$(BIN)/python -m pip install --constraint constraints.txt --editable .
 	@# Nothing leaves the machine: JupyterLab shall not ask whether it may fetch news.
 	@mkdir -p .venv/share/jupyter/lab/settings
 	@printf '%s\n' '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' \
 		> .venv/share/jupyter/lab/settings/overrides.json
 	@touch $(READY)
+
+$(TEST_READY): $(READY)
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[test]'
+	@touch $(TEST_READY)

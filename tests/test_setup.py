@@ -59,9 +59,12 @@ needs_make = pytest.mark.skipif(sys.platform == "win32", reason="Windows takes t
 
 
 def test_conda_and_pip_ask_for_the_same():
-    """Python and pip come from conda alone, since a virtual environment has them already."""
+    """Python and pip come from conda alone, since a virtual environment has them already.
+
+    nbgrader only serves the tests and brings menus of its own, so learners do not get it.
+    """
     listed = [line.replace(" ", "") for line in CONDA["dependencies"] if isinstance(line, str) and line != "pip"]
-    wanted = [f"{CONDA_NAMES.get(r.name, r.name)}{r.specifier}" for r in requirements()]
+    wanted = [f"{CONDA_NAMES.get(r.name, r.name)}{r.specifier}" for r in requirements() if r.name != "nbgrader"]
     assert sorted(listed) == sorted([*wanted, f"python{PROJECT['project']['requires-python']}"])
 
 
@@ -96,7 +99,13 @@ def test_make_lab_opens_notebook_00():
 @pytest.mark.parametrize("target", ["lab", "test"])
 def test_both_commands_install_with_the_verified_versions(target):
     assert "-m venv .venv" in recipe(target)
-    assert "pip install --constraint constraints.txt --editable '.[test]'" in recipe(target)
+    assert "pip install --constraint constraints.txt --editable ." in recipe(target)
+
+
+@needs_make
+def test_only_the_tests_bring_what_only_they_need():
+    assert "[test]" not in recipe("lab")
+    assert "pip install --constraint constraints.txt --editable '.[test]'" in recipe("test")
 
 
 @needs_make
