@@ -35,6 +35,11 @@ def test_a_guess_is_compared_in_a_line(guess, said):
     assert "70.0" in line
 
 
+def test_a_prediction_says_what_it_is():
+    assert repr(predict("00.x", {"a": 40, "b": None, "c": (1, 2)})).strip() == "You predict: a 40 %, c 1 to 2 %."
+    assert repr(predict("00.x", {"a": None})).startswith("No prediction yet")
+
+
 def test_no_guess_leaves_no_trace_and_stops_nothing():
     prediction = predict("00.x", {"probe": None})
     assert "No prediction yet" in repr(prediction)

@@ -18,11 +18,9 @@ mpl.use("agg")
 from tlcourse import display, plots
 from tlcourse.checkpoints import History
 from tlcourse.data.domains import load
-from tlcourse.exercises.prediction import Prediction
 from tlcourse.experiments import STARTS, read_trials, scores
 from tlcourse.labs import start_here
 from tlcourse.models.zoo import build, pretrained
-from tlcourse.stats import Interval
 
 ALT = "a picture that shows something to everybody"
 
@@ -127,31 +125,6 @@ def test_colours_can_be_told_apart_without_colour():
     levels = sorted(luminance(colour) for colour in plots.COLOURS.values())
     assert all((b + 0.05) / (a + 0.05) > 1.3 for a, b in itertools.pairwise(levels))
     assert len(set(plots.MARKERS.values())) == len(plots.COLOURS)
-
-
-def test_predictions_are_compared_with_what_was_measured():
-    measured = {"scratch": Interval(55, 52, 58), "probe": Interval(80, 78, 82), "tuned": Interval(90, 88, 92)}
-    lines = Prediction({"scratch": 40, "probe": 81.5, "tuned": None}).compare(measured).splitlines()
-    assert lines[0].endswith("you said 40, 15 too low")
-    assert lines[1].endswith("you said 81.5, which is inside the interval")
-    assert lines[2].endswith("no prediction")
-    assert "60, 5 too high" in Prediction({"scratch": 60}).compare(measured)
-
-
-def test_a_prediction_says_what_it_is():
-    assert repr(Prediction({"a": 40, "b": None})) == "You predict: a 40 %."
-    assert repr(Prediction({"a": None})).startswith("No prediction yet")
-
-
-@pytest.mark.parametrize("guess", ["40", True, [1]])
-def test_a_prediction_is_a_number(guess):
-    with pytest.raises(TypeError, match="Expected a number in %, or None"):
-        Prediction({"a": guess})
-
-
-def test_a_prediction_of_something_else():
-    with pytest.raises(KeyError, match="Use the same names"):
-        Prediction({"a": 1}).compare({"b": Interval(1, 1, 1)})
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """What an exercise says: a card that is a coloured box in a notebook and the same words as plain text elsewhere."""
 
 import html
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -58,7 +59,7 @@ class Card:
         )
         table = f'<table style="margin: 0.4em 0 0 0">{rows}</table>' if rows else ""
         code = f'<pre style="margin: 0.4em 0 0 0">{html.escape(self.code)}</pre>' if self.code else ""
-        message = html.escape(self.message).replace("\n", "<br>")
+        message = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(self.message)).replace("\n", "<br>")
         return (
             f'<div style="border-left: 6px solid {colour}; padding: 0.4em 0.8em">'
             f"<b>{html.escape(self.title)}</b> &nbsp; {message}{table}{code}</div>"

@@ -1,9 +1,11 @@
 """What all labs share: controls, a sentence, a picture, and errors that are shown."""
 
 import html
+import threading
 from collections.abc import Sequence
 
 import ipywidgets as widgets
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tlcourse.display import as_image
@@ -26,6 +28,7 @@ class Lab:
 
     def __init__(self, controls: Sequence[widgets.Widget]) -> None:
         self.text, self.picture = widgets.HTML(), widgets.HTML()
+        self._drawing = threading.RLock()  # a training on its own thread draws too
         for control in controls:
             control.observe(self._update, "value")
         self._draw()
@@ -40,10 +43,30 @@ class Lab:
         try:
             self._draw()
         except Exception as error:
-            self.text.value = f"<p><b>The lab stopped: {html.escape(str(error))}.</b> Run the cell again.</p>"
+            self._complain(error)
             raise
 
     def _draw(self) -> None:
-        figure, sentence = self.look()
-        self.text.value = f"<p>{html.escape(sentence)}</p>"
-        self.picture.value = as_image(figure, sentence)
+        with self._drawing:
+            figure, sentence = self.look()
+            self.text.value = f"<p>{html.escape(sentence)}</p>"
+            self.picture.value = as_image(figure, sentence, quick=True)
+
+    def _complain(self, error: BaseException) -> None:
+        self.text.value = f"<p><b>The lab stopped: {html.escape(str(error))}.</b> Run the cell again.</p>"
+
+
+def panels(rows: int, columns: int, size: tuple[float, float], **options: object) -> tuple[Figure, list[Axes]]:
+    """Make a figure that no other thread knows of; `pyplot` keeps a list of figures that threads would share.
+
+    Args:
+        rows: rows of axes.
+        columns: columns of axes.
+        size: width and height in inches.
+        **options: further arguments of `Figure.subplots`, such as `width_ratios`.
+
+    Returns:
+        The figure and its axes, row by row.
+    """
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
