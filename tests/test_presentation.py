@@ -1,11 +1,10 @@
-"""Pictures, tables, predictions and the lab, without a screen."""
+"""Pictures and tables, without a screen."""
 
 import base64
 import io
 import itertools
 import re
 
-import ipywidgets
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,10 +16,7 @@ mpl.use("agg")
 
 from tlcourse import display, plots
 from tlcourse.checkpoints import History
-from tlcourse.data.domains import load
 from tlcourse.experiments import STARTS, read_trials, scores
-from tlcourse.labs import start_here
-from tlcourse.models.zoo import build, pretrained
 
 ALT = "a picture that shows something to everybody"
 
@@ -125,70 +121,3 @@ def test_colours_can_be_told_apart_without_colour():
     levels = sorted(luminance(colour) for colour in plots.COLOURS.values())
     assert all((b + 0.05) / (a + 0.05) > 1.3 for a, b in itertools.pairwise(levels))
     assert len(set(plots.MARKERS.values())) == len(plots.COLOURS)
-
-
-@pytest.fixture(scope="module")
-def models():
-    torch.manual_seed(0)
-    tuned = pretrained("tiny_resnet", "digits")
-    return {"scratch": build("tiny_resnet"), "fine-tuned": tuned}
-
-
-@pytest.fixture(scope="module")
-def lab(models):
-    return start_here.DialLab(models)
-
-
-def test_a_reading_is_what_the_networks_say(models):
-    reading = start_here.compute_reading(models, 0.3, count=40)
-    images = load("handwritten-photo", split="test", count=40, shift=0.3)
-    assert torch.equal(reading.images.images, images.images)
-    hits = (reading.answers["fine-tuned"] == images.labels).float().mean().item()
-    assert reading.accuracy["fine-tuned"] == pytest.approx(100 * hits)
-
-
-def test_the_further_the_dial_the_lower_the_accuracy(lab):
-    percent = [reading.accuracy["fine-tuned"] for reading in lab.readings]
-    assert percent[0] > percent[5] > percent[10]
-
-
-def test_the_lab_follows_every_control(lab):
-    seen = set()
-    for position in (0, 5, 10):
-        for name in lab.names.options:
-            lab.dial.value, lab.names.value = position, name
-            assert f"Shift {start_here.POSITIONS[position]:.1f}" in lab.text.value
-            seen.add(lab.picture.value)
-    assert len(seen) == 6
-    assert "alt=" in lab.picture.value
-
-
-def test_an_error_in_the_lab_is_not_swallowed(models, monkeypatch):
-    lab = start_here.DialLab(models)
-    monkeypatch.setattr(start_here, "draw_dial", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        lab.dial.value = 3
-    assert "division by zero" in lab.text.value
-    plt.close("all")
-
-
-def test_the_lab_is_one_widget(models):
-    widget = start_here.dial(models)
-    assert isinstance(widget, ipywidgets.Widget)
-    for control in widget.children[:2]:
-        assert control.description
-
-
-def test_answers_are_marked_right_or_wrong(ax, lab):
-    reading = lab.readings[0]
-    start_here.draw_answers(ax, reading, "fine-tuned")
-    pairs = zip(reading.answers["fine-tuned"].tolist(), reading.images.labels.tolist(), strict=True)
-    captions = [f"{a} ✓" if a == label else f"{a} ✗ is {label}" for a, label in pairs]
-    assert [text.get_text() for text in ax.texts] == captions[: start_here.SHOWN]
-    assert any("✗" in caption for caption in captions[: start_here.SHOWN])
-
-
-@pytest.mark.parametrize("names", [["probe"], []])
-def test_the_lab_knows_starts_only(models, names):
-    with pytest.raises(ValueError, match="Expected at least one, named as they began: scratch, linear probe"):
-        start_here.dial(dict.fromkeys(names, models["scratch"]))

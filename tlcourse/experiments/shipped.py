@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tlcourse.experiments.augmenting import augmentation_worth
+from tlcourse.experiments.dialling import dial_grid
 from tlcourse.experiments.evaluating import source_answers
 from tlcourse.experiments.judging import judge_seeds
 from tlcourse.experiments.layer_transfer import run_layer_transfer
@@ -23,6 +24,7 @@ def labels_curve(seeds: Sequence[int]) -> list[Trial]:
 # name of the file in `tlcourse/results`, without its ending: (what computes its rows from seeds, how many seeds)
 SHIPPED: dict[str, tuple[Callable[[Sequence[int]], list[Any]], int]] = {
     "labels_curve": (labels_curve, 10),
+    "dial": (dial_grid, 5),
     "augmentation_worth": (augmentation_worth, 10),
     "normalisation_price": (normalisation_price, 10),
     "transfer_strategies": (run_strategies, 10),

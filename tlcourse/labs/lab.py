@@ -33,6 +33,7 @@ class Lab:
             control.observe(self._update, "value")
         self._draw()
         self.widget = widgets.VBox([*controls, self.text, self.picture])
+        self.widget.add_class("tlcourse-lab")  # by this name the browser tests find it
 
     def look(self) -> tuple[Figure, str]:
         """Return the picture for the controls' present values, and the sentence that says what it shows."""
