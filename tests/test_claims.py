@@ -1062,7 +1062,7 @@ def test_the_best_of_forty_flatters(rival_hits):
     assert few.untouched.mean().item() - level == pytest.approx(2.5, abs=1)  # choosing did help
 
 
-def test_the_report_of_exercise_1():
+def test_the_report_of_the_quiz():
     shown, _ = comparison.optimism_of_luck(12, 500, 90)
     assert shown == pytest.approx(2, abs=0.4)
     assert shown > 91.2 - 90.1

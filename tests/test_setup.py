@@ -61,10 +61,10 @@ needs_make = pytest.mark.skipif(sys.platform == "win32", reason="Windows takes t
 def test_conda_and_pip_ask_for_the_same():
     """Python and pip come from conda alone, since a virtual environment has them already.
 
-    nbgrader only serves the tests and brings menus of its own, so learners do not get it.
+    nbgrader and playwright serve the tests alone; nbgrader brings menus of its own, so learners do not get it.
     """
     listed = [line.replace(" ", "") for line in CONDA["dependencies"] if isinstance(line, str) and line != "pip"]
-    wanted = [f"{CONDA_NAMES.get(r.name, r.name)}{r.specifier}" for r in requirements() if r.name != "nbgrader"]
+    wanted = [f"{CONDA_NAMES.get(r.name, r.name)}{r.specifier}" for r in requirements() if r.name not in ("nbgrader", "playwright")]
     assert sorted(listed) == sorted([*wanted, f"python{PROJECT['project']['requires-python']}"])
 
 

@@ -215,6 +215,7 @@ class Challenge(Exercise):
         unit: of the score.
         finisher: name of what the sandbox asks about a result that cannot leave it, such as `"network_report"`.
         more: takes a seed, returns what the finisher needs besides the result.
+        explain: takes what came back and the seed, returns what a score is made of, for the card.
     """
 
     inputs: Callable[[int], tuple]
@@ -223,22 +224,24 @@ class Challenge(Exercise):
     unit: str = "%"
     finisher: str | None = None
     more: Callable[[int], tuple] = lambda seed: ()
+    explain: Callable[[Any, int], Sequence[tuple[str, str]]] = lambda report, seed: ()
     level: str = "Challenge"
 
     def _judge(self, answer: Answer, seed: int) -> Verdict:
         reply = answer.call(self.inputs(seed), None, self.finisher, self.more(seed))
         if reply.error:
             return error_verdict(reply)
-        report = reply.value["result"]
+        report, made_of = reply.value["result"], ()
         try:
-            score = float(self.score(report, seed))
+            score, made_of = float(self.score(report, seed)), self.explain(report, seed)
         except Exception as error:  # the score reads what a stranger's code returned
             score = None
             unreadable = f"{show_value(report)} cannot be scored ({error}). Read again what it has to return."
         mistake = self._known_mistake(lambda known: known.matches is not None and bool(known.matches(report, score)))
+        reached = [*self._reached(score), *made_of]
         if score is None or mistake:
-            return wrong(self, mistake, "" if mistake else unreadable, self._reached(score) + printed(reply))
-        details = [*self._reached(score), *leaderboard(self.id, score, self.unit), *printed(reply)]
+            return wrong(self, mistake, "" if mistake else unreadable, [*reached, *printed(reply)])
+        details = [*reached, *leaderboard(self.id, score, self.unit), *printed(reply)]
         if score < self.goal:
             return verdict(Outcome.WRONG, "it works, but the goal is further up.", details, score=score)
         return verdict(Outcome.CORRECT, "goal reached. How far up can you go?", details, score=score)
