@@ -7,6 +7,10 @@ from tlcourse.exercises.quiz import Quiz
 
 MODULES = {
     "00": "start_here",
+    "01": "preprocessing",
+    "02": "weight_transfer",
+    "03": "fine_tuning",
+    "04": "evaluation",
 }
 
 

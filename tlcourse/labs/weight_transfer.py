@@ -1,233 +1,195 @@
 """The lab of notebook 02: carry weights into a network that is not quite the same, freeze, and see what moves."""
 
-import functools
 import html
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
 import ipywidgets as widgets
-import matplotlib.pyplot as plt
-import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import nn
 
-from tlcourse.data.augment import scale
-from tlcourse.data.domains import load
-from tlcourse.experiments.transfer_strategies import take_steps
-from tlcourse.finetuning import BatchNormPolicy, freeze, trainable
-from tlcourse.labs.lab import Lab
-from tlcourse.models.tiny_resnet import TinyResNet
-from tlcourse.models.variants import FOREIGN_NAMES, TinyResNetVariant, foreign_weights
-from tlcourse.models.zoo import pretrained
-from tlcourse.plots.basics import GREY, RIGHT, WRONG
-from tlcourse.plots.weight_transfer import STATISTICS, draw_filters
-from tlcourse.repro import seeded
-from tlcourse.surgery import ACTIONS, Step, rename, strip_prefix, transplant
-from tlcourse.weights import MoveReport, weights_moved
+from tlcourse.labs import surgery_runs as runs
+from tlcourse.labs import surgery_views as views
+from tlcourse.labs.background import Background, Ticket
+from tlcourse.labs.lab import Lab, panels
 
-Weights = Mapping[str, torch.Tensor]
-FIRST_CONV = "stem.0.weight"
-IMAGES = 20  # in the batch of the three steps
-STEPS = 3
-ACTION_COLOURS = {"copied": "#0072B2", "adapted": RIGHT, "skipped": "#E69F00", "fresh": "#CC79A7"}
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A source and a target for surgery.
-
-    Attributes:
-        source: returns tensors by name.
-        target: returns a fresh network for ten digits.
-        skip: beginnings of names to leave behind.
-    """
-
-    source: Callable[[], Weights]
-    target: Callable[[], nn.Module]
-    skip: tuple[str, ...] = ("head.",)
-
-
-def _letters() -> Weights:
-    return pretrained("tiny_resnet", "letters").state_dict()
-
-
-def _digits() -> Weights:
-    return pretrained("tiny_resnet", "digits").state_dict()
-
-
-def _small_cnn() -> Weights:
-    return pretrained("small_cnn", "letters").state_dict()
-
-
-def _translated() -> Weights:
-    return rename(strip_prefix(foreign_weights()), {new: old for old, new in FOREIGN_NAMES["tiny_resnet"].items()})
-
-
-PAIRS: dict[str, Pair] = {
-    "letters → digits: another head": Pair(_letters, TinyResNet),
-    "printed digits → digits: the same head": Pair(_digits, TinyResNet, skip=()),
-    "letters → twice as wide": Pair(_letters, lambda: TinyResNetVariant(width=2)),
-    "letters → grey images": Pair(_letters, lambda: TinyResNetVariant(channels=1)),
-    "letters, foreign names, as they are": Pair(foreign_weights, TinyResNet),
-    "letters, foreign names, with a key map": Pair(_translated, TinyResNet),
-    "SmallCNN → TinyResNet: another architecture": Pair(_small_cnn, TinyResNet, skip=()),
-}
-
-
-@dataclass(frozen=True)
-class Surgery:
-    """What surgery and three steps of training did.
-
-    Attributes:
-        steps: what was done to each tensor.
-        report: which tensors the three steps moved.
-        frozen: names of the frozen stages.
-        filters: of the first convolution, by when: in the source (where it has them), after surgery, after training.
-    """
-
-    steps: tuple[Step, ...]
-    report: MoveReport
-    frozen: tuple[str, ...]
-    filters: dict[str, torch.Tensor]
-
-
-@functools.lru_cache(maxsize=128)
-def compute_surgery(pair: str, depth: int, batchnorm: BatchNormPolicy) -> Surgery:
-    """Carry weights into a fresh network, freeze its first stages, and take three steps.
-
-    Args:
-        pair: one of `PAIRS`.
-        depth: how many stages to freeze, 0 to 5.
-        batchnorm: what the statistics of frozen stages do, `"keep"` or `"adapt"`.
-
-    Returns:
-        What was done, and what moved.
-
-    Raises:
-        ValueError: there is no such pair, depth or policy.
-    """
-    if pair not in PAIRS:
-        raise ValueError(f"{pair!r} is not a pair. Expected one of: {', '.join(map(repr, PAIRS))}.")
-    theirs = PAIRS[pair].source()
-    with seeded("surgery"):
-        model = PAIRS[pair].target()
-    weights, steps = transplant(theirs, model.state_dict(), skip=PAIRS[pair].skip, first_conv=FIRST_CONV)
-    model.load_state_dict(weights)
-    filters = {"source": theirs[FIRST_CONV]} if FIRST_CONV in theirs else {}
-    filters["after surgery"] = model.stem[0].weight.detach().clone()
-    frozen = freeze(model, depth, batchnorm)
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    optimizer = torch.optim.SGD(trainable(model), lr=0.05, momentum=0.9, weight_decay=0.01)
-    take_steps(model, *_batch(getattr(model, "channels", 3)), optimizer, STEPS)
-    filters[f"{STEPS} steps later"] = model.stem[0].weight.detach().clone()
-    return Surgery(tuple(steps), weights_moved(before, model.state_dict()), tuple(frozen), filters)
-
-
-@functools.cache
-def _batch(channels: int) -> tuple[torch.Tensor, torch.Tensor]:
-    digits = load("handwritten-photo").few(IMAGES // 10)
-    x = scale(digits.images)
-    return (x.mean(1, keepdim=True) if channels == 1 else x), digits.labels
-
-
-def count_actions(surgery: Surgery) -> dict[str, int]:
-    """Count the tensors that were copied, adapted, skipped and fresh."""
-    return {action: sum(step.action == action for step in surgery.steps) for action in ACTIONS}
-
-
-def describe_surgery(surgery: Surgery) -> str:
-    """Say in a few sentences what was carried, what moved, and whether the frozen part held still."""
-    counts = ", ".join(f"{count} {action}" for action, count in count_actions(surgery).items())
-    statistics = sum(name.endswith(STATISTICS) for name in surgery.report.moved)
-    moved = len(surgery.report.moved)
-    sentence = f"Tensors: {counts}. {STEPS} steps moved {moved - statistics} weights and {statistics} statistics. "
-    if not surgery.frozen:
-        return sentence + "Nothing was frozen."
-    inside = [name for name in surgery.report.moved if name.split(".")[0] in surgery.frozen]
-    if not inside:
-        return f"{sentence}In the frozen stages ({', '.join(surgery.frozen)}), nothing moved."
-    weights = sum(not name.endswith(STATISTICS) for name in inside)
-    kinds = f"{weights} weights and {len(inside) - weights} statistics moved"
-    return f"{sentence}In the frozen stages ({', '.join(surgery.frozen)}), {kinds}."
-
-
-def surgery_table(surgery: Surgery) -> str:
-    """Return every tensor as a row of an HTML table: shapes, what was done and why, and whether it moved."""
-    rows = []
-    for step in surgery.steps:
-        moved = "–" if step.ours is None else "moved" if step.name in surgery.report.moved else "still"
-        shapes = ["–" if shape is None else "×".join(map(str, shape)) or "1" for shape in (step.theirs, step.ours)]
-        cells = "".join(f"<td>{html.escape(text)}</td>" for text in (step.name, *shapes))
-        colour = ACTION_COLOURS[step.action]
-        cells += (
-            f'<td style="color: {colour}"><b>{step.action}</b></td><td>{html.escape(step.why)}</td><td>{moved}</td>'
-        )
-        rows.append(f"<tr>{cells}</tr>")
-    names = ("tensor", "source shape", "target shape", "surgery", "why", f"{STEPS} steps")
-    head = "".join(f"<th>{name}</th>" for name in names)
-    title = f"<summary>Every tensor ({len(rows)} rows)</summary>"
-    return f"<details>{title}<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></details>"
-
-
-def draw_surgery(ax: Axes, surgery: Surgery, stages: tuple[str, ...]) -> Axes:
-    """Draw for every stage how many of its tensors were copied, adapted, skipped and fresh, and what then moved.
-
-    Args:
-        ax: where to draw.
-        surgery: what was done.
-        stages: the target's stages and its head, from pixels to scores.
-
-    Returns:
-        The axes.
-    """
-    for row, stage in enumerate(stages):
-        inside = [step for step in surgery.steps if step.ours is not None and step.name.split(".")[0] == stage]
-        left = 0
-        for action in ACTIONS:
-            count = sum(step.action == action for step in inside)
-            ax.barh(row, count, left=left, height=0.62, color=ACTION_COLOURS[action], label=None if row else action)
-            left += count
-        moved = [step.name for step in inside if step.name in surgery.report.moved]
-        statistics = sum(name.endswith(STATISTICS) for name in moved)
-        text = f"{len(moved) - statistics} weights, {statistics} statistics moved" if moved else "nothing moved"
-        ax.text(left + 0.4, row, text, va="center", fontsize=10, color=WRONG if moved else GREY)
-    names = [f"{stage} (frozen)" if stage in surgery.frozen else stage for stage in stages]
-    ax.set_yticks(range(len(stages)), names, fontsize=10)
-    ax.set_ylim(len(stages) - 0.5, -0.5)
-    ax.set_xlim(0, 33)
-    ax.set_xticks(range(0, 19, 6))
-    ax.set_xlabel("tensors of the target network")
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(ncols=4, frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1), fontsize=10, handlelength=1)
-    return ax
+POLICY_TIP = (
+    "statistics of frozen stages: keep those of the source, adapt to the target, "
+    "or forgotten: meant to keep them, but model.train() wakes them up"
+)
 
 
 class SurgeryLab(Lab):
-    """Controls for the pair, the freeze depth and the policy, with a picture, a sentence and the table of tensors."""
+    """Source, target, names, head, freeze depth and policy; a button takes steps, a table lists every tensor.
+
+    Attributes:
+        movements: what moved, by operation and training, for all that ran so far.
+        failure: what the last run raised, or None.
+    """
 
     def __init__(self) -> None:
-        wide = {"description_width": "initial"}
-        self.pair = widgets.Dropdown(options=list(PAIRS), description="source → target", style=wide)
-        self.pair.layout.width = "28em"
-        self.depth = widgets.IntSlider(value=5, min=0, max=5, description="frozen stages", style=wide)
-        self.batchnorm = widgets.ToggleButtons(
-            options=["keep", "adapt"], description="BatchNorm statistics", style=wide
+        self.movements: dict[tuple[runs.Operation, runs.Training], runs.Movement] = {}
+        self.failure: BaseException | None = None
+        self._background, self._adjusting = Background(), False
+        self._make_controls()
+        self._make_run_row()
+        self._adjust()
+        first = self.setting()
+        self.movements[first] = runs.compute_movement(runs.prepare(*first), *first)
+        super().__init__([self.source, self.target, self.names, self.head, self.depth, self.batchnorm, self.steps])
+        self.shown.observe(self._guarded(self._list), "value")
+        self._arrange()
+
+    def _make_controls(self) -> None:
+        self.source = _dropdown(runs.SOURCES, "source", "the trained network whose weights are carried", "285px")
+        self.target = _dropdown(runs.TARGETS, "target", "the fresh network that receives them", "285px")
+        self.target.value = "TinyResNet, 10 grey digits"
+        self.names = _dropdown(runs.NAMES, "names", "a key map translates foreign names; ours need none", "205px")
+        self.head = _dropdown(runs.HEADS, "old head", "what becomes of the source's last layer", "190px")
+        self.depth = widgets.IntSlider(value=2, min=0, max=5, description="frozen stages", continuous_update=False)
+        self.depth.tooltip = "how many stages, from the pixels on, shall stay as they are"
+        self.depth.layout.width = "285px"
+        self.depth.style.description_width = "initial"
+        self.batchnorm = _dropdown(runs.POLICIES, "BatchNorm", POLICY_TIP, "180px")
+        self.steps = _dropdown(runs.STEPS, "steps", "how many steps on one batch of 20 images", "120px")
+
+    def _make_run_row(self) -> None:
+        self.run = widgets.Button(
+            tooltip="take the steps, and compare every tensor", icon="play", button_style="primary"
         )
-        self.batchnorm.style.button_width = "auto"
-        self.table = widgets.HTML()
-        super().__init__([self.pair, self.depth, self.batchnorm])
-        self.widget.children = (*self.widget.children, self.table)
+        self.stop = widgets.Button(
+            description="Stop", tooltip="stop after the present step", icon="stop", disabled=True
+        )
+        self.run.layout.width, self.stop.layout.width = "140px", "80px"
+        self.bar = widgets.IntProgress(min=0, max=3, tooltip="steps taken")
+        self.bar.layout.width = "110px"
+        self.status = widgets.HTML("Ready.")
+        self.shown = _dropdown(views.ROWS_SHOWN, "list", "which tensors the table lists", "205px")
+        self.counts, self.table = widgets.HTML(), widgets.HTML()
+        self.run.on_click(self._guarded(self._start))
+        self.stop.on_click(lambda _button: self._background.stop())
+
+    def _arrange(self) -> None:
+        wrap = widgets.Layout(flex_flow="row wrap")
+        rows = (
+            [self.source, self.target, self.names],
+            [self.head, self.depth, self.batchnorm, self.steps],
+            [self.run, self.stop, self.bar, self.status],
+            [self.shown, self.counts],
+        )
+        self.text.layout.margin = "-10px 0 -14px 2px"  # closer than paragraphs usually are
+        *above, below = (widgets.HBox(row, layout=wrap) for row in rows)
+        self.widget.children = (*above, self.text, self.picture, below, self.table)
+
+    def setting(self) -> tuple[runs.Operation, runs.Training]:
+        """Return what the controls say; a control without meaning here counts as if it were not touched."""
+        names = runs.NAMES[0] if self.names.disabled else self.names.value
+        policy = runs.POLICIES[0] if self.batchnorm.disabled else self.batchnorm.value
+        operation = runs.Operation(self.source.value, self.target.value, names, self.head.value)
+        return operation, runs.Training(self.depth.value, policy, self.steps.value)
 
     def look(self) -> tuple[Figure, str]:
-        """Return the picture and the sentence for the controls' values, and fill the table."""
-        surgery = compute_surgery(self.pair.value, self.depth.value, self.batchnorm.value)
-        self.table.value = surgery_table(surgery)
-        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), width_ratios=(1, 1.1), layout="constrained")
-        draw_surgery(left, surgery, ("stem", "block1", "block2", "block3", "block4", "head"))
-        draw_filters(right, {name: weight[:8] for name, weight in surgery.filters.items()})
-        right.set_title("8 of the first filters")
-        return figure, describe_surgery(surgery)
+        """Return the picture and the sentences for the controls' values, and fill the table."""
+        self._adjust()
+        operation, training = setting = self.setting()
+        surgery, movement = runs.compute_surgery(operation), self.movements.get(setting)
+        self._list()
+        figure, (left, right) = panels(1, 2, (8.4, 2.4))
+        figure.set_layout_engine("none")  # fixed places: nothing jumps from one picture to the next
+        left.set_position((0.14, 0.02, 0.43, 0.96))
+        right.set_position((0.715, 0.02, 0.28, 0.96))
+        views.draw_stages(left, surgery, training, movement)
+        before = surgery.weights[runs.TARGETS[operation.target].first_conv]
+        views.draw_filter_rows(right, surgery, before, movement, training.steps)
+        sentences = views.describe_surgery(operation, surgery), views.describe_movement(surgery, training, movement)
+        return figure, " ".join(sentences)
+
+    def close(self) -> None:
+        """Stop what runs, and take the lab off the page."""
+        self._background.close()
+        for row in self.widget.children:
+            for control in (*getattr(row, "children", ()), row):
+                control.close()
+        self.widget.close()
+
+    def _update(self, change: object) -> None:
+        if self._adjusting:
+            return
+        if change is not None and not self._background.running:
+            self._say("Ready.")
+        super()._update(change)
+
+    def _adjust(self) -> None:
+        """Disable what has no meaning here, and let the slider end at the target's last stage."""
+        self._adjusting = True  # what is set here must not draw
+        stages, batchnorm = runs.parts_of(self.target.value)
+        self.depth.max = len(stages)
+        self.names.disabled = runs.SOURCES[self.source.value].key_map is None
+        self.batchnorm.disabled = not batchnorm or self.depth.value == 0
+        self.run.description = f"Run {self.steps.value} steps"
+        self._adjusting = False
+
+    def _list(self, _change: object = None) -> None:
+        operation, training = setting = self.setting()
+        surgery, movement = runs.compute_surgery(operation), self.movements.get(setting)
+        self.counts.value = views.counts_above_table(surgery, movement)
+        self.table.value = views.surgery_table(surgery, training, movement, self.shown.value)
+
+    def _start(self, _button: widgets.Button) -> None:
+        """Take the steps on a thread of their own; the network is built here, where PyTorch's generator belongs."""
+        if self._background.running:
+            self._say("Refused: steps are running already. Wait, or press Stop.")
+            return
+        operation, training = setting = self.setting()
+        model = runs.prepare(operation, training)
+        self.failure, self.bar.max, self.bar.value, self.stop.disabled = None, training.steps, 0, False
+        self._say(f"{training.steps} steps are running.")
+
+        def task(ticket: Ticket) -> runs.Movement:
+            def after_step(step: int) -> None:
+                self.bar.value = step
+                ticket.check()
+
+            return runs.compute_movement(model, operation, training, after_step)
+
+        def done(movement: runs.Movement) -> None:
+            self.movements[setting] = movement
+            elsewhere = "" if self.setting() == setting else f" for {operation.source} → {operation.target}"
+            self._end(f"Done: {training.steps} steps{elsewhere}.")
+            self._update(None)
+
+        def stopped() -> None:
+            self._end(f"Stopped after {self.bar.value} of {training.steps} steps; nothing is kept.")
+
+        self._background.start(task, done, self._fail, stopped)
+
+    def _fail(self, error: BaseException) -> None:
+        self.failure = error
+        self._end("The run failed.")
+        self._complain(error)
+
+    def _end(self, sentence: str) -> None:
+        self.stop.disabled = not self._background.running
+        self._say(sentence)
+
+    def _say(self, sentence: str) -> None:
+        self.status.value = html.escape(sentence)
+
+    def _guarded(self, callback: Callable[[object], None]) -> Callable[[object], None]:
+        """Return the callback such that what it raises is also shown."""
+
+        def guarded(event: object) -> None:
+            try:
+                callback(event)
+            except Exception as error:
+                self._complain(error)
+                raise
+
+        return guarded
+
+
+def _dropdown(options: Iterable[object], description: str, tooltip: str, width: str) -> widgets.Dropdown:
+    dropdown = widgets.Dropdown(options=list(options), description=description, tooltip=tooltip)
+    dropdown.style.description_width, dropdown.layout.width = "initial", width
+    return dropdown
 
 
 def operate() -> widgets.Widget:
