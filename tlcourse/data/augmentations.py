@@ -136,8 +136,11 @@ class Crop:
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Return a new batch, float `[B, C, H, W]`."""
-        right, down = torch.randint(-self.pixels, self.pixels + 1, (2, len(x)), generator=generator)
-        return shift_by(x, right, down)
+        return shift_by(x, *self.draw(len(x), generator))
+
+    def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Draw by how many pixels to move each image to the right, and down, int64 `[2, count]`."""
+        return torch.randint(-self.pixels, self.pixels + 1, (2, count), generator=generator)
 
 
 @dataclass(frozen=True)

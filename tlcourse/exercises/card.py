@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 
 class Outcome(Enum):
@@ -76,6 +77,7 @@ class Verdict(Card):
         score: what a challenge reached, in its own unit; None elsewhere.
         mistake: name of the known mistake that was recognised, or an empty text.
         seconds: how long the check took.
+        worth: the points, where nbgrader runs the check; None elsewhere.
     """
 
     outcome: Outcome = Outcome.WRONG
@@ -83,6 +85,11 @@ class Verdict(Card):
     score: float | None = None
     mistake: str = ""
     seconds: float = field(default=0.0, compare=False)
+    worth: float | None = None
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ANN401 - IPython's pretty printer
+        """What IPython shows as text: the card, but a bare number to nbgrader, which takes it for the points."""
+        printer.text(repr(self) if self.worth is None else f"{self.worth:g}")
 
 
 def verdict(

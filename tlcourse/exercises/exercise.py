@@ -91,7 +91,7 @@ class Exercise:
         else:
             found = self.judge(KernelAnswer(answer, self.limits))
             found = _with(found, keep("attempt", self.id, **summary(found)))
-        return raise_for_nbgrader(found)
+        return for_nbgrader(found, self.points)
 
     def untouched(self, answer: object) -> bool:
         """Say whether an answer is still the starter's."""
@@ -165,15 +165,32 @@ def summary(found: Verdict) -> Mapping[str, object]:
     return kept if found.score is None else kept | {"score": round(float(found.score), 4)}
 
 
-def raise_for_nbgrader(found: Verdict) -> Verdict:
-    """Return the verdict, but raise where nbgrader looks at nothing else."""
-    if os.environ.get("NBGRADER_EXECUTION") and found.outcome is not Outcome.CORRECT:
+def for_nbgrader(found: Verdict, points: int) -> Verdict:
+    """Return the verdict; where nbgrader runs the cell, in the form that it counts.
+
+    When nbgrader marks (`autograde`), a share of the points is a share, and no share is an exception. When a student
+    asks it whether all is well (`validate`), everything that is not right is an exception.
+
+    Args:
+        found: what the check found.
+        points: what the exercise is worth.
+
+    Returns:
+        The same verdict.
+
+    Raises:
+        NotSolvedError: see above.
+    """
+    asked_by = os.environ.get("NBGRADER_EXECUTION")
+    if not asked_by:
+        return found
+    if found.share == 0 or (asked_by == "validate" and found.outcome is not Outcome.CORRECT):
         raise NotSolvedError(repr(found))
-    return found
+    return replace(found, worth=found.share * points)
 
 
 def _with(found: Verdict, complaint: str) -> Verdict:
     return replace(found, details=(*found.details, ("note", complaint))) if complaint else found
 
 
-__all__ = ["Exercise", "Mistake", "NotSolvedError", "error_verdict", "raise_for_nbgrader", "summary", "wrong"]
+__all__ = ["Exercise", "Mistake", "NotSolvedError", "error_verdict", "for_nbgrader", "summary", "wrong"]

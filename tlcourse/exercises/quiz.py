@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tlcourse.exercises.answers import KernelAnswer
 from tlcourse.exercises.card import Outcome, Verdict, verdict
-from tlcourse.exercises.exercise import raise_for_nbgrader, summary
+from tlcourse.exercises.exercise import for_nbgrader, summary
 from tlcourse.exercises.progress import keep
 from tlcourse.sandbox.process import Limits, Reply
 
@@ -85,14 +85,14 @@ class Quiz:
             CORRECT when all are right; the share of right ones is in it.
 
         Raises:
-            NotSolvedError: nbgrader runs the cell and not all are right.
+            NotSolvedError: nbgrader marks the cell and none is right, or validates it and not all are.
         """
         if self.untouched(answers):
             found = self.not_attempted()
         else:
             found = self.judge(KernelAnswer(answers, Limits()))
             keep("attempt", self.id, **summary(found))
-        return raise_for_nbgrader(found)
+        return for_nbgrader(found, self.points)
 
     def untouched(self, answers: object) -> bool:
         """Say whether no letter was given yet."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from tlcourse.experiments.augmenting import augmentation_worth
 from tlcourse.experiments.dialling import dial_grid
+from tlcourse.experiments.duelling import challenger_answers
 from tlcourse.experiments.evaluating import source_answers
 from tlcourse.experiments.judging import judge_seeds
 from tlcourse.experiments.layer_transfer import run_layer_transfer
@@ -30,6 +31,7 @@ SHIPPED: dict[str, tuple[Callable[[Sequence[int]], list[Any]], int]] = {
     "transfer_strategies": (run_strategies, 10),
     "layer_transfer": (run_layer_transfer, 6),
     "source_answers": (source_answers, 20),
+    "challenger_answers": (challenger_answers, 20),
     "judged": (judge_seeds, 10),
     "promises": (run_promises, 40),
     "strategies": (strategies, 5),

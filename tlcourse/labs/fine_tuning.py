@@ -1,237 +1,245 @@
-"""The lab of notebook 03, the training bench: choose how to train, run it for a moment, and compare the runs."""
+"""The lab of notebook 03, the training bench: choose how to train, run it in the background, and compare the runs."""
 
+import functools
 import html
-from collections.abc import Sequence
-from dataclasses import dataclass
+import io
+from collections.abc import Callable
+from dataclasses import replace
 
 import ipywidgets as widgets
-import matplotlib.pyplot as plt
-import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tlcourse.checkpoints import History
-from tlcourse.data.domains import load
-from tlcourse.data.imageset import ImageSet
-from tlcourse.experiments.strategies import STRATEGIES
-from tlcourse.experiments.trials import Recipe
-from tlcourse.finetuning import count_weights, freeze, trainable
+from tlcourse.display import as_image
+from tlcourse.labs import training_pictures as pictures
+from tlcourse.labs import training_runs as compute
+from tlcourse.labs.background import Background, Ticket
 from tlcourse.labs.lab import Lab
-from tlcourse.plots import GREY, plain
-from tlcourse.plots.fine_tuning import LINES
+from tlcourse.labs.training_controls import Choices, button, close_all
+from tlcourse.labs.training_export import save, write_csv
+from tlcourse.labs.training_readymade import ready_made
+from tlcourse.labs.training_records import SHORT, Measured, Run, Settings, nearest_rate
+from tlcourse.labs.training_table import RunTable
+from tlcourse.rate_finder import RangeTest
+from tlcourse.training import NonFiniteLossError
 
-OFFERED = (
-    *("fine-tuned", "LP-FT", "layer-wise rates", "discriminative rates", "gradual unfreezing", "L2-SP"),
-    *("label smoothing", "scratch"),
-)
-LABELS = (1, 2, 5, 10, 20, 50)
-RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-SHORT = Recipe(epochs=8, steps=6)  # about half of the notebook's budget, so that a run takes a second or two
-WATCHED = 300  # images that accuracy is measured on after every epoch
-SHOWN = len(LINES)  # runs in the picture
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training on the bench.
-
-    Attributes:
-        number: the how-manieth, from 1.
-        strategy: one of `OFFERED`.
-        per_class: labelled images a class.
-        rate: highest learning rate.
-        depth: how many stages were frozen; None where the strategy decides.
-        trained: how many weights could move at the end.
-        history: loss and validation accuracy of every epoch.
-    """
-
-    number: int
-    strategy: str
-    per_class: int
-    rate: float
-    depth: int | None
-    trained: int
-    history: History
-
-    @property
-    def accuracy(self) -> float:
-        """Return the accuracy after the last epoch, in percent: not the best on the way, which would flatter."""
-        return self.history.validation_accuracy[-1]
-
-    def __str__(self) -> str:
-        """Say what was run, in a few words."""
-        frozen = "" if self.depth is None else f", {self.depth} frozen"
-        return f"{self.number}: {self.strategy}, {self.per_class} labels, rate {self.rate:g}{frozen}"
-
-
-def bench_images(per_class: int, seed: int = 0) -> tuple[ImageSet, ImageSet]:
-    """Return labelled images to learn from, and other images of the training half to watch.
-
-    The test half is not touched: whoever tries settings until the number is right would be choosing on it.
-
-    Args:
-        per_class: labelled images a class.
-        seed: which images.
-
-    Returns:
-        Two sets that share no image.
-    """
-    half = load("handwritten-photo")
-    learn = half.few(per_class, seed)
-    watched = half.few(WATCHED // 10 + 50, seed)  # the choice begins with the same images, so cut those off
-    rest = torch.arange(len(watched)).view(10, -1)[:, 50:].flatten()
-    return learn, watched.subset(rest)
-
-
-def compute_run(number: int, strategy: str, per_class: int, rate: float, depth: int, recipe: Recipe = SHORT) -> Run:
-    """Train for a moment, and measure after every epoch.
-
-    Args:
-        number: what to call the run.
-        strategy: one of `OFFERED`.
-        per_class: labelled images a class, at most 50.
-        rate: highest learning rate.
-        depth: how many stages of the backbone to freeze; gradual unfreezing decides for itself.
-        recipe: the budget, the same for all runs.
-
-    Returns:
-        The run.
-
-    Raises:
-        ValueError: there is no such strategy on the bench.
-    """
-    if strategy not in OFFERED:
-        raise ValueError(f"the bench has no strategy {strategy!r}. Expected one of: {', '.join(OFFERED)}.")
-    learn, watch = bench_images(per_class)
-    model = STRATEGIES[strategy].start(seed=0)
-    decides = strategy == "gradual unfreezing"
-    if not decides:
-        freeze(model, depth)
-    history = STRATEGIES[strategy].train(model, learn, 0, rate, recipe, validation=watch)
-    trained = count_weights(trainable(model))
-    return Run(number, strategy, per_class, rate, None if decides else depth, trained, history)
-
-
-def best_of(runs: Sequence[Run]) -> Run:
-    """Return the run that ended highest."""
-    return max(runs, key=lambda run: run.accuracy)
-
-
-def describe_runs(runs: Sequence[Run]) -> str:
-    """Say in a sentence or two how the last run did, and which is the best so far."""
-    if not runs:
-        return "No run yet. Choose how to train, and press Run: a run takes a second or two."
-    last, best = runs[-1], best_of(runs)
-    said = (
-        f"Run {last.number} ({last.strategy}) trained {last.trained:,} weights in {last.history.seconds:.1f} s and "
-        f"reads {last.accuracy:.0f} % of {WATCHED} images that it did not learn from."
-    )
-    if len(runs) == 1:
-        return said
-    return f"{said} Best of {len(runs)} runs: {best}, with {best.accuracy:.0f} %."
-
-
-def draw_runs(ax: Axes, runs: Sequence[Run]) -> Axes:
-    """Draw accuracy after every epoch, one line a run, the best one thick.
-
-    Args:
-        ax: where to draw.
-        runs: at most the last six are drawn, and always the best.
-
-    Returns:
-        The axes.
-    """
-    shown = list(runs[-SHOWN:])
-    if runs and best_of(runs) not in shown:
-        shown[0] = best_of(runs)
-    for run in shown:
-        colour, line, marker = LINES[(run.number - 1) % SHOWN]
-        best = len(runs) > 1 and run is best_of(runs)
-        percent = run.history.validation_accuracy
-        name = f"{run} → {run.accuracy:.0f} %{' (best)' if best else ''}"
-        epochs = range(1, len(percent) + 1)
-        ax.plot(epochs, percent, line, color=colour, marker=marker, linewidth=4 if best else 1.8, label=name)
-    ax.axhline(10, color=GREY, linewidth=1, linestyle=":")
-    ax.annotate("guessing", (SHORT.epochs, 11.5), ha="right", fontsize=10, color=GREY)
-    ax.set_xlim(0.8, SHORT.epochs + 0.2)
-    ax.set_ylim(0, 100)
-    ax.set_xlabel(f"epoch ({SHORT.steps} updates of {SHORT.batch} images each)")
-    ax.set_ylabel("accuracy on watched images (%)")
-    if shown:
-        ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    else:
-        ax.text(SHORT.epochs / 2 + 0.5, 55, "press Run", ha="center", fontsize=16, color=GREY)
-    return plain(ax)
+Found = tuple[RangeTest, Settings]
 
 
 class BenchLab(Lab):
-    """Controls for a training, a Run button, and all runs so far in one picture.
+    """Controls for a training, buttons, all runs laid over each other in a picture, and a table of them.
 
     Attributes:
-        runs: every run, in order.
+        choices: the controls.
+        table: the table of runs.
+        runs: every run by its number; it begins with two that came with the course.
+        found: the last range test and what was tested, or None.
+        failure: what went wrong in the background, or None.
+        background: where trainings and range tests run.
     """
 
     def __init__(self) -> None:
-        self.runs: list[Run] = []
-        self.strategy = widgets.Dropdown(options=OFFERED, value="fine-tuned", description="strategy")
-        self.labels = widgets.SelectionSlider(options=LABELS, value=5, description="labels a class")
-        self.rate = widgets.SelectionSlider(options=[(f"{r:g}", r) for r in RATES], value=3e-3, description="rate")
-        self.depth = widgets.IntSlider(0, min=0, max=5, description="frozen stages")
-        self.go = widgets.Button(description="Run", button_style="primary", tooltip="train for a second or two")
-        self.clear = widgets.Button(description="Clear", tooltip="forget all runs")
-        controls = [self.strategy, self.labels, self.rate, self.depth]
-        for control in controls:
-            control.style.description_width = "7em"
-        super().__init__(controls)
-        self.go.on_click(lambda _button: self.run())
-        self.clear.on_click(self._forget)
-        buttons = widgets.HBox([self.go, self.clear])
-        self.widget.children = (*controls, buttons, self.text, self.picture)
+        self.found: Found | None = None
+        self.failure: BaseException | None = None
+        self.background, self._doing, self._drawn = Background(), "", None
+        self.choices, self.runs = Choices(), {}
+        self.table = RunTable(lambda: self._update(None), self._say)
+        self.bar = widgets.IntProgress(layout={"width": "300px", "visibility": "hidden"})
+        self.note = widgets.HTML(layout={"height": "80px", "overflow": "hidden auto", "margin": "0", "width": "203px"})
+        self.folder = widgets.Text(".", description="folder", tooltip="where CSV and PNG are written")
+        self.folder.style.description_width, self.folder.layout.width = "3.5em", "203px"
+        for run in ready_made():
+            self._put(run)
+        super().__init__(self.choices.all)
+        row = widgets.HBox([*self._buttons(), self.bar], layout={"flex_flow": "row wrap"})
+        side = widgets.VBox([self.folder, widgets.HBox(self._file_buttons()), self.note])
+        below = widgets.HBox([self.table.widget, side])
+        self.text.layout = {"height": "60px", "overflow": "hidden auto"}  # so that the picture stays where it is
+        self.widget.children = (self.choices.widget, row, self.text, self.picture, below)
 
     def look(self) -> tuple[Figure, str]:
-        """Return the picture of all runs, and what the last one did."""
-        figure, ax = plt.subplots(figsize=(10.5, 4), layout="constrained")
-        draw_runs(ax, self.runs)
-        return figure, describe_runs(self.runs)
-
-    def plan(self) -> str:
-        """Say in a sentence what the next run will do."""
-        self.depth.disabled = self.strategy.value == "gradual unfreezing"
-        frozen = "it frees the stages one by one" if self.depth.disabled else f"{self.depth.value} of 5 stages frozen"
-        chosen = f"{self.strategy.value}, {self.labels.value} labels a class, rate {self.rate.value:g}, {frozen}"
-        return f"Next run: {chosen}."
+        """Return the picture of the ticked runs, and sentences on the last run, the best one and the range test."""
+        runs, places = list(self.runs.values()), self.table.places
+        said = [pictures.describe_runs(runs, places), *([pictures.describe_found(*self.found)] if self.found else [])]
+        return pictures.draw_bench(runs, places, self.found, self.choices.rate.value), " ".join(said)
 
     def run(self) -> None:
-        """Train as the controls say; the button is off meanwhile, so that runs do not pile up."""
-        self.go.disabled = True
-        self.text.value = "<p>Training…</p>"
-        try:
-            values = (control.value for control in (self.strategy, self.labels, self.rate, self.depth))
-            self.runs.append(compute_run(len(self.runs) + 1, *values))
-            self._draw()
-        except Exception as error:
-            self.text.value = f"<p><b>The run stopped: {html.escape(str(error))}</b></p>"
-            raise
-        finally:
-            self.go.disabled = False
+        """Train as the controls say, in the background."""
+        with self._drawing:
+            if self._refused():
+                return
+            run = Run(max(self.runs, default=0) + 1, self.choices.settings())
+            prepared = compute.prepare(run.settings)
 
-    def _update(self, _change: object) -> None:
-        """Say what the controls mean; the picture waits for the button."""
+            def task(ticket: Ticket) -> Run:
+                grow = functools.partial(self._grow, run.number)
+                return compute.compute_run(run, prepared, self._counter(ticket), grow)
+
+            self._put(run)
+            self._start(f"run {run.number}", run.settings.epochs * SHORT.steps, task, self._finish, run.number)
+
+    def find(self) -> None:
+        """Make a range test of what the controls say, in the background."""
+        with self._drawing:
+            if self._refused():
+                return
+            settings = self.choices.settings()
+            prepared = compute.prepare(settings)
+
+            def task(ticket: Ticket) -> Found:
+                return compute.compute_range(settings, prepared, self._counter(ticket)), settings
+
+            self._start("range test", compute.FOUND_IN, task, self._show_found)
+
+    def take(self) -> None:
+        """Set the rate to what the last range test suggests."""
+        if self.found:
+            self.choices.rate.value = nearest_rate(self.found[0].suggestion)
+
+    def forget(self) -> None:
+        """Begin again with no runs."""
+        with self._drawing:
+            if self._refused():
+                return
+            for number in list(self.runs):
+                self._drop(number)
+            self._say("All runs are forgotten.")
+            self._draw()
+
+    def save_table(self) -> None:
+        """Write all runs, epoch by epoch, as CSV."""
+        self._say(save(self.folder.value, "csv", write_csv(list(self.runs.values())).encode()))
+
+    def save_picture(self) -> None:
+        """Write the picture as PNG, large enough to print."""
+        buffer = io.BytesIO()
+        with self._drawing:
+            self.look()[0].savefig(buffer, format="png", dpi=200, facecolor="white")
+        self._say(save(self.folder.value, "png", buffer.getvalue()))
+
+    def close(self) -> bool:
+        """Stop what runs and close all widgets; returns whether no thread is left."""
+        gone = self.background.close()
+        close_all(self.widget)
+        return gone
+
+    def _buttons(self) -> list[widgets.Button]:
+        self.go = button("Run", self.run, "train as the controls say", 90, self._complain)
+        self.halt = button("Stop", self.background.stop, "stop after the present batch", 90, self._complain)
+        tip = "raise the rate from 0.0001 on, batch by batch, and watch the loss"
+        self.finder = button("Find a rate", self.find, tip, 110, self._complain)
+        self.taker = button("Take the rate", self.take, "set the rate to what the test suggests", 140, self._complain)
+        self.go.button_style = "primary"
+        self._refresh()
+        return [self.go, self.halt, self.finder, self.taker]
+
+    def _file_buttons(self) -> list[widgets.Button]:
+        self.csv = button("CSV", self.save_table, "write all runs, epoch by epoch", 64, self._complain)
+        self.png = button("PNG", self.save_picture, "write the picture", 64, self._complain)
+        self.clear = button("Clear", self.forget, "forget all runs", 64, self._complain)
+        return [self.csv, self.png, self.clear]
+
+    def _say(self, sentence: str) -> None:
+        self.note.value = f'<div style="overflow-wrap: anywhere; line-height: 1.3">{html.escape(sentence)}</div>'
+
+    def _refused(self) -> bool:
+        """Say that something is running, if so."""
+        if self.background.running:
+            self._say(f"One thing at a time: {self._doing} is not over. Wait, or press Stop.")
+        return self.background.running
+
+    def _start(
+        self, doing: str, updates: int, task: Callable[[Ticket], object], done: Callable, number: int | None = None
+    ) -> None:
+        """Start a task; `number` is that of its run, if it is one."""
+        self._doing, self.failure = doing, None
+        self.bar.max, self.bar.value, self.bar.description = updates, 0, doing
+        self._say("")
+        ends = (done, functools.partial(self._fail, number), functools.partial(self._stopped, number))
+        self.background.start(task, *(functools.partial(self._end, then) for then in ends))
+        self._refresh()
+        self._draw()
+
+    def _counter(self, ticket: Ticket) -> Callable[[int], None]:
+        """Return what a task calls at every batch: it moves the bar, or ends the task."""
+
+        def count(updates: int) -> None:
+            ticket.check()
+            self.bar.value = updates
+
+        return count
+
+    def _end(self, then: Callable, *arguments: object) -> None:
+        """Do what is to be done when a task is over; here, on its thread, nobody else would show an error."""
         try:
-            sentences = (describe_runs(self.runs), self.plan())
-            self.text.value = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)
+            with self._drawing:
+                self._refresh()
+                then(*arguments)
+                self._draw()
         except Exception as error:
-            self.text.value = f"<p><b>The lab stopped: {html.escape(str(error))}.</b> Run the cell again.</p>"
-            raise
+            self.failure = error
+            self._complain(error)
+
+    def _grow(self, number: int, measured: tuple[Measured, ...]) -> None:
+        """Draw one epoch more; called on the task's thread."""
+        with self._drawing:
+            self._put(replace(self.runs[number], measured=measured))
+            self._draw()
+
+    def _finish(self, run: Run) -> None:
+        self._put(run)
+        self._say(f"Run {run.number} took {run.seconds:.1f} s.")
+
+    def _show_found(self, found: Found) -> None:
+        self.found = found
+        self.taker.description = f"Take rate {nearest_rate(found[0].suggestion):g}"
+        self._refresh()
+
+    def _stopped(self, number: int | None) -> None:
+        if number is None:
+            self._say("The range test was stopped.")
+        elif self.runs[number].measured:
+            self._put(replace(self.runs[number], state="stopped"))
+            self._say(f"Run {number} was stopped. It stays in the table, but cannot be the best.")
+        else:
+            self._drop(number)
+            self._say(f"Run {number} was stopped before its first epoch was over. There is nothing to keep.")
+
+    def _fail(self, number: int | None, error: BaseException) -> None:
+        self.failure = error
+        if number is not None and isinstance(error, NonFiniteLossError) and self.runs[number].measured:
+            self._put(replace(self.runs[number], state="broke"))
+        elif number is not None:
+            self._drop(number)
+        self._say(f"{self._doing.capitalize()} ended with an error: {error}")
+
+    def _put(self, run: Run) -> None:
+        """Keep a run, new or further than before."""
+        if run.number not in self.runs:
+            self.table.add(run)
+        self.runs[run.number] = run
+
+    def _drop(self, number: int) -> None:
+        self.runs.pop(number)
+        self.table.remove(number)
+
+    def _refresh(self) -> None:
+        """Let the buttons offer what can be done now."""
+        running = self.background.running
+        self.go.disabled = self.finder.disabled = running
+        self.halt.disabled, self.taker.disabled = not running, self.found is None
+        self.bar.layout.visibility = "visible" if running else "hidden"
 
     def _draw(self) -> None:
-        super()._draw()
-        self._update(None)
-
-    def _forget(self, _button: object) -> None:
-        """Begin again with no runs."""
-        self.runs.clear()
-        self._draw()
+        """Draw anew what has changed, and say what comes next, which the picture does not show."""
+        with self._drawing:
+            plan, rate = self.choices.settings(), self.choices.rate.value if self.found else None
+            key = (tuple(self.runs.values()), dict(self.table.places), self.found, rate)
+            if key != self._drawn:
+                self.table.write(list(self.runs.values()))
+                figure, self._seen = self.look()
+                self.picture.value, self._drawn = as_image(figure, self._seen, quick=True), key
+            said = html.escape(f"{self._seen} {pictures.describe_plan(plan)}")
+            self.text.value = f'<p style="line-height: 1.4; margin: 0">{said}</p>'
 
 
 def bench() -> widgets.Widget:

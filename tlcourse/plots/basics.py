@@ -19,6 +19,7 @@ def draw_images(
     columns: int = 10,
     captions: Sequence[str] | None = None,
     colours: Sequence[str] | None = None,
+    room: int | None = None,
 ) -> Axes:
     """Draw images in rows, each with a caption below it if captions are given.
 
@@ -28,12 +29,13 @@ def draw_images(
         columns: images a row.
         captions: one short text an image.
         colours: one colour a caption.
+        room: pixels below each image for its caption; by default a third of its height, enough for one line.
 
     Returns:
         The axes.
     """
     count, _, height, width = images.shape
-    below = height // 3 if captions else 2
+    below = (room or height // 3) if captions else 2
     rows = -(-count // columns)
     page = np.full((rows * (height + below), columns * (width + 2), 3), 255, dtype=np.uint8)
     for i, image in enumerate(images.permute(0, 2, 3, 1).cpu().numpy()):  # [H, W, 3]

@@ -1,0 +1,179 @@
+"""The command that marks what a class handed in."""
+
+import argparse
+import os
+import secrets
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from tlcourse.exercises.card import Outcome
+from tlcourse.exercises.kinds import Challenge
+from tlcourse.exercises.registry import exercises_of
+from tlcourse.storage import write_atomically
+from tlcourse.teaching import marking
+from tlcourse.teaching.judges import Bench, Judge, JudgeError, bench
+from tlcourse.teaching.marking import clean
+from tlcourse.teaching.marks import Mark, Row, names_in, write_marks
+from tlcourse.teaching.report import report
+from tlcourse.teaching.submissions import Submission, find_submissions, names_of
+
+PACKAGE = Path(__file__).parent.parent
+CLOSED = (PACKAGE.parent / "notebooks", PACKAGE.parent / "tests")  # besides the solutions
+HIGHEST_SEED = 1_000_000
+DRAWS = 5  # how often a seed is drawn until the course's own answers reach their goals with it
+WALLS = "Answers ran in processes of their own, which the operating system kept from files, programs and the network."
+HOOK = (
+    "Answers ran in processes of their own. On this system only Python itself keeps them from files, programs and the "
+    "network, which stops curiosity, not an attack; a container or a virtual machine does."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what `tlcourse grade` understands."""
+    parser.add_argument(
+        "submissions", nargs="+", type=Path, metavar="SUBMISSIONS", help="notebooks, or folders that hold them"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="the table of marks to write")
+    parser.add_argument(
+        "--reports", type=Path, metavar="DIR", help="pages for the students; by default beside the table"
+    )
+    parser.add_argument("--seed", type=int, help="repeat the draws of an earlier run")
+    parser.add_argument("--jobs", type=int, help="notebooks marked at the same time; by default one a core, at most 4")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Mark, write the table and the reports, and say where they are.
+
+    Args:
+        options: `submissions`, `out`, `reports`, `seed` and `jobs`.
+
+    Returns:
+        0; 1 when it was interrupted, with what was marked until then in the table.
+
+    Raises:
+        OSError: the table or a report cannot be written.
+        ValueError: there is nothing to mark, or an option makes no sense.
+    """
+    submissions = find_submissions(options.submissions)
+    reports = options.reports or options.out.with_name(f"{options.out.stem}-reports")
+    _check(options, submissions, reports)
+    closed = [str(path.absolute()) for path in (*CLOSED, *options.submissions, options.out.absolute().parent, reports)]
+    rows: dict[int, Row] = {}
+    with bench(options.jobs or min(os.cpu_count() or 1, 4)) as judges:
+        try:
+            (walls,) = judges.share(lambda judge, _: judge.ask(marking.walls, closed), [0])
+            fence = WALLS if {"files", "calls"} <= set(walls) else HOOK
+            read = _named(judges.share(_read, submissions))
+            seed = fair_seed(judges, {row.number for row in read if row.number}, options.seed)
+            print(f"seed {seed}; --seed {seed} draws the same inputs again. {fence}", flush=True)
+            _mark_all(judges, read, rows, seed, closed)
+        except KeyboardInterrupt:
+            print("\nstopped; the table will hold what was marked until now")
+    for row in rows.values():
+        page = report(row, seed, time.strftime("%Y-%m-%d %H:%M"), fence)
+        write_atomically(reports / _page(row.submission), page.encode("utf-8", "replace"))
+    write_marks(options.out, [row for _, row in sorted(rows.items())])
+    print(f"{options.out}: {len(rows)} of {len(submissions)} notebooks. What students may read is in {reports}.")
+    return 0 if len(rows) == len(submissions) else 1
+
+
+def _check(options: argparse.Namespace, submissions: Sequence[Submission], reports: Path) -> None:
+    """Refuse what cannot work now, and not after ten minutes of marking."""
+    if options.seed is not None and options.seed < 0:
+        raise ValueError(f"--seed {options.seed} came. Expected a whole number from 0 on.")
+    if options.jobs is not None and options.jobs < 1:
+        raise ValueError(f"--jobs {options.jobs} came. Expected 1 or more.")
+    if options.out.is_dir() or options.out.absolute() in [submission.path.absolute() for submission in submissions]:
+        raise ValueError(f"--out {options.out} is a folder or a submission. Expected the name of a table to write.")
+    if reports.exists() and not reports.is_dir():
+        raise ValueError(f"--reports {reports} is a file. Expected a folder, or a name that is still free.")
+    trial = write_atomically(options.out.with_name(f"{options.out.name}.trial"), b"")  # says why, when it cannot
+    trial.unlink()
+
+
+def fair_seed(judges: Bench, numbers: Collection[str], seed: int | None = None) -> int:
+    """Draw a seed with which the course's own answers reach the goals of the challenges.
+
+    Args:
+        judges: do the work.
+        numbers: of the notebooks that will be marked.
+        seed: take this one in any case, but say so when it is not fair.
+
+    Returns:
+        The seed.
+
+    Raises:
+        ValueError: no draw was fair, so something is wrong with the course or this machine.
+    """
+    names = [e.id for number in sorted(numbers) for e in exercises_of(number) if isinstance(e, Challenge)]
+    for _ in range(DRAWS):
+        drawn = secrets.randbelow(HIGHEST_SEED) if seed is None else seed
+        found = judges.share(lambda judge, name, drawn=drawn: _reference(judge, name, drawn), names)
+        missed = [name for name, given in zip(names, found, strict=True) if given["outcome"] != Outcome.CORRECT.value]
+        if not missed:
+            return drawn
+        print(f"with the seed {drawn}, the course's own answer to {', '.join(missed)} misses its goal", flush=True)
+        if seed is not None:
+            return seed
+    message = f"{DRAWS} seeds were drawn, and with none do the course's own answers to {', '.join(missed)} pass"
+    raise ValueError(f"{message} ({found[0]['message']}). Nothing was marked. Close other programs, or install again.")
+
+
+def _reference(judge: Judge, name: str, seed: int) -> Mapping[str, Any]:
+    return judge.ask(marking.check_reference, name, seed, exercise=name)
+
+
+def _read(judge: Judge, submission: Submission) -> Row:
+    """Say what a file is, without running anything of it."""
+    if submission.complaint:
+        return Row(submission, note=submission.complaint)
+    try:
+        read = judge.ask(marking.read, str(submission.path))
+    except JudgeError as error:
+        return Row(submission, note=f"it could not be read ({error})")
+    return Row(submission, read["number"], note=read["complaint"])
+
+
+def _named(rows: Sequence[Row]) -> list[Row]:
+    names = names_of([row.submission for row in rows], [row.number for row in rows])
+    return [replace(row, name=clean(name)) for row, name in zip(rows, names, strict=True)]
+
+
+def _mark_all(judges: Bench, read: Sequence[Row], rows: dict[int, Row], seed: int, closed: Sequence[str]) -> None:
+    """Mark what can be marked, and fill `rows` as they are finished."""
+    total = sum(len(names_in(row.number)) for row in read)
+    with tqdm(total=total, desc="marking", unit="answer") as bar:
+
+        def mark_one(judge: Judge, place: int) -> None:
+            row = read[place]
+            judge.ask(marking.begin, closed)
+            marks = []
+            for name in names_in(row.number):
+                marks.append(_mark(judge, row.submission.path, name, seed, closed))
+                bar.update()
+            rows[place] = replace(row, marks=marks)
+
+        judges.share(mark_one, range(len(read)))
+
+
+def _mark(judge: Judge, path: Path, name: str, seed: int, closed: Sequence[str]) -> Mark:
+    try:
+        return Mark(name, **judge.ask(marking.mark, str(path), name, seed, closed, exercise=name))
+    except JudgeError as error:
+        note = f"marking it failed ({clean(str(error))}); look at it yourself"
+        return Mark(
+            name, "NOT MARKED", "this answer brought the marking down; your teacher will look at it.", notes=[note]
+        )
+
+
+def _page(submission: Submission) -> Path:
+    """The place of a report, in a folder with the same folders as that of the submissions."""
+    return Path(submission.inside.with_name(submission.inside.name.removesuffix(".ipynb") + ".html"))
+
+
+__all__ = ["add_arguments", "fair_seed", "run"]

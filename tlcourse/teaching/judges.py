@@ -1,0 +1,115 @@
+"""Judges: processes that mark, each one answer at a time, and that are replaced when an answer brings one down."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import cloudpickle
+
+from tlcourse.exercises.registry import find
+from tlcourse.sandbox.process import Limits, Sandbox
+from tlcourse.teaching.marking import ALL_CALLS
+
+AROUND = 180.0  # seconds for what is not the answer: starting, drawing inputs, running the reference
+MEMORY = 3 * 2**30  # bytes for what is not the answer
+
+
+class JudgeError(RuntimeError):
+    """A judge did not come to an end; the message says how."""
+
+
+class Judge:
+    """One process that marks."""
+
+    def __init__(self) -> None:
+        self._box = Sandbox(Limits(AROUND, MEMORY))
+
+    def ask(self, work: Callable, *arguments: object, exercise: str = "", seconds: float = AROUND) -> Any:  # noqa: ANN401
+        """Let the judge do something.
+
+        Args:
+            work: a function of the course that takes and returns plain values.
+            arguments: for it.
+            exercise: whose limits it may use besides its own.
+            seconds: for its own work.
+
+        Returns:
+            What it returned.
+
+        Raises:
+            JudgeError: it raised, died, or took too long or too much.
+        """
+        limits = getattr(find(exercise), "limits", Limits()) if exercise else Limits(0, 0)
+        self._box.limits = Limits(seconds + (ALL_CALLS + 1) * limits.seconds, MEMORY + limits.memory)
+        reply = self._box.ask("load", AROUND, pickled=cloudpickle.dumps(work))
+        if reply.error is None:
+            reply = self._box.ask("call", arguments=arguments, named={}, finisher=None, more=())
+        if reply.error is not None:
+            raise JudgeError(f"{reply.error['type']}: {reply.error['message']}")
+        return reply.value["result"]
+
+    def close(self) -> None:
+        """End the process, and the one behind the fence."""
+        self._box.close()
+
+
+class Bench:
+    """Some judges, and the work they share.
+
+    Args:
+        number: of judges.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._judges = [Judge() for _ in range(number)]
+        self._free: queue.Queue[Judge] = queue.Queue()
+        self._stopped = threading.Event()
+        for judge in self._judges:
+            self._free.put(judge)
+
+    def share(self, work: Callable[[Judge, Any], Any], things: Sequence[Any]) -> list[Any]:
+        """Do something with each of several things, as many at a time as there are judges.
+
+        Args:
+            work: takes a judge and a thing.
+            things: what to do it with.
+
+        Returns:
+            What came out, in the order of the things; None for those that were not begun before an interruption.
+        """
+        with ThreadPoolExecutor(len(self._judges)) as pool:
+            tasks = [pool.submit(self._with_a_judge, work, thing) for thing in things]
+            try:
+                return [task.result() for task in tasks]
+            except BaseException:  # Ctrl-C: end at once what runs, and begin nothing more
+                self._stopped.set()
+                self.close()
+                raise
+
+    def _with_a_judge(self, work: Callable[[Judge, Any], Any], thing: object) -> object:
+        judge = self._free.get()
+        try:
+            return None if self._stopped.is_set() else work(judge, thing)
+        finally:
+            self._free.put(judge)
+
+    def close(self) -> None:
+        """End all judges."""
+        for judge in self._judges:
+            judge.close()
+
+
+@contextmanager
+def bench(number: int) -> Iterator[Bench]:
+    """Have some judges for a while."""
+    judges = Bench(number)
+    try:
+        yield judges
+    finally:
+        judges.close()
+
+
+__all__ = ["Bench", "Judge", "JudgeError", "bench"]

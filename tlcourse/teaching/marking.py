@@ -1,0 +1,258 @@
+"""Marking one answer: it runs behind the fence, and the course's own check asks it there.
+
+This is what a judge does, a process of its own (see `judges`): what comes out of the fence is a stranger's, and a check
+that chokes on it must not take the other students' marks along.
+"""
+
+import functools
+import linecache
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tlcourse.exercises.answers import error_verdict
+from tlcourse.exercises.card import Outcome, Verdict, verdict
+from tlcourse.exercises.exercise import Exercise
+from tlcourse.exercises.kinds import Challenge, Function
+from tlcourse.exercises.quiz import Quiz
+from tlcourse.exercises.registry import MODULES, exercises_of, find
+from tlcourse.sandbox.process import Limits, Reply, Sandbox
+from tlcourse.sandbox.worker import ANSWER_FILE
+from tlcourse.teaching.cell_code import (
+    NotPythonError,
+    as_python,
+    is_empty,
+    same_definition,
+    same_program,
+    taken_along,
+)
+from tlcourse.teaching.reading import LONGEST_CELL, Cell, SubmissionError, find_answer, notebook_number, read_cells
+from tlcourse.teaching.stand_ins import stand_ins
+
+OTHER_CELLS = "<other cells>"
+ALL_CALLS = 3  # all calls of an answer together may take this many times as long as one
+LONGEST_TEXT = 3_000  # letters of what a report shows at one place
+PACKAGE = Path(__file__).parent.parent
+CLOSED = (PACKAGE / "exercises", PACKAGE / "teaching")  # where the solutions are, whatever else is closed
+SECRET = ("tlcourse.exercises", "tlcourse.teaching")
+MISSING = "NO ANSWER CELL"
+Plain = dict[str, Any]
+
+
+class SubmittedAnswer:
+    """An answer from a file: it lives behind the fence, and only values come out.
+
+    Args:
+        box: where its cell was run.
+        limits: time and memory for a call.
+    """
+
+    def __init__(self, box: Sandbox, limits: Limits) -> None:
+        self._box, self._limits = box, limits
+        self._left = ALL_CALLS * limits.seconds
+
+    def value(self) -> Reply:
+        """Return the answer itself."""
+        return self._ask("get")
+
+    def call(
+        self, arguments: tuple, named: Mapping[str, Any] | None = None, finisher: str | None = None, more: tuple = ()
+    ) -> Reply:
+        """Call the answer with copies of the arguments."""
+        return self._ask("call", arguments=arguments, named=dict(named or {}), finisher=finisher, more=more)
+
+    def run(self, source: str, name: str, file: str = ANSWER_FILE) -> Reply:
+        """Run a cell, and take what it calls `name` as the answer."""
+        linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)  # for the lines of errors
+        return self._ask("run", source=source, name=name, file=file)
+
+    def _ask(self, task: str, **arguments: object) -> Reply:
+        if self._left <= 0:
+            message = f"all its calls together took more than {ALL_CALLS * self._limits.seconds:g} seconds"
+            return Reply(error={"type": "TimeLimit", "message": message, "frames": []})
+        begin = time.monotonic()
+        reply = self._box.ask(task, **arguments)
+        self._left -= time.monotonic() - begin
+        if reply.error is None:
+            return reply
+        # a forged reply could name any file of this machine, and the report would show its lines
+        frames = [frame for frame in reply.error["frames"] if frame[0] in (ANSWER_FILE, OTHER_CELLS)]
+        return replace(reply, error={**reply.error, "frames": frames})
+
+
+def read(path: str) -> Plain:
+    """Say what a file is.
+
+    Args:
+        path: of the submission.
+
+    Returns:
+        `number` of the notebook, and `complaint`; one of the two is empty.
+    """
+    try:
+        return {"number": notebook_number(read_cells(Path(path)), Path(path)), "complaint": ""}
+    except SubmissionError as error:
+        return {"number": "", "complaint": clean(str(error))}
+
+
+def mark(path: str, name: str, seed: int, closed: Sequence[str] = ()) -> Plain:
+    """Mark one answer of one notebook.
+
+    Args:
+        path: of the submission.
+        name: of the exercise or the quiz, such as `"02.q1"`.
+        seed: draws what the check tries.
+        closed: folders and files that answers may not read.
+
+    Returns:
+        The verdict as plain values: `outcome`, `message`, `details`, `share`, `score`, `mistake`; and `notes` on
+        anything unusual, `source` (the answer), `seconds`.
+    """
+    item = find(name)
+    cells = read_cells(Path(path))
+    found = find_answer(cells, item)
+    begin = time.perf_counter()
+    notes = [found.note] if found.cell and found.note else []
+    if found.cell is None:
+        given = verdict(Outcome.NOT_ATTEMPTED, f"{found.note}. Nothing could be marked here.")
+        given = replace(given, title=MISSING)
+    else:
+        given = _judge(item, found.cell, [c.source for c in cells if _may_help(c, found.cell)], seed, closed, notes)
+    source = found.cell.source if found.cell else ""
+    if isinstance(item, Challenge) and re.search(r"""["']test["']""", source):
+        notes.append("it names the test half, on which it is scored; look at it")
+    return _plain(given, notes, source, time.perf_counter() - begin)
+
+
+def check_reference(name: str, seed: int) -> Plain:
+    """Mark the course's own answer, to see whether the draw of this seed is a fair one."""
+    item = find(name)
+    return _plain(_judge(item, Cell("code", (), item.reference), [], seed, (), []), [], "", 0.0)
+
+
+def _may_help(cell: Cell, answer: Cell) -> bool:
+    """Say whether an answer may use what a cell defines; a check never runs."""
+    return cell.kind == "code" and cell is not answer and not any(name.endswith("-check") for name in cell.names)
+
+
+def _judge(
+    item: Exercise | Quiz, cell: Cell, others: Sequence[str], seed: int, closed: Sequence[str], notes: list[str]
+) -> Verdict:
+    if is_empty(cell.source) or same_program(cell.source, item.starter):
+        return item.not_attempted()
+    if same_definition(cell.source, item.starter, item.answer):
+        return item.not_attempted()
+    if len(cell.source) > LONGEST_CELL:
+        return verdict(Outcome.ERROR, f"the cell has {len(cell.source):,} letters; at most {LONGEST_CELL:,} are run.")
+    try:
+        code, left_out = as_python(cell.source)
+    except NotPythonError as error:
+        return verdict(Outcome.ERROR, str(error))
+    notes += [left_out] if left_out else []
+    limits = getattr(item, "limits", Limits())
+    box = _box(tuple(closed))
+    box.limits = limits
+    if box.starts_quickly:
+        box.renew()
+    answer = SubmittedAnswer(box, limits)
+    return _run(item, answer, code, others, notes) or _ask(item, answer, seed)
+
+
+def _run(
+    item: Exercise | Quiz, answer: SubmittedAnswer, code: str, others: Sequence[str], notes: list[str]
+) -> Verdict | None:
+    """Run the cell; return a verdict when there is nothing to check after it."""
+    given = answer._box.ask("prepare", 60.0, setup=getattr(item, "setup", "") + stand_ins())
+    if given.error:
+        raise RuntimeError(f"the names that {item.id} gives cannot be made: {given.error['message']}")
+    before, names = taken_along(code, [_python(source) for source in others], given.value)
+    if names:
+        notes.append(f"taken along from other cells: {', '.join(names[:8])}")
+        helped = answer.run(before, item.answer, OTHER_CELLS)
+        notes += [f"these raised {helped.error['type']}: {helped.error['message']}"] if helped.error else []
+    ran = answer.run(code, item.answer)
+    return error_verdict(ran) if ran.error else _look(item, answer, ran.value)
+
+
+def _look(item: Exercise | Quiz, answer: SubmittedAnswer, ran: object) -> Verdict | None:
+    """Look at what a cell made; `ran` comes from behind the fence, so it may be anything."""
+    ran = ran if isinstance(ran, dict) else {}
+    if not ran.get("there"):
+        made = ran.get("made") if isinstance(ran.get("made"), list) else []
+        named = ", ".join(f"`{str(name)[:60]}`" for name in made[:5]) or "nothing"
+        return verdict(Outcome.ERROR, f"the cell defines {named}, but `{item.answer}` was expected. Was it renamed?")
+    function = isinstance(item, Function | Challenge)
+    if function and ran.get("callable"):
+        return None
+    value = answer.value()
+    if value.error is None and item.untouched(value.value):
+        return item.not_attempted()
+    if function:
+        return verdict(Outcome.ERROR, f"`{item.answer}` is not a function. Expected one that the check can call.")
+    return error_verdict(value) if value.error else None
+
+
+def _ask(item: Exercise | Quiz, answer: SubmittedAnswer, seed: int) -> Verdict:
+    try:
+        return item.judge(answer, seed)
+    except Exception as error:  # a check meets here whatever a stranger's code returned
+        message = f"the check could make nothing of what came back ({type(error).__name__})."
+        return verdict(Outcome.ERROR, f"{message} Expected a value of the kind that the exercise names.")
+
+
+def _python(source: str) -> str:
+    try:
+        return as_python(source)[0]
+    except NotPythonError:
+        return ""
+
+
+@functools.cache
+def _box(closed: tuple[str, ...]) -> Sandbox:
+    """The fence of this judge: a clean process for every answer where that is quick, for every notebook elsewhere."""
+    torch.set_num_threads(1)  # one core a judge, and the same numbers with any number of judges
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    setups = dict.fromkeys(exercise.setup for number in MODULES for exercise in exercises_of(number))
+    shut = [*CLOSED, *(Path(path) for path in closed)]
+    return Sandbox(fenced=True, closed=shut, secret=SECRET, warm="\n".join(setups))
+
+
+def begin(closed: Sequence[str]) -> None:
+    """Begin a new notebook: nothing of the one before is left."""
+    _box(tuple(closed)).renew()
+
+
+def walls(closed: Sequence[str]) -> list[str]:
+    """Close the fence once, and say what the operating system itself refuses behind it."""
+    box = _box(tuple(closed))
+    box.ask("prepare", setup="")
+    return box.walls
+
+
+def _plain(given: Verdict, notes: Sequence[str], source: str, seconds: float) -> Plain:
+    told = {key: value for key, value in asdict(given).items() if key in ("share", "score", "mistake")}
+    details = [[clean(name), clean(text)] for name, text in given.details if name != "your runs"]
+    return told | {
+        "outcome": given.title,
+        "message": clean(given.message),
+        "details": details,
+        "notes": [clean(note) for note in notes],
+        "source": clean(source),
+        "seconds": seconds,
+    }
+
+
+def clean(text: str) -> str:
+    """Return a stranger's text without letters that control a terminal or cannot be written, and not too long."""
+    text = text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+    text = re.sub(r"[^\S\n\t ]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", "", text)
+    return text.encode("utf-8", "replace").decode()
+
+
+__all__ = ["MISSING", "SubmittedAnswer", "begin", "check_reference", "clean", "mark", "read", "walls"]

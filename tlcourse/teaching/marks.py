@@ -1,0 +1,123 @@
+"""The marks of a class: a row for everything that was handed in, as a table that a spreadsheet opens."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tlcourse.exercises.registry import exercises_of, find, quiz_of
+from tlcourse.storage import write_atomically
+from tlcourse.teaching.submissions import Submission
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # what a spreadsheet runs, or strips
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What one answer got.
+
+    Attributes:
+        name: of the exercise or the quiz, such as `"02.q1"`.
+        outcome: one of the four of a check, `"NO ANSWER CELL"`, or `"NOT MARKED"` where marking itself failed.
+        message: what the student reads.
+        details: pairs of a name and a text.
+        share: of the points, from 0 to 1.
+        mistake: name of the known mistake, or an empty text.
+        score: what a challenge reached, or None.
+        notes: what was unusual.
+        source: the answer.
+        seconds: that marking took.
+    """
+
+    name: str
+    outcome: str
+    message: str
+    details: Sequence[Sequence[str]] = ()
+    share: float = 0.0
+    mistake: str = ""
+    score: float | None = None
+    notes: Sequence[str] = ()
+    source: str = ""
+    seconds: float = 0.0
+
+    @property
+    def short(self) -> str:
+        """The name within the notebook, such as `"q1"`."""
+        return self.name.partition(".")[2]
+
+    @property
+    def points(self) -> float:
+        """What the answer got."""
+        return self.share * find(self.name).points
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one notebook got.
+
+    Attributes:
+        submission: the file.
+        number: of the notebook, or an empty text.
+        marks: one an exercise; none where the notebook could not be marked.
+        note: why not, or what was unusual.
+        name: whose it is.
+    """
+
+    submission: Submission
+    number: str = ""
+    marks: Sequence[Mark] = field(default=())
+    note: str = ""
+    name: str = ""
+
+    @property
+    def points(self) -> float | None:
+        """The sum, or None where the notebook could not be marked."""
+        return sum(mark.points for mark in self.marks) if self.marks else None
+
+    @property
+    def possible(self) -> int | None:
+        """What a perfect notebook gets, or None."""
+        return sum(find(mark.name).points for mark in self.marks) if self.marks else None
+
+    @property
+    def notes(self) -> list[str]:
+        """Everything unusual, for the last column."""
+        return [*([self.note] if self.note else []), *(f"{m.short}: {note}" for m in self.marks for note in m.notes)]
+
+
+def names_in(number: str) -> list[str]:
+    """Return the names of everything in a notebook that gets points, in order."""
+    quiz = quiz_of(number)
+    return [exercise.id for exercise in exercises_of(number)] + ([quiz.id] if quiz else [])
+
+
+def write_marks(path: Path, rows: Sequence[Row]) -> None:
+    """Write the table, whole or not at all.
+
+    Args:
+        path: of the CSV file.
+        rows: in the order of the table.
+
+    Raises:
+        StorageError: it could not be written; an older one is as it was.
+    """
+    columns = sorted({mark.short for row in rows for mark in row.marks}, key=lambda short: (short == "quiz", short))
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(["submission", "notebook", "points", "of", *columns, "note"])
+    for row in rows:
+        outcomes = {mark.short: mark.outcome for mark in row.marks}
+        points = ["" if number is None else f"{number:.4g}" for number in (row.points, row.possible)]
+        cells = [outcomes.get(column, "") for column in columns]
+        table.writerow([guarded(row.name), row.number, *points, *cells, guarded("; ".join(row.notes))])
+    write_atomically(path, text.getvalue().encode("utf-8", "replace"))
+
+
+def guarded(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula, on one line."""
+    line = " ".join(text.split("\n"))
+    return f"'{line}" if line.startswith(FORMULA) else line
+
+
+__all__ = ["Mark", "Row", "guarded", "names_in", "write_marks"]

@@ -1,0 +1,166 @@
+"""A notebook that was handed in: its cells, its number, and where the answers are, whatever happened to it."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tlcourse.exercises.cells import grade_id
+from tlcourse.exercises.exercise import Exercise
+from tlcourse.exercises.quiz import Quiz
+from tlcourse.exercises.registry import MODULES
+from tlcourse.teaching.cell_code import NotPythonError, as_python, defined_names, same_program
+
+LARGEST = 2**25  # bytes of a notebook; with all its figures one of the course has about two million
+MOST_CELLS = 5_000
+LONGEST_CELL = 100_000  # letters of an answer
+PART = re.compile(r"(\d\d)-(?:q\d+|quiz)-(?:prompt|answer|check)")
+
+
+class SubmissionError(ValueError):
+    """A file is no notebook that can be marked; the message says why."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is needed of a cell.
+
+    Attributes:
+        kind: `"code"`, `"markdown"` or `"raw"`.
+        names: what nbgrader and Jupyter call it.
+        source: its text.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    source: str
+
+
+@dataclass(frozen=True)
+class FoundAnswer:
+    """Where the answer to an exercise is.
+
+    Attributes:
+        cell: the cell, or None.
+        note: what is unusual about it, or why there is none; else an empty text.
+    """
+
+    cell: Cell | None
+    note: str = ""
+
+
+def read_cells(path: Path) -> list[Cell]:
+    """Read a notebook that a stranger wrote.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Its cells; whatever in it has an unexpected form is left out.
+
+    Raises:
+        SubmissionError: it is too large, cannot be read, or is no notebook.
+    """
+    try:
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise SubmissionError(f"it has {size / 2**20:.0f} MiB, and at most {LARGEST / 2**20:.0f} are read")
+        content = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise SubmissionError(f"it cannot be read ({error.strerror or error})") from error
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, SubmissionError):
+            raise
+        reason = str(error)[:100] if isinstance(error, ValueError) else "too many brackets"
+        raise SubmissionError(f"it is no notebook: its text is not JSON ({reason})") from error
+    cells = content.get("cells") if isinstance(content, dict) else None
+    if not isinstance(cells, list):
+        old = isinstance(content, dict) and "worksheets" in content
+        what = "it is in the format of 2014; open it in JupyterLab and save it" if old else "it has no cells"
+        raise SubmissionError(what if old else f"it is no notebook: {what}")
+    return [_cell(cell) for cell in cells[:MOST_CELLS] if isinstance(cell, dict)]
+
+
+def notebook_number(cells: Sequence[Cell], path: Path) -> str:
+    """Say which notebook of the course it is: by the names of its cells, or by the name of the file.
+
+    Args:
+        cells: of the notebook.
+        path: the file.
+
+    Returns:
+        Its number, such as `"02"`.
+
+    Raises:
+        SubmissionError: it is none whose exercises can be marked.
+    """
+    parts = [match[1] for cell in cells for name in cell.names if (match := PART.fullmatch(name))]
+    named = re.findall(r"(?<!\d)(\d\d)(?=_)", path.name) or [n for n, topic in MODULES.items() if topic in path.name]
+    number = Counter(parts).most_common(1)[0][0] if parts else named[-1] if named else ""
+    if number not in MODULES:
+        what = f"it seems to be notebook {number}" if number else "neither its cells nor its name say which one it is"
+        raise SubmissionError(f"{what}; exercises that can be marked are in {', '.join(MODULES)}")
+    return number
+
+
+def find_answer(cells: Sequence[Cell], item: Exercise | Quiz) -> FoundAnswer:
+    """Find the cell with the answer: by its name, and if that was lost or left as it was, by what it defines.
+
+    Args:
+        cells: of the notebook.
+        item: the exercise or the quiz.
+
+    Returns:
+        The cell, or None and a reason.
+    """
+    wanted = grade_id(item.id, "answer")
+    here = [cell for cell in cells if wanted in cell.names]
+    written = [cell for cell in here if cell.kind == "code" and not same_program(cell.source, item.starter)]
+    if written:
+        note = f"there are {len(written)} cells for this answer; the last one counts" if len(written) > 1 else ""
+        return FoundAnswer(written[-1], note)
+    elsewhere = [cell for cell in cells if _may_hold(cell, wanted) and _defines(cell, item)]
+    if elsewhere:
+        lost = "was left as it was" if here else "is gone"
+        return FoundAnswer(
+            elsewhere[-1], f"the cell for the answer {lost}; `{item.answer}` was taken from another cell"
+        )
+    if not here:
+        return FoundAnswer(None, f"the cell for this answer is gone, and no other one defines `{item.answer}`")
+    code = next((cell for cell in here if cell.kind == "code"), None)
+    kind = "" if code else f"the cell for this answer is a {here[0].kind} cell; its text was not run"
+    return FoundAnswer(code, kind)
+
+
+def _may_hold(cell: Cell, wanted: str) -> bool:
+    """Say whether an answer can be in a cell: not in a check, nor in the cell for the answer to something else."""
+    parts = [name for name in cell.names if PART.fullmatch(name)]
+    return cell.kind == "code" and (not parts or wanted in parts)
+
+
+def _defines(cell: Cell, item: Exercise | Quiz) -> bool:
+    if item.answer not in cell.source or same_program(cell.source, item.starter):
+        return False
+    try:
+        return item.answer in defined_names(as_python(cell.source)[0])
+    except (NotPythonError, SyntaxError):
+        return False
+
+
+def _cell(cell: dict) -> Cell:
+    source = cell.get("source", "")
+    if isinstance(source, list):
+        source = "".join(line for line in source if isinstance(line, str))
+    metadata = cell.get("metadata")
+    nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    names = (nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None, cell.get("id"))
+    return Cell(
+        cell.get("cell_type") if cell.get("cell_type") in ("code", "markdown") else "raw",
+        tuple(dict.fromkeys(name for name in names if isinstance(name, str))),
+        source if isinstance(source, str) else "",
+    )
+
+
+__all__ = ["LONGEST_CELL", "Cell", "FoundAnswer", "SubmissionError", "find_answer", "notebook_number", "read_cells"]

@@ -1,0 +1,114 @@
+"""The student's edition of a notebook: every exercise as its starter, no output, and no solution anywhere in it."""
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+
+import nbformat
+from nbformat import NotebookNode
+
+from tlcourse.exercises.cells import exercise_cells, quiz_cells
+from tlcourse.exercises.registry import exercises_of, quiz_of
+
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+TELLING = 20  # a line of a solution with more characters than this is not found by chance
+LESSONS = (  # lines that a lesson shows and a solution uses again
+    "optimizer.zero_grad()",
+    'part, rest = name.removeprefix("module.").split(".", 1)',
+)
+KEPT = ("nbgrader", "tags")  # of a cell's metadata
+
+
+def student_notebook(notebook: NotebookNode, number: str) -> NotebookNode:
+    """Return a notebook as a student gets it, whatever was typed into its exercises and whatever it shows.
+
+    Args:
+        notebook: one of the course's own; it is left as it is.
+        number: its number, such as `"02"`.
+
+    Returns:
+        A new notebook: prompts, starters and checks word for word as the package has them, without outputs.
+
+    Raises:
+        ValueError: a cell of an exercise is missing, or a line of a solution stands somewhere else in the notebook.
+    """
+    new = with_exercises(notebook, number)
+    for cell in new.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    found = next(solution_lines_in(new, number), None)
+    if found:
+        raise ValueError(
+            f"notebook {number} holds a line of a solution: {found!r}. Expected the course's own notebook, in which "
+            "solutions stand nowhere. Take the line out, or get the notebook again."
+        )
+    return new
+
+
+def with_exercises(notebook: NotebookNode, number: str) -> NotebookNode:
+    """Return a copy with the cells of all exercises as the package has them, and without what only a session needs.
+
+    Args:
+        notebook: one of the course's own; it is left as it is.
+        number: its number.
+
+    Returns:
+        A new notebook.
+
+    Raises:
+        ValueError: a cell of an exercise is missing.
+    """
+    new, wanted = copy.deepcopy(notebook), cells_of(number)
+    lost = wanted.keys() - {cell.get("id") for cell in new.cells}
+    if lost:
+        raise ValueError(
+            f"notebook {number} lacks {len(lost)} cells of its exercises, among them {min(lost)!r}. Expected the "
+            "course's own notebook; get it again."
+        )
+    new.metadata = nbformat.from_dict(METADATA)
+    new.cells = [wanted.get(cell.get("id"), cell) for cell in new.cells]
+    for cell in new.cells:
+        cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in KEPT if key in cell.metadata})
+    return new
+
+
+def cells_of(number: str) -> dict[str, NotebookNode]:
+    """Return the cells of a notebook's exercises and of its quiz by id, as a student finds them."""
+    quiz = quiz_of(number)
+    cells = [cell for exercise in exercises_of(number) for cell in exercise_cells(exercise)]
+    return {cell.id: cell for cell in [*cells, *(quiz_cells(quiz) if quiz else [])]}
+
+
+def telling_lines(number: str) -> list[str]:
+    """Return the lines that give a solution away: of references and alternatives, but of no starter and no prompt."""
+    exercises = exercises_of(number)
+    given = {line.strip() for e in exercises for line in (e.starter + "\n" + e.prompt).splitlines()} | set(LESSONS)
+    solved = [line.strip() for e in exercises for line in (e.reference + "\n" + e.alternative).splitlines()]
+    return [line for line in solved if len(line) > TELLING and line not in given]
+
+
+def solution_lines_in(notebook: NotebookNode, number: str) -> Iterator[str]:
+    """Find lines of its solutions in a notebook, in texts, metadata and outputs.
+
+    Args:
+        notebook: the notebook.
+        number: its number.
+
+    Yields:
+        Every telling line that stands in it, and the quiz's letters.
+    """
+    everything = json.dumps(notebook, ensure_ascii=False)
+    for line in telling_lines(number):
+        if json.dumps(line, ensure_ascii=False)[1:-1] in everything:
+            yield line
+    letters = [question.right() for question in quiz_of(number).questions] if quiz_of(number) else []
+    told = r"\W+".join(rf"q{i}\W{{1,6}}{letter}" for i, letter in enumerate(letters, 1))
+    if letters and re.search(rf"\b{told}\b", everything):
+        yield quiz_of(number).reference
+
+
+__all__ = ["cells_of", "solution_lines_in", "student_notebook", "with_exercises"]

@@ -1,0 +1,111 @@
+"""What was handed in: which files there are, and whose."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+SKIPPED = ("__MACOSX", "__pycache__")  # made by programs; so are names that begin with a dot
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One notebook that was handed in.
+
+    Attributes:
+        path: the file.
+        inside: where it lies, relative to the folder that holds all of them.
+        complaint: why it cannot be marked, or an empty text.
+    """
+
+    path: Path
+    inside: PurePosixPath
+    complaint: str = ""
+
+
+def find_submissions(given: Sequence[Path]) -> list[Submission]:
+    """Find the notebooks in what was named on the command line.
+
+    Args:
+        given: notebook files, and folders, which are searched to the bottom.
+
+    Returns:
+        One a file, sorted by their places.
+
+    Raises:
+        ValueError: a path does not exist, or there is no notebook at all.
+    """
+    for path in given:
+        if not path.exists():
+            raise ValueError(f"{path} does not exist. Expected a notebook, or a folder with notebooks.")
+    base = _base(given)
+    files = {file.absolute(): file for path in given for file in _files(path)}
+    if not files:
+        named = ", ".join(map(str, given))
+        raise ValueError(f"no notebook was found in {named}. Expected files whose names end in .ipynb.")
+    return sorted((_submission(file, base) for file in files), key=lambda submission: submission.inside)
+
+
+def names_of(submissions: Sequence[Submission], numbers: Sequence[str]) -> list[str]:
+    """Say whose each submission is: by its folder where a folder is a student's, by folder and file elsewhere.
+
+    Args:
+        submissions: what was handed in.
+        numbers: of their notebooks, in the same order; an empty text where a notebook was not recognised.
+
+    Returns:
+        A name each. Those of one folder share it when the notebooks in it all have different numbers.
+    """
+    several: Counter[tuple[PurePosixPath, str]] = Counter(
+        (submission.inside.parent, number) for submission, number in zip(submissions, numbers, strict=True)
+    )
+    mixed = {folder for (folder, _), count in several.items() if count > 1}
+    return [str(_name(submission.inside, submission.inside.parent in mixed)) for submission in submissions]
+
+
+def _name(inside: PurePosixPath, mixed: bool) -> PurePosixPath:
+    alone = inside.parent == PurePosixPath(".")
+    return inside.with_name(inside.name.removesuffix(".ipynb")) if alone or mixed else inside.parent
+
+
+def _base(given: Sequence[Path]) -> Path:
+    """The folder that holds all that was given: with one folder, that folder."""
+    if len(given) == 1 and given[0].is_dir():
+        return given[0].absolute()
+    try:
+        return Path(os.path.commonpath([path.absolute().parent for path in given]))
+    except ValueError:  # on several drives of Windows
+        return Path(os.sep)
+
+
+def _files(given: Path) -> Iterable[Path]:
+    if not given.is_dir():
+        return [given]
+    found = []
+    for place, folders, files in os.walk(given):
+        folders[:] = sorted(name for name in folders if not _passing(name))
+        found += [Path(place) / name for name in [*files, *folders] if name.endswith(".ipynb") and not _passing(name)]
+    return found
+
+
+def _passing(name: str) -> bool:
+    return name.startswith(".") or name in SKIPPED
+
+
+def _submission(file: Path, base: Path) -> Submission:
+    inside = PurePosixPath(*file.relative_to(base).parts) if file.is_relative_to(base) else _short(file)
+    if file.is_dir():
+        return Submission(file, inside, "this is a folder with the name of a notebook; it was not marked")
+    if file.is_symlink() and not file.resolve().is_relative_to(base.resolve()):
+        return Submission(file, inside, "this is a link to a file elsewhere; it was not opened")
+    if not file.is_file():
+        return Submission(file, inside, "this is no file that can be read; it was not opened")
+    return Submission(file, inside)
+
+
+def _short(file: Path) -> PurePosixPath:
+    return PurePosixPath(file.parent.name) / file.name
+
+
+__all__ = ["Submission", "find_submissions", "names_of"]
