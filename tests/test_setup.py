@@ -64,7 +64,11 @@ def test_conda_and_pip_ask_for_the_same():
     nbgrader and playwright serve the tests alone; nbgrader brings menus of its own, so learners do not get it.
     """
     listed = [line.replace(" ", "") for line in CONDA["dependencies"] if isinstance(line, str) and line != "pip"]
-    wanted = [f"{CONDA_NAMES.get(r.name, r.name)}{r.specifier}" for r in requirements() if r.name not in ("nbgrader", "playwright")]
+    wanted = [
+        f"{CONDA_NAMES.get(r.name, r.name)}{r.specifier}"
+        for r in requirements()
+        if r.name not in ("nbgrader", "playwright")
+    ]
     assert sorted(listed) == sorted([*wanted, f"python{PROJECT['project']['requires-python']}"])
 
 

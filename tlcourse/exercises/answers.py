@@ -48,6 +48,8 @@ class KernelAnswer:
         box = kernel_sandbox()
         box.limits = self.limits
         if not self._loaded:
+            if box.starts_quickly:
+                box.renew()  # whatever the answer before it did to PyTorch is gone
             try:
                 pickled = cloudpickle.dumps(self.answer)
             except Exception as error:  # cloudpickle raises what the object's own pickling raises

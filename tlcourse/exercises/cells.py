@@ -48,7 +48,7 @@ def _prompt(name: str, text: str) -> NotebookNode:
 
 
 def _answer(name: str, source: str) -> NotebookNode:
-    cell = nbformat.v4.new_code_cell(source, id=grade_id(name, "answer"))
+    cell = nbformat.v4.new_code_cell(source.strip("\n"), id=grade_id(name, "answer"))
     cell.metadata["nbgrader"] = _for_nbgrader(name, "answer", "code", solution=True)
     return cell
 

@@ -181,8 +181,8 @@ def describe_outcome(outcome: Outcome, detector: Detector, name: str, threshold:
     rule = f"{name}, threshold {threshold:g}" if len(detector.thresholds) > 1 else f"{name}, no threshold"
     hits = len(outcome.flagged) - len(outcome.alarms)
     return (
-        f"{rule}: {len(outcome.flagged)} of {len(detector.values)} images flagged, {hits} of them rightly, "
-        f"{len(outcome.alarms)} false alarms; {len(outcome.missed)} of {len(detector.planted)} planted ones missed. "
+        f"{rule}: {len(outcome.flagged)} of {len(detector.values)} images flagged, {hits} of them rightly and "
+        f"{len(outcome.alarms)} falsely; {len(outcome.missed)} of {len(detector.planted)} planted ones missed. "
         f"Precision {100 * outcome.precision:.0f} %, recall {100 * outcome.recall:.0f} %."
     )
 

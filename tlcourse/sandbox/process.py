@@ -64,7 +64,7 @@ class Sandbox:
         fenced: also without network, other programs and writing; for code of strangers.
         closed: files and folders that fenced code may not read.
         secret: modules that fenced code may not import.
-        warm: code of the course that a fenced process has run before it starts, where that saves time.
+        warm: code of the course that a new process has run already, where that saves time.
 
     Attributes:
         walls: what the operating system itself refuses a fenced process, see `walls.raise_walls`; known after a task.
@@ -88,7 +88,7 @@ class Sandbox:
     @property
     def starts_quickly(self) -> bool:
         """Whether a new process takes milliseconds and not seconds."""
-        return self.fenced and Template.possible()
+        return Template.possible()
 
     def ask(self, task: str, seconds: float | None = None, **arguments: object) -> Reply:
         """Let the worker do a task.
@@ -120,10 +120,7 @@ class Sandbox:
     def close(self) -> None:
         """End everything."""
         self.renew()
-        if self._template is not None:
-            self._template.close()
-            self._template_folder.cleanup()
-            self._template = None
+        self._end_template()
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -157,10 +154,17 @@ class Sandbox:
             home = self._folder.name if self.fenced else None
             return Program(self._environment(home), home)
         if self._template is None or not self._template.running():
-            self.close()
+            self._end_template()
             self._template_folder = tempfile.TemporaryDirectory(prefix="tlcourse-", ignore_cleanup_errors=True)
-            self._template = Template(self._environment(self._template_folder.name), self.warm)
+            home = self._template_folder.name if self.fenced else None
+            self._template = Template(self._environment(home), self.warm)
         return self._template.copy()
+
+    def _end_template(self) -> None:
+        if self._template is not None:
+            self._template.close()
+            self._template_folder.cleanup()
+            self._template = None
 
     def _environment(self, home: str | None) -> dict[str, str]:
         path = os.pathsep.join([str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
