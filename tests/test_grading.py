@@ -224,7 +224,7 @@ def test_nothing_is_left_outside(handed_in):
         ("endless", ["did not come to an end", "20 seconds"]),
         ("memory", ["more than 1 GiB", "more memory than it may have"]),
         ("exits", ["calls exit", "ended itself", "RecursionError", "KeyboardInterrupt"]),
-        ("reads", ["may not read", "Permission denied", "is a built-in"]),
+        ("reads", ["may not read", "Permission denied", "got StandIn"]),
         ("writes", ["may not write", "network", "start other programs"]),
         ("forges", ["a Evil came"]),
         ("loud", ["SyntaxError", "its message cannot be shown"]),
@@ -283,8 +283,8 @@ def test_reports_hold_strangers_text_as_text_and_no_solutions(handed_in):
         assert "\x1b" not in text
         assert "the seed 7;" in text
         assert not re.search(r"(src|href)=", text)
-        if "perfect" not in str(path) and "deleted" not in str(path):
-            assert "a dict keeps the order in which it was written" not in text.replace("You return", "")
+        if not {"=perfect", "renamed", "lost", "loud"} & set(path.parts):  # those wrote the solution themselves
+            assert "not the first one met" not in text
     assert "&lt;script&gt;" in page(handed_in, "loud")
     text = page(handed_in, "=perfect")
     assert "<b>7 of 7 points.</b> Right: 1. where two ways part" in text
@@ -377,7 +377,7 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path):
 
 def test_lines_for_the_notebook_are_left_out_and_named():
     code, note = cell_code.as_python("%matplotlib inline\nx = 7 \\\n  % 4\n!pip install y\nfiles = !ls\nx?")
-    assert code.count("\n") == 5
+    assert code.count("\n") == 6
     assert "`%matplotlib inline`, `!pip install y`, `files = !ls`" in note
     assert cell_code.as_python("x = (7\n% 4)") == ("x = (7\n% 4)", "")
     assert cell_code.as_python("# mine\n%%time\nx = 1") == (
@@ -411,7 +411,7 @@ def test_an_answer_takes_along_what_it_uses_and_no_more():
         "def f(x):\n    y = np.abs(x)\n    return twice(y) + torch.ones(1)", others, {"torch"}
     )
     assert names == ["base", "np", "twice"]
-    assert code == "import numpy as np\n\ndef twice(x):\n    return base * x\nbase = 3"
+    assert code == "import numpy as np\ndef twice(x):\n    return base * x\nbase = 3"
     assert cell_code.wanted_names("x = [i for i in y]\nx += 1\ndef f(a, *b): return a + b + c") == {"y", "c"}
     assert cell_code.wanted_names("x = )") == set()
 

@@ -403,7 +403,7 @@ WRITES = {
     "torchvision": "import torch, torchvision\ntorchvision.io.write_file({out!r}, torch.zeros(5, dtype=torch.uint8))",
     "safetensors": "import torch, safetensors.torch as s\ns.save_file({{'a': torch.zeros(2)}}, {out!r})",
     "PyTorch": "import torch\ntorch.UntypedStorage.from_file({kept!r}, shared=True, nbytes=4).fill_(1)",
-    "a zip": "import torch\nw = torch._C.PyTorchFileWriter({out!r})\nw.write_record('a', b'', 0); w.write_end_of_file()",
+    "a zip": "import torch\nw = torch._C.PyTorchFileWriter({out!r})\nw.write_end_of_file()",
     "removing": "import os\nos.remove({kept!r})",
     "moving": "import os\nos.rename({kept!r}, 'mine')",
     "moving out": "import os\nopen('a', 'w').close()\nos.rename('a', {out!r})",

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import cloudpickle
 
 from tlcourse.exercises.card import Outcome, Verdict, verdict
-from tlcourse.sandbox.process import Limits, Reply, Sandbox
+from tlcourse.sandbox.process import TRAINING, Limits, Reply, Sandbox
 
 
 class Answer(Protocol):
@@ -67,7 +67,7 @@ class KernelAnswer:
 @functools.cache
 def kernel_sandbox() -> Sandbox:
     """The sandbox of this notebook: started at the first check that needs it, gone with the kernel."""
-    box = Sandbox()
+    box = Sandbox(later=TRAINING)
     atexit.register(box.close)
     return box
 

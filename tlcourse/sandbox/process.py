@@ -26,6 +26,7 @@ LOOK_AROUND_EVERY = 0.5  # seconds between two looks at what it started and wrot
 START_SECONDS = 120  # importing PyTorch on a busy machine with a slow disk
 MOST_ENTRIES = 10_000  # files and folders that a fenced answer may make
 DEEPEST = 50  # folders in each other
+TRAINING = "import torch._dynamo\n"  # what PyTorch imports by itself at the first training step, which takes seconds
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ class Sandbox:
         fenced: also without network, other programs and writing; for code of strangers.
         closed: files and folders that fenced code may not read.
         secret: modules that fenced code may not import.
-        warm: code of the course that a new process has run already, where that saves time.
+        warm: code of the course that a new process has run already, where processes start quickly.
+        later: the same, as soon as there is a moment for it.
 
     Attributes:
         walls: what the operating system itself refuses a fenced process, see `walls.raise_walls`; known after a task.
@@ -78,9 +80,10 @@ class Sandbox:
         closed: Sequence[Path] = (),
         secret: Sequence[str] = (),
         warm: str = "",
+        later: str = "",
     ) -> None:
         self.limits, self.fenced, self.closed, self.secret = limits or Limits(), fenced, closed, secret
-        self.warm, self.walls = warm, []
+        self.warm, self.later, self.walls = warm, later, []
         self._template: Template | None = None
         self._process: Program | Copy | None = None
         self._before = 0  # bytes in use before an answer comes in
@@ -157,7 +160,7 @@ class Sandbox:
             self._end_template()
             self._template_folder = tempfile.TemporaryDirectory(prefix="tlcourse-", ignore_cleanup_errors=True)
             home = self._template_folder.name if self.fenced else None
-            self._template = Template(self._environment(home), self.warm)
+            self._template = Template(self._environment(home), self.warm, self.later)
         return self._template.copy()
 
     def _end_template(self) -> None:

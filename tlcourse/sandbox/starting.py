@@ -74,9 +74,10 @@ class Template:
     Args:
         environment: its environment variables.
         warm: code that it runs once before the first copy, such as imports; the course's own.
+        later: code that it runs once when nobody has asked for a copy for a moment.
     """
 
-    def __init__(self, environment: Mapping[str, str], warm: str = "") -> None:
+    def __init__(self, environment: Mapping[str, str], warm: str = "", later: str = "") -> None:
         self._control, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -88,7 +89,7 @@ class Template:
                 pass_fds=[theirs.fileno()],
             )
         self._control.settimeout(READY_SECONDS)
-        text = pickle.dumps(warm)
+        text = pickle.dumps((warm, later))
         self._control.sendall(struct.pack("<Q", len(text)) + text)
         self._answer()
         self._control.settimeout(COPY_SECONDS)

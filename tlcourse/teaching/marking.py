@@ -22,7 +22,7 @@ from tlcourse.exercises.exercise import Exercise
 from tlcourse.exercises.kinds import Challenge, Function
 from tlcourse.exercises.quiz import Quiz
 from tlcourse.exercises.registry import MODULES, exercises_of, find
-from tlcourse.sandbox.process import Limits, Reply, Sandbox
+from tlcourse.sandbox.process import TRAINING, Limits, Reply, Sandbox
 from tlcourse.sandbox.worker import ANSWER_FILE
 from tlcourse.teaching.cell_code import (
     NotPythonError,
@@ -220,7 +220,7 @@ def _box(closed: tuple[str, ...]) -> Sandbox:
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     setups = dict.fromkeys(exercise.setup for number in MODULES for exercise in exercises_of(number))
     shut = [*CLOSED, *(Path(path) for path in closed)]
-    return Sandbox(fenced=True, closed=shut, secret=SECRET, warm="\n".join(setups))
+    return Sandbox(fenced=True, closed=shut, secret=SECRET, warm=TRAINING + "\n".join(setups))
 
 
 def begin(closed: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """What a student reads: one page for one notebook, in plain words, without solutions."""
 
 import html
+import re
 from collections.abc import Sequence
 
 from tlcourse.exercises.card import Card, Outcome
@@ -57,7 +58,7 @@ def report(row: Row, seed: int, date: str, fence: str) -> str:
         f"`tlcourse grade --seed {seed}` draws the same ones again. {fence}"
     )
     body = _marked(row) if row.marks else f"<p>This file could not be marked: {_text(row.note)}.</p>"
-    return PAGE.format(title=_text(title), body=body, footer=_text(footer))
+    return PAGE.format(title=_text(title), body=body, footer=_prose(footer))
 
 
 def _marked(row: Row) -> str:
@@ -86,7 +87,7 @@ def _in_words(marks: Sequence[Mark]) -> str:
 
 def _section(mark: Mark) -> str:
     card = Card(mark.outcome, mark.message, [(name, text) for name, text in mark.details])
-    notes = "".join(f"<p>{_text(note)}</p>" for note in mark.notes)
+    notes = "".join(f"<p>{_prose(note)}</p>" for note in mark.notes)
     source = f"<details><summary>your answer</summary><pre>{_text(mark.source)}</pre></details>" if mark.source else ""
     return f"<h2>{_text(_title(mark))}</h2>\n{card._repr_html_()}\n{_hint(mark)}{notes}{source}"
 
@@ -96,7 +97,7 @@ def _hint(mark: Mark) -> str:
     item = find(mark.name)
     if isinstance(item, Quiz) or mark.outcome not in HELPED:
         return ""
-    return f"<p>A hint: {_text(item.hints[0])}</p>"
+    return f"<p>A hint: {_prose(item.hints[0])}</p>"
 
 
 def _title(mark: Mark) -> str:
@@ -106,6 +107,11 @@ def _title(mark: Mark) -> str:
 
 def _text(text: str) -> str:
     return html.escape(text)
+
+
+def _prose(text: str) -> str:
+    """A sentence in which code stands between backticks."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 __all__ = ["report"]
