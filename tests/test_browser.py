@@ -1,8 +1,7 @@
 """Every notebook in a real JupyterLab in a real browser: run all, drive its lab by keyboard, look at the console.
 
-Needs the system's Chromium (`TLCOURSE_CHROMIUM` names another one). Without it these tests are skipped, unless
-`TLCOURSE_BROWSER=required` says that it should be there, as it does where every change is tested. Screenshots are kept
-in `screenshots/`.
+They take minutes and the system's Chromium (`TLCOURSE_CHROMIUM` names another one), so they run when asked for:
+`TLCOURSE_BROWSER=required python -m pytest tests/test_browser.py`. Screenshots are kept in `screenshots/`.
 """
 
 import os
@@ -21,12 +20,11 @@ HARMLESS = ("favicon", "source map", ".map")
 
 @pytest.fixture(scope="session")
 def browser():
+    if os.environ.get("TLCOURSE_BROWSER") != "required":
+        pytest.skip("the browser tests were not asked for: set TLCOURSE_BROWSER=required")
     found = chromium()
     if found is None:
-        reason = "no Chromium on this machine: install chromium, or name one in TLCOURSE_CHROMIUM"
-        if os.environ.get("TLCOURSE_BROWSER") == "required":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        pytest.fail("no Chromium on this machine: install chromium, or name one in TLCOURSE_CHROMIUM")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
