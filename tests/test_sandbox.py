@@ -18,6 +18,7 @@ import psutil
 import pytest
 import torch
 
+from tlcourse.exercises.answers import KernelAnswer
 from tlcourse.sandbox import encoding, fence, process, walls, worker
 from tlcourse.sandbox.encoding import EncodingError, decode, encode
 from tlcourse.sandbox.process import Limits, Sandbox
@@ -229,6 +230,17 @@ def test_nothing_of_one_answer_is_left_for_the_next(fenced):
         1.0,
         [],
     ]
+
+
+@on_linux
+def test_what_one_answer_does_to_pytorch_is_gone_when_the_next_is_checked():
+    def vandal(x):
+        torch.Tensor.__mul__ = lambda a, b: a
+        return (x * 2).tolist()
+
+    first, second = KernelAnswer(vandal, Limits(20)), KernelAnswer(lambda x: (x * 2).tolist(), Limits(20))
+    assert first.call((torch.ones(1),)).value["result"] == [1]
+    assert second.call((torch.ones(1),)).value["result"] == [2]
 
 
 def test_an_answer_whose_process_is_gone_says_so(fenced):

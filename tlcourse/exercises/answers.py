@@ -74,7 +74,7 @@ def kernel_sandbox() -> Sandbox:
 
 def stopped(reply: Reply) -> bool:
     """Say whether the process that ran an answer had to be ended, or ended itself."""
-    return reply.error is not None and reply.error["type"] in ("TimeLimit", "MemoryLimit", "Died")
+    return reply.error is not None and reply.error["type"] in ("TimeLimit", "MemoryLimit", "DiskLimit", "Died")
 
 
 def error_verdict(reply: Reply, source: str | None = None) -> Verdict:
@@ -92,6 +92,7 @@ def error_verdict(reply: Reply, source: str | None = None) -> Verdict:
     message = {
         "TimeLimit": f"your code did not come to an end: {error['message']}. Is there a loop that never stops?",
         "MemoryLimit": f"your code was stopped: {error['message']}. What grows without need?",
+        "DiskLimit": f"your code was stopped: {error['message']}. What does it write again and again?",
         "MemoryError": "your code asked for more memory than it may have. What grows without need?",
         "Died": f"{error['message']}. Does it call exit?",
         "SystemExit": "your code calls exit, which would end the whole program. Let it return a value.",

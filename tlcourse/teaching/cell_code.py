@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 # Cell magics that run the cell as Python; of all others the text means something else.
 AROUND = ("%%time", "%%timeit", "%%capture", "%%prun")
+LONGEST_CELL = 100_000  # letters of a cell that is looked at
 TOO_DEEP = (SyntaxError, ValueError, RecursionError, MemoryError)  # what parsing raises for text that is no program
 
 
@@ -48,7 +49,9 @@ def as_python(source: str) -> tuple[str, str]:
 
 
 def same_program(left: str, right: str) -> bool:
-    """Say whether two cells do the same, comments and layout aside; an empty cell is none."""
+    """Say whether two cells do the same, comments and layout aside."""
+    if max(len(left), len(right)) > LONGEST_CELL:
+        return left == right
     try:
         return ast.dump(_parsed(left)) == ast.dump(_parsed(right))
     except TOO_DEEP:
@@ -168,4 +171,4 @@ def _parsed(source: str) -> ast.Module:
         return ast.parse(source)
 
 
-__all__ = ["NotPythonError", "as_python", "defined_names", "is_empty", "same_definition", "same_program", "taken_along", "wanted_names"]  # fmt: skip  # noqa: E501
+__all__ = ["LONGEST_CELL", "NotPythonError", "as_python", "defined_names", "is_empty", "same_definition", "same_program", "taken_along", "wanted_names"]  # fmt: skip  # noqa: E501

@@ -64,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
     _check(options, submissions, reports)
     closed = [str(path.absolute()) for path in (*CLOSED, *options.submissions, options.out.absolute().parent, reports)]
     rows: dict[int, Row] = {}
+    print(f"{len(submissions)} notebooks", flush=True)
     with bench(options.jobs or min(os.cpu_count() or 1, 4)) as judges:
         try:
             (walls,) = judges.share(lambda judge, _: judge.ask(marking.walls, closed), [0])

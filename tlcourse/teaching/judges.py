@@ -1,10 +1,12 @@
 """Judges: processes that mark, each one answer at a time, and that are replaced when an answer brings one down."""
 
+import contextlib
+import functools
 import queue
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import cloudpickle
@@ -26,6 +28,7 @@ class Judge:
 
     def __init__(self) -> None:
         self._box = Sandbox(Limits(AROUND, MEMORY))
+        self._folder = tempfile.TemporaryDirectory(prefix="tlcourse-", ignore_cleanup_errors=True)
 
     def ask(self, work: Callable, *arguments: object, exercise: str = "", seconds: float = AROUND) -> Any:  # noqa: ANN401
         """Let the judge do something.
@@ -44,6 +47,7 @@ class Judge:
         """
         limits = getattr(find(exercise), "limits", Limits()) if exercise else Limits(0, 0)
         self._box.limits = Limits(seconds + (ALL_CALLS + 1) * limits.seconds, MEMORY + limits.memory)
+        work = functools.partial(in_folder, self._folder.name, work)
         reply = self._box.ask("load", AROUND, pickled=cloudpickle.dumps(work))
         if reply.error is None:
             reply = self._box.ask("call", arguments=arguments, named={}, finisher=None, more=())
@@ -54,6 +58,14 @@ class Judge:
     def close(self) -> None:
         """End the process, and the one behind the fence."""
         self._box.close()
+        with contextlib.suppress(OSError, RecursionError):
+            self._folder.cleanup()
+
+
+def in_folder(folder: str, work: Callable, *arguments: object) -> object:
+    """Do something with a folder for temporary files that is removed with the judge, even if it dies on the way."""
+    tempfile.tempdir = folder
+    return work(*arguments)
 
 
 class Bench:
@@ -102,7 +114,7 @@ class Bench:
             judge.close()
 
 
-@contextmanager
+@contextlib.contextmanager
 def bench(number: int) -> Iterator[Bench]:
     """Have some judges for a while."""
     judges = Bench(number)

@@ -25,6 +25,7 @@ from tlcourse.exercises.registry import MODULES, exercises_of, find
 from tlcourse.sandbox.process import TRAINING, Limits, Reply, Sandbox
 from tlcourse.sandbox.worker import ANSWER_FILE
 from tlcourse.teaching.cell_code import (
+    LONGEST_CELL,
     NotPythonError,
     as_python,
     is_empty,
@@ -32,7 +33,7 @@ from tlcourse.teaching.cell_code import (
     same_program,
     taken_along,
 )
-from tlcourse.teaching.reading import LONGEST_CELL, Cell, SubmissionError, find_answer, notebook_number, read_cells
+from tlcourse.teaching.reading import Cell, SubmissionError, find_answer, notebook_number, read_cells
 from tlcourse.teaching.stand_ins import stand_ins
 
 OTHER_CELLS = "<other cells>"
@@ -138,18 +139,19 @@ def check_reference(name: str, seed: int) -> Plain:
 
 def _may_help(cell: Cell, answer: Cell) -> bool:
     """Say whether an answer may use what a cell defines; a check never runs."""
-    return cell.kind == "code" and cell is not answer and not any(name.endswith("-check") for name in cell.names)
+    check = any(name.endswith("-check") for name in cell.names)
+    return cell.kind == "code" and cell is not answer and not check and len(cell.source) <= LONGEST_CELL
 
 
 def _judge(
     item: Exercise | Quiz, cell: Cell, others: Sequence[str], seed: int, closed: Sequence[str], notes: list[str]
 ) -> Verdict:
+    if len(cell.source) > LONGEST_CELL:
+        return verdict(Outcome.ERROR, f"the cell has {len(cell.source):,} letters; at most {LONGEST_CELL:,} are run.")
     if is_empty(cell.source) or same_program(cell.source, item.starter):
         return item.not_attempted()
     if same_definition(cell.source, item.starter, item.answer):
         return item.not_attempted()
-    if len(cell.source) > LONGEST_CELL:
-        return verdict(Outcome.ERROR, f"the cell has {len(cell.source):,} letters; at most {LONGEST_CELL:,} are run.")
     try:
         code, left_out = as_python(cell.source)
     except NotPythonError as error:

@@ -11,11 +11,10 @@ from tlcourse.exercises.cells import grade_id
 from tlcourse.exercises.exercise import Exercise
 from tlcourse.exercises.quiz import Quiz
 from tlcourse.exercises.registry import MODULES
-from tlcourse.teaching.cell_code import NotPythonError, as_python, defined_names, same_program
+from tlcourse.teaching.cell_code import LONGEST_CELL, NotPythonError, as_python, defined_names, same_program
 
 LARGEST = 2**25  # bytes of a notebook; with all its figures one of the course has about two million
 MOST_CELLS = 5_000
-LONGEST_CELL = 100_000  # letters of an answer
 PART = re.compile(r"(\d\d)-(?:q\d+|quiz)-(?:prompt|answer|check)")
 
 
@@ -141,7 +140,7 @@ def _may_hold(cell: Cell, wanted: str) -> bool:
 
 
 def _defines(cell: Cell, item: Exercise | Quiz) -> bool:
-    if item.answer not in cell.source or same_program(cell.source, item.starter):
+    if len(cell.source) > LONGEST_CELL or item.answer not in cell.source or same_program(cell.source, item.starter):
         return False
     try:
         return item.answer in defined_names(as_python(cell.source)[0])
@@ -163,4 +162,4 @@ def _cell(cell: dict) -> Cell:
     )
 
 
-__all__ = ["LONGEST_CELL", "Cell", "FoundAnswer", "SubmissionError", "find_answer", "notebook_number", "read_cells"]
+__all__ = ["Cell", "FoundAnswer", "SubmissionError", "find_answer", "notebook_number", "read_cells"]
