@@ -160,7 +160,7 @@ def test_what_was_typed_into_an_exercise_does_not_reach_a_student(small, tmp_pat
     change(small, solve)
     editions.write_editions(tmp_path / "out", small, timing=False)
     notebook = notebook_in(tmp_path / "out" / "student", "00")
-    assert cell(notebook, "00-q2-answer").source == exercises_of("00")[1].starter
+    assert cell(notebook, "00-q2-answer").source == exercises_of("00")[1].starter.strip("\n")
     assert not told(notebook, EXERCISES, [quiz_of("00")])
 
 

@@ -14,7 +14,7 @@ from tlcourse.exercises.card import Outcome
 from tlcourse.exercises.cells import exercise_cells, quiz_cells
 from tlcourse.exercises.registry import MODULES, exercises_of, find, quiz_of
 from tlcourse.teaching import cell_code, grade, marking, reading
-from tlcourse.teaching.judges import Bench, Judge, JudgeError
+from tlcourse.teaching.judges import Bench, Judge, JudgeError, StoppedError
 from tlcourse.teaching.marks import Mark, Row, guarded, names_in, write_marks
 from tlcourse.teaching.report import report
 from tlcourse.teaching.submissions import Submission, find_submissions, names_of
@@ -546,7 +546,7 @@ def test_a_seed_is_drawn_again_when_the_courses_own_answer_misses_its_goal(monke
     assert grade.fair_seed(OneJudge({1}), []) == 1
 
 
-def test_an_interruption_ends_the_judges(monkeypatch):
+def test_an_interruption_ends_the_judges():
     judges = Bench(1)
 
     def interrupted(judge, thing):
@@ -555,6 +555,8 @@ def test_an_interruption_ends_the_judges(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         judges.share(interrupted, [1, 2, 3])
     assert judges.share(lambda judge, thing: thing, [1]) == [None]
+    with pytest.raises(StoppedError):
+        judges._judges[0].ask(max, 1, 2)
 
 
 def test_what_was_marked_before_an_interruption_is_kept(tmp_path, monkeypatch, capsys):

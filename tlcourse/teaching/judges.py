@@ -23,11 +23,16 @@ class JudgeError(RuntimeError):
     """A judge did not come to an end; the message says how."""
 
 
+class StoppedError(RuntimeError):
+    """The judge was sent home while it worked, or before."""
+
+
 class Judge:
     """One process that marks."""
 
     def __init__(self) -> None:
         self._box = Sandbox(Limits(AROUND, MEMORY))
+        self._closed = False
         self._folder = tempfile.TemporaryDirectory(prefix="tlcourse-", ignore_cleanup_errors=True)
 
     def ask(self, work: Callable, *arguments: object, exercise: str = "", seconds: float = AROUND) -> Any:  # noqa: ANN401
@@ -44,19 +49,25 @@ class Judge:
 
         Raises:
             JudgeError: it raised, died, or took too long or too much.
+            StoppedError: the judge was closed.
         """
+        if self._closed:
+            raise StoppedError("this judge was closed")
         limits = getattr(find(exercise), "limits", Limits()) if exercise else Limits(0, 0)
         self._box.limits = Limits(seconds + (ALL_CALLS + 1) * limits.seconds, MEMORY + limits.memory)
         work = functools.partial(in_folder, self._folder.name, work)
         reply = self._box.ask("load", AROUND, pickled=cloudpickle.dumps(work))
         if reply.error is None:
             reply = self._box.ask("call", arguments=arguments, named={}, finisher=None, more=())
+        if self._closed:
+            raise StoppedError("this judge was closed while it worked")
         if reply.error is not None:
             raise JudgeError(f"{reply.error['type']}: {reply.error['message']}")
         return reply.value["result"]
 
     def close(self) -> None:
-        """End the process, and the one behind the fence."""
+        """End the process, and the one behind the fence; whoever waits for it gets a StoppedError."""
+        self._closed = True
         self._box.close()
         with contextlib.suppress(OSError, RecursionError):
             self._folder.cleanup()
@@ -124,4 +135,4 @@ def bench(number: int) -> Iterator[Bench]:
         judges.close()
 
 
-__all__ = ["Bench", "Judge", "JudgeError", "bench"]
+__all__ = ["Bench", "Judge", "JudgeError", "StoppedError", "bench"]
