@@ -8,21 +8,15 @@ from pathlib import Path
 
 import nbformat
 
-from tlcourse.exercises.cells import exercise_cells, quiz_cells
-from tlcourse.exercises.registry import MODULES, exercises_of, quiz_of
+from tlcourse.exercises.registry import MODULES
+from tlcourse.teaching.student_edition import cells_of
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 
-def wanted(number):
-    """All cells that a notebook's exercises and quiz consist of, by id."""
-    cells = [cell for exercise in exercises_of(number) for cell in exercise_cells(exercise)]
-    return {cell.id: cell for cell in [*cells, *quiz_cells(quiz_of(number))]}
-
-
 def place(notebook, number):
     """Give the cells of the exercises their words; returns the ids that have no place yet."""
-    cells = wanted(number)
+    cells = cells_of(number)
     for i, cell in enumerate(notebook.cells):
         if cell.get("id") in cells:
             notebook.cells[i] = cells.pop(cell.id)

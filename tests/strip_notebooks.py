@@ -5,12 +5,10 @@ from pathlib import Path
 
 import nbformat
 
+from tlcourse.teaching.student_edition import METADATA
+
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 COMPARED = "NBVAL_CHECK_OUTPUT"
-METADATA = {
-    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
 
 
 def strip(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

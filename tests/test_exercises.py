@@ -7,7 +7,7 @@ import pytest
 from tlcourse.exercises import progress
 from tlcourse.exercises.card import Outcome
 from tlcourse.exercises.exercise import Exercise
-from tlcourse.exercises.kinds import Challenge, Choice
+from tlcourse.exercises.kinds import Challenge, Choice, Function
 from tlcourse.exercises.registry import MODULES, exercises_of, quiz_of
 
 EXERCISES = [exercise for notebook in MODULES for exercise in exercises_of(notebook)]
@@ -74,6 +74,18 @@ def test_fresh_inputs_judge_the_same(exercise):
             assert exercise.judge(right, seed).outcome is Outcome.CORRECT
             for mistake in exercise.mistakes:
                 assert exercise.judge(KernelAnswer(made(exercise, mistake.answer), exercise.limits), seed).mistake
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(
+    "exercise", [e for e in EXERCISES if isinstance(e, Function)], ids=lambda exercise: exercise.id
+)
+def test_a_seed_draws_its_own_inputs(exercise, seed):
+    first, again, other = (
+        [case.shown(exercise.answer) for case in exercise.cases(drawn)] for drawn in (seed, seed, seed + 1)
+    )
+    assert first == again
+    assert first != other
 
 
 @every_exercise

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from place_exercises import wanted
 
 from tlcourse.exercises.registry import exercises_of
+from tlcourse.teaching.student_edition import cells_of
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -90,7 +90,7 @@ def test_what_the_sections_hold(path):
 @every_notebook
 def test_exercises_and_quiz_stand_there_word_for_word(path):
     """Prompt, starter and check are those of the package, with their metadata, in this order."""
-    cells = wanted(path.stem[:2])
+    cells = cells_of(path.stem[:2])
     found = [cell for cell in read(path).cells if re.match(r"\d\d-(q\d|quiz)-", cell.id)]
     assert [cell.id for cell in found] == list(cells)
     for cell in found:
@@ -144,7 +144,7 @@ def test_cells_are_short(path):
 @every_notebook
 def test_cells_define_nothing(path):
     """What is worth a function is worth a test, so it belongs into the module; answers are the learner's own."""
-    answers = {cell.id for cell in wanted(path.stem[:2]).values() if cell.id.endswith("-answer")}
+    answers = {cell.id for cell in cells_of(path.stem[:2]).values() if cell.id.endswith("-answer")}
     for cell in [cell for cell in code(path) if cell.id not in answers]:
         kinds = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
         assert not [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, kinds)], cell.source

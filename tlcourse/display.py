@@ -83,10 +83,24 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], caption:
         raise ValueError(
             f"the header has {len(header)} columns, the rows {sorted({len(r) for r in cells})}. Expected the same."
         )
-    display({"text/html": _as_html(header, cells, caption), "text/plain": _as_text(header, cells, caption)}, raw=True)
+    display(
+        {"text/html": table_as_html(header, cells, caption), "text/plain": table_as_text(header, cells, caption)},
+        raw=True,
+    )
 
 
-def _as_html(header: Sequence[str], rows: list[list[str]], caption: str) -> str:
+def table_as_html(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
+    """Return a table as HTML.
+
+    Args:
+        header: names of the columns.
+        rows: cells; the first column is aligned left, the others right.
+        caption: what the table says.
+
+    Returns:
+        The `table` element.
+    """
+
     def line(tag: str, row: Sequence[str]) -> str:
         sides = ["left"] + ["right"] * (len(row) - 1)
         inside = (f'<{tag} style="text-align: {s}">{html.escape(c)}</{tag}>' for c, s in zip(row, sides, strict=True))
@@ -97,7 +111,8 @@ def _as_html(header: Sequence[str], rows: list[list[str]], caption: str) -> str:
     return f"<table>{title}<thead>{line('th', header)}</thead><tbody>{body}</tbody></table>"
 
 
-def _as_text(header: Sequence[str], rows: list[list[str]], caption: str) -> str:
+def table_as_text(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
+    """Return a table as aligned lines; arguments as for `table_as_html`."""
     widths = [max(len(row[i]) for row in [list(header), *rows]) for i in range(len(header))]
     lines = [
         "  ".join(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tlcourse.exercises.answers import Answer, KernelAnswer, error_verdict, same_code
+from tlcourse.exercises.answers import Answer, KernelAnswer, same_code
 from tlcourse.exercises.card import Card, Outcome, Verdict, verdict
 from tlcourse.exercises.progress import keep, standing
 from tlcourse.sandbox.process import Limits
@@ -191,6 +191,3 @@ def for_nbgrader(found: Verdict, points: int) -> Verdict:
 
 def _with(found: Verdict, complaint: str) -> Verdict:
     return replace(found, details=(*found.details, ("note", complaint))) if complaint else found
-
-
-__all__ = ["Exercise", "Mistake", "NotSolvedError", "error_verdict", "for_nbgrader", "summary", "wrong"]

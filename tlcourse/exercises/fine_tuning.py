@@ -13,7 +13,7 @@ from tlcourse.data.domains import load
 from tlcourse.data.imageset import ImageSet
 from tlcourse.exercises.compare import as_array
 from tlcourse.exercises.exercise import Mistake
-from tlcourse.exercises.held_out import FRESH, few_digits, held_out
+from tlcourse.exercises.held_out import FRESH, few_digits, held_out, is_no_network, keeps_the_old_head, scores_below
 from tlcourse.exercises.kinds import Case, Challenge, Foresee, Function, Mend
 from tlcourse.exercises.quizzes.fine_tuning import quiz
 from tlcourse.experiments.strategies_table import SHIFT, WORLD
@@ -511,7 +511,7 @@ def train(labelled):
             "    return tl.fit(network, labelled.batches(50), epochs=1, progress=False)\n",
             "Your function does not return the network. `tl.fit` trains a network in place and returns its history; keep the "
             "network under a name, and return that.",
-            lambda report, score: "scores" not in report,
+            is_no_network,
         ),
         Mistake(
             "keeps the old head",
@@ -521,14 +521,14 @@ def train(labelled):
             "    return network\n",
             "Your network still has the head for 35 letters. It takes a head for the ten digits, and that before the "
             "optimiser is made.",
-            lambda report, score: "scores" in report and report["scores"].shape[1] != 10,
+            keeps_the_old_head,
         ),
         Mistake(
             "hardly trained",
             'def train(labelled):\n    return STRATEGIES["fine-tuned"].start(0)\n',
             "That is hardly better than guessing. Did the training take place, over enough updates, and at a rate that is "
             "neither tiny nor far too large?",
-            lambda report, score: score is not None and score < 25,
+            scores_below(25),
         ),
         Mistake(
             "leaves the backbone frozen",
@@ -550,7 +550,7 @@ def train(labelled):
             "    return network\n",
             "That is about what a network from scratch reaches. Does yours begin with the letters' weights, and does it have "
             "enough updates?",
-            lambda report, score: score is not None and score < 55,
+            scores_below(55),
         ),
     ),
 )

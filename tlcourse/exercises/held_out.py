@@ -50,6 +50,28 @@ def percent_right(report: Mapping[str, torch.Tensor], seed: int) -> float:
     return float((report["scores"].argmax(1) == held_out(seed).labels).double().mean() * 100)
 
 
+def is_no_network(report: Mapping[str, torch.Tensor], score: float | None) -> bool:
+    """Recognise a recipe that returns something that does not take images."""
+    return "scores" not in report
+
+
+def keeps_the_old_head(report: Mapping[str, torch.Tensor], score: float | None) -> bool:
+    """Recognise a network that answers with other classes than the ten digits."""
+    return "scores" in report and report["scores"].shape[1] != 10
+
+
+def scores_below(limit: float) -> Callable[[Mapping[str, torch.Tensor], float | None], bool]:
+    """Return what recognises a network by how little it reads.
+
+    Args:
+        limit: in the unit of the challenge's score.
+
+    Returns:
+        Takes a report and a score.
+    """
+    return lambda report, score: score is not None and score < limit
+
+
 @functools.lru_cache(maxsize=4)
 def held_out(seed: int) -> ImageSet:
     """Return the held-out images with their labels.

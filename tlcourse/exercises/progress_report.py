@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tlcourse.display import table_as_html, table_as_text
 from tlcourse.exercises.prediction import SURE, guesses_so_far
 from tlcourse.exercises.progress import Record, Standing, merge, progress_file, read_records, standing
 from tlcourse.exercises.registry import MODULES, exercises_of, quiz_of
@@ -96,23 +97,10 @@ class ProgressCard:
 
     def __repr__(self) -> str:
         """The table as aligned text."""
-        lines = [HEADER, *self.rows]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(HEADER))]
-        table = [
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-        ]
-        return "\n".join([*table, LEGEND, self.sentence])
+        return f"{table_as_text(HEADER, self.rows, LEGEND)}\n{self.sentence}"
 
     def _repr_html_(self) -> str:
-        def line(tag: str, cells: Sequence[str]) -> str:
-            inside = "".join(f'<{tag} style="text-align: left">{html.escape(cell)}</{tag}>' for cell in cells)
-            return f"<tr>{inside}</tr>"
-
-        body = "".join(line("td", row) for row in self.rows)
-        head = line("th", HEADER)
-        return (
-            f"<table><thead>{head}</thead><tbody>{body}</tbody></table><p>{LEGEND}<br>{html.escape(self.sentence)}</p>"
-        )
+        return f"{table_as_html(HEADER, self.rows, LEGEND)}<p>{html.escape(self.sentence)}</p>"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

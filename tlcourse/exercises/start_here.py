@@ -1,11 +1,16 @@
 """The exercises of notebook 00."""
 
-from typing import Any
-
 import torch
 
 from tlcourse.exercises.exercise import Mistake
-from tlcourse.exercises.held_out import few_digits, percent_right, unlabelled
+from tlcourse.exercises.held_out import (
+    few_digits,
+    is_no_network,
+    keeps_the_old_head,
+    percent_right,
+    scores_below,
+    unlabelled,
+)
 from tlcourse.exercises.kinds import Case, Challenge, Function, Mend, Value
 from tlcourse.exercises.quizzes.start_here import quiz
 from tlcourse.repro import generator
@@ -238,10 +243,6 @@ def carry_over(source, target):
 )
 
 
-def _is_untrained(report: Any, score: float | None) -> bool:  # noqa: ANN401
-    return score is not None and score < 30
-
-
 q4 = Challenge(
     id="00.q4",
     title="five labels a class",
@@ -297,13 +298,13 @@ def learn(five):
             "    return tl.replace_head(network, 10)\n",
             "Your function does not return the network. The functions of the course change a network in place and return "
             "something else, or nothing; keep it under a name, and return that.",
-            lambda report, score: "scores" not in report,
+            is_no_network,
         ),
         Mistake(
             "keeps the old head",
             'def learn(five):\n    return tl.pretrained("tiny_resnet", "letters")\n',
             "Your network still answers with letters: it has 35 scores for an image, and 10 are needed.",
-            lambda report, score: "scores" in report and report["scores"].shape[1] != 10,
+            keeps_the_old_head,
         ),
         Mistake(
             "never trained",
@@ -312,7 +313,7 @@ def learn(five):
             "    tl.replace_head(network, 10)\n"
             "    return network\n",
             "That is hardly better than guessing: the new head is still random. What has to happen after it is put in?",
-            _is_untrained,
+            scores_below(30),
         ),
         Mistake(
             "carried nothing over",
@@ -321,7 +322,7 @@ def learn(five):
             "    experiments.train_on_target(network, five, seed=0)\n"
             "    return network\n",
             "That is about what the same network reaches from scratch. Does yours begin with the letters' weights?",
-            lambda report, score: score is not None and score < 66,
+            scores_below(66),
         ),
     ),
 )

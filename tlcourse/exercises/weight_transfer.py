@@ -10,7 +10,7 @@ from torch import nn
 
 from tlcourse.exercises.compare import as_array
 from tlcourse.exercises.exercise import Mistake
-from tlcourse.exercises.held_out import few_digits, percent_right, unlabelled
+from tlcourse.exercises.held_out import few_digits, is_no_network, percent_right, scores_below, unlabelled
 from tlcourse.exercises.kinds import Case, Challenge, Foresee, Function, Mend
 from tlcourse.exercises.quizzes.weight_transfer import quiz
 from tlcourse.models.variants import FOREIGN_NAMES
@@ -549,7 +549,7 @@ def learn(weights, five):
             "def learn(weights, five):\n    return tl.load_weights(tl.TinyResNet(10), rename(strip_prefix(weights), key_map))\n",
             "What your function returns is no network that takes our images. `load_weights` and the functions that make a head "
             "change a network in place and return something else; keep the network under a name, and return that.",
-            lambda report, score: "scores" not in report,
+            is_no_network,
         ),
         Mistake(
             "nothing arrived",
@@ -577,7 +577,7 @@ def learn(weights, five):
             LEARN.format(load=FITTED, head="network.eval()"),
             "The backbone arrived whole, and yet that is not much better than guessing. Either the head is still random, or its "
             "scores do not stand in the order of the digits, which only your labelled images know.",
-            lambda report, score: score is not None and score < 40,
+            scores_below(40),
         ),
         Mistake(
             "puts their head in order",

@@ -154,6 +154,3 @@ def _real(path: str | bytes | os.PathLike) -> str:
 
 def _inside(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
-
-
-__all__ = ["FencedError", "close_fence"]

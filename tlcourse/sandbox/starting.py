@@ -153,6 +153,3 @@ def end_family(pid: int) -> None:
         for child in psutil.Process(pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
-
-
-__all__ = ["Copy", "Program", "Template", "end_family"]

@@ -177,6 +177,3 @@ def _as_c(argument: int | bytes | None) -> object:
 
 def _c_library() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
-
-
-__all__ = ["raise_walls"]

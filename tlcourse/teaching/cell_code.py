@@ -169,6 +169,3 @@ def _parsed(source: str) -> ast.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # such as an unknown escape in a text
         return ast.parse(source)
-
-
-__all__ = ["LONGEST_CELL", "NotPythonError", "as_python", "defined_names", "is_empty", "same_definition", "same_program", "taken_along", "wanted_names"]  # fmt: skip  # noqa: E501

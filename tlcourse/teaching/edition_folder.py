@@ -77,6 +77,3 @@ def _files(folder: Path) -> list[str]:
 
 def _hash(path: Path) -> str:
     return sha256(path.read_bytes()) if path.is_file() else ""
-
-
-__all__ = ["LIST", "check_folder", "write_folder"]

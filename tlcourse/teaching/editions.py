@@ -117,6 +117,3 @@ def _read(path: Path) -> NotebookNode:
         return nbformat.read(path, as_version=4)
     except ValueError as error:
         raise ValueError(f"{path} is no notebook ({str(error)[:200]}). Get the file again.") from error
-
-
-__all__ = ["add_arguments", "read_sources", "run", "write_editions"]

@@ -175,6 +175,3 @@ def _mark(judge: Judge, path: Path, name: str, seed: int, closed: Sequence[str])
 def _page(submission: Submission) -> Path:
     """The place of a report, in a folder with the same folders as that of the submissions."""
     return Path(submission.inside.with_name(submission.inside.name.removesuffix(".ipynb") + ".html"))
-
-
-__all__ = ["add_arguments", "fair_seed", "run"]

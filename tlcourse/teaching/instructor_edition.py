@@ -115,6 +115,3 @@ def _foreword(number: str, seconds: Mapping[str, float]) -> str:
         f"The exercises take a learner about {minutes} minutes, and with the quiz they are worth {points} points. "
         + times
     )
-
-
-__all__ = ["instructor_notebook", "items_of", "objectives_of", "seconds_of_checks"]

@@ -133,6 +133,3 @@ def bench(number: int) -> Iterator[Bench]:
         yield judges
     finally:
         judges.close()
-
-
-__all__ = ["Bench", "Judge", "JudgeError", "StoppedError", "bench"]

@@ -255,6 +255,3 @@ def clean(text: str) -> str:
     text = text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
     text = re.sub(r"[^\S\n\t ]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", "", text)
     return text.encode("utf-8", "replace").decode()
-
-
-__all__ = ["MISSING", "SubmittedAnswer", "begin", "check_reference", "clean", "mark", "read", "walls"]

@@ -118,6 +118,3 @@ def guarded(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula, on one line."""
     line = " ".join(text.split("\n"))
     return f"'{line}" if line.startswith(FORMULA) else line
-
-
-__all__ = ["Mark", "Row", "guarded", "names_in", "write_marks"]

@@ -160,6 +160,3 @@ def _cell(cell: dict) -> Cell:
         tuple(dict.fromkeys(name for name in names if isinstance(name, str))),
         source if isinstance(source, str) else "",
     )
-
-
-__all__ = ["Cell", "FoundAnswer", "SubmissionError", "find_answer", "notebook_number", "read_cells"]

@@ -112,6 +112,3 @@ def _text(text: str) -> str:
 def _prose(text: str) -> str:
     """A sentence in which code stands between backticks."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
-
-
-__all__ = ["report"]

@@ -109,6 +109,3 @@ def solution_lines_in(notebook: NotebookNode, number: str) -> Iterator[str]:
     told = r"\W+".join(rf"q{i}\W{{1,6}}{letter}" for i, letter in enumerate(letters, 1))
     if letters and re.search(rf"\b{told}\b", everything):
         yield quiz_of(number).reference
-
-
-__all__ = ["cells_of", "solution_lines_in", "student_notebook", "with_exercises"]

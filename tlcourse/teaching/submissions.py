@@ -106,6 +106,3 @@ def _submission(file: Path, base: Path) -> Submission:
 
 def _short(file: Path) -> PurePosixPath:
     return PurePosixPath(file.parent.name) / file.name
-
-
-__all__ = ["Submission", "find_submissions", "names_of"]
