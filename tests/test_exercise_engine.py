@@ -317,6 +317,9 @@ def test_a_value_is_compared_and_mistakes_by_value_or_by_rule():
     unknown = exercise.check(5)
     assert unknown.mistake == ""
     assert dict(unknown.details)["you gave"] == "5 points"
+    assert "wanted is" not in dict(unknown.details)
+    hinted = value(starter="x = None  # a number, such as 3").check(5)
+    assert dict(hinted.details)["wanted is"] == "a number, such as 3"
 
 
 def test_a_rule_may_accept_many_values():

@@ -81,6 +81,19 @@ def test_a_range_the_wrong_way_round_is_refused():
         predict("00.x", {"probe": (80, 60)})
 
 
+@pytest.mark.parametrize("guess", [150, -3, (90, 110)])
+def test_a_share_lies_between_0_and_100(guess):
+    with pytest.raises(ValueError, match="Expected a share, from 0 to 100"):
+        predict("00.x", {"probe": guess})
+    assert predict("00.x", {"gain": -3}, "points").guesses == {"gain": -3}
+
+
+def test_a_fraction_in_place_of_percent_is_asked_about():
+    assert "write 50 for one half" in repr(predict("00.x", {"probe": 0.5}))
+    assert "write 50" not in repr(predict("00.x", {"probe": 0.5}, "points"))
+    assert "write 50" not in repr(predict("00.x", {"probe": 50.0}))
+
+
 def test_something_that_was_not_measured_is_named():
     with pytest.raises(KeyError, match="was predicted, but only"):
         predict("00.x", {"scratch": 3}).compare(MEASURED)
@@ -99,4 +112,10 @@ def test_the_picture_and_its_words(ax):
     assert [dot.get_marker() for dot in dots] == ["o", "X", "D"]
     assert describe_guesses(guesses).startswith("3 guesses beside what was measured: 1 too high, 2 too low or exact.")
     assert "1 of 2 ranges held" in describe_guesses(guesses)
-    assert "1 of your 2 ranges held the value; at 80 % it would be 2" in predictions_sentence()
+    assert predictions_sentence().endswith("1 of your 2 ranges held the value.")
+
+
+def test_with_five_ranges_it_says_what_80_percent_would_be():
+    ranges = dict.fromkeys("abcd", (60, 80)) | {"e": (1, 2)}
+    predict("00.x", ranges).compare(dict.fromkeys("abcde", MEASURED["probe"]))
+    assert "4 of your 5 ranges held the value; at 80 % it would be 4." in predictions_sentence()

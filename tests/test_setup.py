@@ -131,6 +131,16 @@ def test_an_old_python_is_told_what_to_do(tmp_path):
     assert "make lab PYTHON=" in run.stderr
 
 
+def test_the_command_is_installed_and_does_the_same_as_the_module():
+    script = Path(sys.executable).with_name("tlcourse.exe" if sys.platform == "win32" else "tlcourse")
+    said = [
+        subprocess.run([*start, "--help"], capture_output=True, text=True, check=True).stdout
+        for start in ([script], [sys.executable, "-m", "tlcourse"])
+    ]
+    assert said[0] == said[1]
+    assert all(command in said[0] for command in ("progress", "grade", "editions"))
+
+
 def test_ci_calls_make_test():
     assert (ROOT / ".ci" / "run").read_text().rstrip().endswith("exec make test")
 

@@ -18,7 +18,8 @@ def exercise_cells(exercise: Exercise) -> list[NotebookNode]:
     """
     number = exercise.id.partition(".q")[2]
     name = f"q{number}"
-    prompt = f"**{number}. {exercise.level}: {exercise.title}.** {exercise.prompt}"
+    title = exercise.title if exercise.title.endswith("?") else f"{exercise.title}."
+    prompt = f"**{number}. {exercise.level}: {title}** {exercise.prompt}"
     check = f"ex.{name}.check({exercise.answer})  # stuck? ex.{name}.hint()"
     return [
         _prompt(exercise.id, prompt),

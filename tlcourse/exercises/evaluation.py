@@ -201,7 +201,7 @@ q2 = Mend(
     minutes=8,
     prompt="""\
 Several networks are ready. With the same few images you have to choose one of them *and* say how good it is. `hits[i, j]` says \
-whether network `i` reads image `j`, and `fold_of[j]` is the fold of image `j`. "I ask fold by fold", says the author of this \
+whether network `i` reads image `j`, and `fold_of[j]` is the fold of image `j`; all folds hold equally many images. "I ask fold by fold", says the author of this \
 function, "so my score is honest." It promises too much all the same. Find the fault, and mend it as nested selection does; no \
 network is trained here, so choosing is all there is to put inside.""",
     starter=CHOOSE.format(before=ON_ALL, inside=ASK),

@@ -35,6 +35,8 @@ class Value(Exercise):
             return verdict(Outcome.CORRECT, "that is it.")
         mistake = self._known_mistake(lambda known: self._is(known, reply.value))
         details = [("you gave", f"{show_value(reply.value)} {self.unit}".strip())]
+        form = self.starter.partition("#")[2].strip()
+        details += [("wanted is", form)] if form and mistake is None else []
         return wrong(self, mistake, "this is not it. Read the question once more, or ask for a hint.", details)
 
     def _right(self, value: object) -> bool:

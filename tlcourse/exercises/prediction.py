@@ -34,7 +34,9 @@ class Prediction:
         """Say what was guessed."""
         made = [f"{name} {_shown(g)} {self.unit}" for name, g in self.guesses.items() if g is not None]
         said = f"You predict: {', '.join(made)}." if made else "No prediction yet: put numbers in place of None."
-        return f"{said} {self.complaint}".rstrip()
+        small = self.unit == "%" and any(isinstance(g, float) and 0 < g <= 1 for g in self.guesses.values())
+        doubt = "Numbers here are percent: write 50 for one half, not 0.5." if small else ""
+        return " ".join(part for part in (said, doubt, self.complaint) if part)
 
     def compare(self, measured: Mapping[str, Interval]) -> str:
         """Compare with what was measured, and keep that beside the prediction.
@@ -155,6 +157,8 @@ def _check(thing: str, guess: Guess, unit: str) -> None:
             f"the guess for {thing!r} is {guess!r}. Expected a number in {unit}, a range such as (60, 80), or None for "
             "no guess."
         )
+    if guess is not None and unit == "%" and not all(0 <= g <= 100 for g in numbers):
+        raise ValueError(f"the guess for {thing!r} is {guess!r} %. Expected a share, from 0 to 100.")
     if len(numbers) == 2 and numbers[0] > numbers[1]:
         raise ValueError(f"the guess for {thing!r} is the range {guess!r}. Expected the lower end first.")
 

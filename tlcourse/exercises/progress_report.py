@@ -41,6 +41,7 @@ class NotebookProgress:
         return [self.notebook, self.signs(), quiz, self.best or "–"]
 
 
+ENOUGH = 5  # ranges below which a share says nothing
 HEADER = ["notebook", "exercises", "quiz", "best challenge"]
 
 
@@ -79,7 +80,9 @@ def predictions_sentence(records: Iterable[Record] | None = None) -> str:
     said = f"{len(guesses)} predictions were compared with what was measured."
     if ranges:
         held = sum(guess.holds for guess in ranges)
-        said += f" {held} of your {len(ranges)} ranges held the value; at {SURE} % it would be {0.8 * len(ranges):.0f}."
+        said += f" {held} of your {len(ranges)} ranges held the value"
+        enough = len(ranges) >= ENOUGH
+        said += f"; at {SURE} % it would be {SURE / 100 * len(ranges):.0f}." if enough else "."
     return said
 
 

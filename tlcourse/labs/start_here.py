@@ -80,7 +80,8 @@ def describe_reading(reading: Reading) -> str:
     if reading.source == "none":
         return f"{first} Without a source there is nothing to transfer."
     best = max(reading.starts()[1:], key=lambda start: reading.accuracy(start).mean)
-    gain = reading.accuracy(best).mean - reading.accuracy("scratch").mean
+    # the difference of the numbers as they are shown, so that a reader who subtracts finds the same
+    gain = round(reading.accuracy(best).mean) - round(reading.accuracy("scratch").mean)
     worth = f"adds {gain:.0f} points to" if gain >= 0 else f"takes {-gain:.0f} points from"
     return f"{first} The better transfer from {reading.source} ({best}) {worth} scratch."
 
@@ -118,6 +119,7 @@ def draw_over_shift(ax: Axes, reading: Reading) -> Axes:
         _line(ax, SHIFTS, [reading.curves[start, reading.per_class, shift] for shift in SHIFTS], start)
     ax.set_xticks((0, 0.5, 1), ("0: as trained", "0.5", "1: far away"))
     ax.set_xlabel("shift of the world")
+    ax.legend(frameon=False, loc="upper right", fontsize=10, labelspacing=0.2, borderaxespad=0)
     return _finish(ax, reading.shift)
 
 
@@ -137,7 +139,6 @@ def draw_over_labels(ax: Axes, reading: Reading) -> Axes:
     ax.set_xticks(LABELS_PER_CLASS, [str(k) for k in LABELS_PER_CLASS])
     ax.minorticks_off()
     ax.set_xlabel("labelled images a class")
-    ax.legend(frameon=False, loc="lower right", fontsize=10, labelspacing=0.2)
     return _finish(ax, reading.per_class)
 
 
@@ -152,7 +153,7 @@ def _line(ax: Axes, places: Sequence[float], intervals: Sequence[Interval], star
 def _finish(ax: Axes, here: float) -> Axes:
     ax.axvline(here, color="black", linewidth=1.5, linestyle="--")
     ax.axhline(10, color=GREY, linewidth=1, linestyle=":")
-    ax.annotate("guessing", (0.01, 12), xycoords=("axes fraction", "data"), fontsize=10, color=GREY)
+    ax.annotate("guessing", (0.99, 3), xycoords=("axes fraction", "data"), ha="right", fontsize=10, color=GREY)
     ax.set_ylim(0, 100)
     ax.set_ylabel("accuracy (%)")
     return plain(ax)

@@ -82,7 +82,9 @@ def _in_words(marks: Sequence[Mark]) -> str:
         "Not attempted": [m for m in marks if m.outcome == Outcome.NOT_ATTEMPTED.value],
         "Nothing to mark": [m for m in marks if m.outcome not in [outcome.value for outcome in Outcome]],
     }
-    return " ".join(f"{name}: {'; '.join(_title(m) for m in group)}." for name, group in groups.items() if group)
+    return " ".join(
+        f"{name}: {'; '.join(_title(m).rstrip('?') for m in group)}." for name, group in groups.items() if group
+    )
 
 
 def _section(mark: Mark) -> str:
