@@ -17,7 +17,7 @@ lab: $(READY)
 test: $(TEST_READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python tests/run_notebooks.py
 
 # Put code and notebooks into the form that `make test` wants to see.

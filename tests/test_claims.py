@@ -38,6 +38,8 @@ from tlcourse.experiments import (
     train_on_target,
 )
 from tlcourse.experiments.augmenting import Worth, worth_of
+from tlcourse.experiments.dialling import read_dial, turn_dial
+from tlcourse.experiments.duelling import SHIPPED_CHALLENGERS, challenge
 from tlcourse.experiments.evaluating import (
     CONTESTANTS,
     RIVALS,
@@ -199,6 +201,14 @@ def test_the_readme_repeats_the_shipped_table(shipped):
     tuned, scratch = (mean(shipped, start, 5) for start in ("fine-tuned", "scratch"))
     assert f"With 5, fine-tuning it reads {tuned:.1f} % of new handwriting" in readme
     assert f"the same network from scratch reads {scratch:.1f} %" in readme
+
+
+@pytest.mark.parametrize(("source", "start"), [("none", "scratch"), ("letters", "linear probe")])
+def test_the_shipped_dial_agrees_with_a_fresh_turn(source, start):
+    fresh = turn_dial(source, start, 5, 0, shifts=(0.0, 0.5, 1.0))
+    kept = {(r.shift, r.source, r.start): r for r in read_dial() if r.per_class == 5 and r.seed == 0}
+    for row in fresh:
+        assert row.accuracy == pytest.approx(kept[row.shift, source, start].accuracy, abs=2.5), row.shift
 
 
 # --- notebook 01: preprocessing ---
@@ -1126,3 +1136,12 @@ def test_two_thirds_of_the_letters_are_forgotten_and_half_as_many_printed_digits
     assert letters == pytest.approx(64, abs=1)
     assert letters / 97 == pytest.approx(2 / 3, abs=0.05)
     assert digits / letters == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_shipped_challenger_agrees_with_a_fresh_one():
+    practice, _, test = three_piles()
+    fresh = challenge("letters probe", 0, practice, test)
+    kept = next(r for r in read_answers(SHIPPED_CHALLENGERS) if (r.network, r.seed) == ("letters probe", 0))
+    assert fresh.accuracy == pytest.approx(kept.accuracy, abs=2.5)
+    same = sum(ours == theirs for ours, theirs in zip(fresh.answers, kept.answers, strict=True))
+    assert same >= 0.95 * len(test)

@@ -204,7 +204,7 @@ def test_every_augmentation_is_another_picture(augmenter):
     seen = set()
     for name in NAMES[::-1]:
         augmenter.names.value = name
-        assert augmenter.text.value.startswith(f"<p>{name} (")
+        assert f">{name} (" in augmenter.text.value
         assert augmenter.amount.value in augmenter.text.value
         seen.add(seen_by(augmenter))
     assert len(seen) == len(NAMES)
@@ -322,7 +322,7 @@ def test_the_cleaner_follows_every_control(cleaner, name):
     assert cleaner.slider.disabled is (len(thresholds) == 1)
     for position in (0, 19, 10) if len(thresholds) > 1 else ():
         cleaner.slider.value = position
-        assert cleaner.text.value.startswith(f"<p>{name}, threshold {thresholds[position]:g}:")
+        assert f">{name}, threshold {thresholds[position]:g}:" in cleaner.text.value
         seen.add(seen_by(cleaner))
     for view in reversed(cleaner.views.options):
         cleaner.views.value = view

@@ -27,6 +27,7 @@ class Lab:
     """
 
     def __init__(self, controls: Sequence[widgets.Widget]) -> None:
+        self.controls = list(controls)
         self.text, self.picture = widgets.HTML(), widgets.HTML()
         self._drawing = threading.RLock()  # a training on its own thread draws too
         for control in controls:
@@ -50,24 +51,27 @@ class Lab:
     def _draw(self) -> None:
         with self._drawing:
             figure, sentence = self.look()
-            self.text.value = f"<p>{html.escape(sentence)}</p>"
+            self.text.value = f'<p style="line-height: 1.4">{html.escape(sentence)}</p>'
             self.picture.value = as_image(figure, sentence, quick=True)
 
     def _complain(self, error: BaseException) -> None:
         self.text.value = f"<p><b>The lab stopped: {html.escape(str(error))}.</b> Run the cell again.</p>"
 
 
-def panels(rows: int, columns: int, size: tuple[float, float], **options: object) -> tuple[Figure, list[Axes]]:
-    """Make a figure that no other thread knows of; `pyplot` keeps a list of figures that threads would share.
+def page(size: tuple[float, float], *places: tuple[float, float, float, float]) -> tuple[Figure, list[Axes]]:
+    """Make a figure with axes at fixed places: nothing jumps between pictures, and it draws in half the time.
+
+    `pyplot`, which keeps a list of figures that threads would share, does not know of it.
 
     Args:
-        rows: rows of axes.
-        columns: columns of axes.
         size: width and height in inches.
-        **options: further arguments of `Figure.subplots`, such as `width_ratios`.
+        *places: left, bottom, width and height of each axes, as shares of the figure.
 
     Returns:
-        The figure and its axes, row by row.
+        The figure and its axes.
     """
-    figure = Figure(figsize=size, layout="constrained")
-    return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
+    figure = Figure(figsize=size)
+    axes = [figure.add_axes(place) for place in places]
+    for ax in axes:
+        ax.set_title("", y=1.0)  # else matplotlib looks for a free place, which takes time
+    return figure, axes

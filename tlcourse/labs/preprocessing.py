@@ -1,10 +1,10 @@
 """The lab of notebook 01, the darkroom: augmentations at every strength, and a cleaner at every threshold."""
 
+import functools
 from collections.abc import Hashable, Sequence
 
 import ipywidgets as widgets
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 
@@ -28,9 +28,9 @@ from tlcourse.labs.darkroom_exposures import (
     draw_exposure,
 )
 from tlcourse.labs.darkroom_rules import KNOBS
-from tlcourse.labs.lab import Lab
+from tlcourse.labs.lab import Lab, page
 
-ASKED = 100  # images that the reader is asked about
+ASKED = 80  # images that the reader is asked about
 STEPS = 20  # positions of the strength
 ALL = -1  # a list cannot choose `None`
 SIZE = (9.3, 4.2)  # inches
@@ -107,10 +107,11 @@ class AugmentLab(KnobLab):
 
     def __init__(self, digits: ImageSet, reader: nn.Module) -> None:
         self.digits, self.reader = digits.subset(torch.arange(min(ASKED, len(digits)))), reader
-        untouched = compute_exposure(self.digits, reader, "crop", 0.0)  # so it is with every augmentation
+        # what was computed is kept: a hand that goes back, or looks at one digit, does not wait for the network again
+        self.expose = functools.lru_cache(100)(functools.partial(compute_exposure, self.digits, reader))
+        untouched = self.expose("crop", 0.0)  # so it is with every augmentation
         self.exposures = {
-            name: [untouched, *(compute_exposure(self.digits, reader, name, strength) for strength in MEASURED[1:])]
-            for name in KNOBS
+            name: [untouched, *(self.expose(name, strength, 0) for strength in MEASURED[1:])] for name in KNOBS
         }
         present = self.digits.labels.unique().tolist()
         self.only = widgets.Dropdown(options=[("all", ALL), *((str(c), c) for c in present)], description="digits")
@@ -140,8 +141,8 @@ class AugmentLab(KnobLab):
         name, position, digit, draw = self.state()
         strength = position / STEPS
         self.amount.value = KNOBS[name].amount(strength)
-        seen = compute_exposure(self.digits, self.reader, name, strength, draw).only(digit)
-        figure, (images, curves) = _page(IMAGES, CURVES)
+        seen = self.expose(name, strength, draw).only(digit)
+        figure, (images, curves) = page(SIZE, IMAGES, CURVES)
         draw_exposure(images, seen)
         draw_curves(curves, compute_curves(self.exposures[name], digit), name, strength, seen)
         return figure, describe_exposure(seen, name, strength)
@@ -186,7 +187,7 @@ class CleanerLab(KnobLab):
         at = min(position, len(outcomes) - 1)
         threshold, outcome = detector.thresholds[at], outcomes[at]
         self.amount.value = detector.unit if self.slider.disabled else f"up to {threshold:g}: {detector.unit}"
-        figure, (images, scores, *values) = _page(IMAGES, SCORES, *([VALUES] if len(outcomes) > 1 else []))
+        figure, (images, scores, *values) = page(SIZE, IMAGES, SCORES, *([VALUES] if len(outcomes) > 1 else []))
         draw_evidence(images, self.images, detector, outcome, view)
         draw_scores(scores, detector, [(one.precision, one.recall) for one in outcomes], threshold)
         for ax in values:
@@ -194,18 +195,10 @@ class CleanerLab(KnobLab):
         return figure, describe_outcome(outcome, detector, name, threshold)
 
 
-def _page(*places: tuple[float, float, float, float]) -> tuple[Figure, list[Axes]]:
-    """Make a figure of the lab's size, unknown to `pyplot`, with axes at these places."""
-    figure = Figure(figsize=SIZE)
-    axes = [figure.add_axes(place) for place in places]
-    for ax in axes:
-        ax.set_title("", y=1.0)  # else matplotlib looks for a free place, which takes time
-    return figure, axes
-
-
 def _buttons(options: Sequence[str], value: str) -> widgets.ToggleButtons:
     buttons = widgets.ToggleButtons(options=options, value=value)
     buttons.style.button_width, buttons.style.description_width = "auto", "initial"
+    buttons.layout.display = "flex"  # else the name has a line of its own
     return buttons
 
 

@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 from tlcourse.data.domains import load
 from tlcourse.experiments.dialling import SHIFTS, SHOWN, Dialled, dial_summary, read_dial
 from tlcourse.experiments.trials import LABELS_PER_CLASS, STARTS
-from tlcourse.labs.lab import Lab, panels
+from tlcourse.labs.lab import Lab, page
 from tlcourse.plots import COLOURS, GREY, MARKERS, RIGHT, WRONG, draw_images, plain
 from tlcourse.stats import Interval
 
 Summary = Mapping[tuple[str, str, int, float], Interval]
+# left, bottom, width and height in the picture, as shares of it
+IMAGES, OVER_SHIFT, OVER_LABELS = (0.005, 0.01, 0.385, 0.9), (0.46, 0.17, 0.24, 0.76), (0.75, 0.17, 0.24, 0.76)
 SOURCE_OPTIONS = (("letters", "letters"), ("digits", "digits"), ("none (scratch only)", "none"))
 
 
@@ -178,6 +180,7 @@ class DialLab(Lab):
         self.names = widgets.ToggleButtons(options=STARTS, value="fine-tuned", description="answers of")
         for buttons in (self.source, self.names):
             buttons.style.button_width, buttons.style.description_width = "auto", "5.5em"
+            buttons.layout.display = "flex"  # else the name has a line of its own
         super().__init__([self.dial, self.labels, self.source, self.names])
         rows_of_controls = [widgets.HBox([self.dial, self.labels]), self.source, self.names]
         self.widget.children = (*rows_of_controls, self.text, self.picture)
@@ -187,7 +190,7 @@ class DialLab(Lab):
         self.names.disabled = self.source.value == "none"
         values = (self.source.value, self.labels.value, self.dial.value, self.names.value)
         reading = compute_reading(self.rows, self.summary, *values)
-        figure, (images, over_shift, over_labels) = panels(1, 3, (9.3, 3.4), width_ratios=(1.3, 1, 1))
+        figure, (images, over_shift, over_labels) = page((9.3, 3.4), IMAGES, OVER_SHIFT, OVER_LABELS)
         draw_answers(images, reading)
         draw_over_shift(over_shift, reading)
         draw_over_labels(over_labels, reading).set_ylabel("")  # the same as its neighbour's

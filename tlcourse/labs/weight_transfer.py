@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from tlcourse.labs import surgery_runs as runs
 from tlcourse.labs import surgery_views as views
 from tlcourse.labs.background import Background, Ticket
-from tlcourse.labs.lab import Lab, panels
+from tlcourse.labs.lab import Lab, page
 
 POLICY_TIP = (
     "statistics of frozen stages: keep those of the source, adapt to the target, "
@@ -92,10 +92,7 @@ class SurgeryLab(Lab):
         operation, training = setting = self.setting()
         surgery, movement = runs.compute_surgery(operation), self.movements.get(setting)
         self._list()
-        figure, (left, right) = panels(1, 2, (8.4, 2.4))
-        figure.set_layout_engine("none")  # fixed places: nothing jumps from one picture to the next
-        left.set_position((0.14, 0.02, 0.43, 0.96))
-        right.set_position((0.715, 0.02, 0.28, 0.96))
+        figure, (left, right) = page((8.4, 2.4), (0.14, 0.02, 0.43, 0.96), (0.715, 0.02, 0.28, 0.96))
         views.draw_stages(left, surgery, training, movement)
         before = surgery.weights[runs.TARGETS[operation.target].first_conv]
         views.draw_filter_rows(right, surgery, before, movement, training.steps)

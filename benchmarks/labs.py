@@ -1,0 +1,121 @@
+"""How long each control of each lab takes to answer: from the new value to the new picture, on this machine.
+
+    python benchmarks/labs.py [--rounds 9]
+
+Every control is moved through its positions; a number is the median, and the slowest, of all moves of that control.
+The goal is a median of at most 200 ms on two cores. The browser adds the time to decode one picture of about 0.4
+megapixels. Buttons that start a training are left out: a training runs on its own thread.
+"""
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Iterator
+
+import ipywidgets
+import torch
+
+os.environ.setdefault("TLCOURSE_PROGRESS", "off")
+
+from tlcourse.data.dirt import plant_dirt
+from tlcourse.data.domains import load
+from tlcourse.evaluation import predict
+from tlcourse.experiments.duelling import challenger_hits
+from tlcourse.experiments.evaluating import RIVALS, answer_table, read_answers, three_piles
+from tlcourse.experiments.inspecting import judge_labels
+from tlcourse.labs.evaluation import JudgeLab
+from tlcourse.labs.fine_tuning import BenchLab
+from tlcourse.labs.lab import Lab
+from tlcourse.labs.preprocessing import AugmentLab, CleanerLab
+from tlcourse.labs.start_here import DialLab
+from tlcourse.labs.weight_transfer import SurgeryLab
+from tlcourse.models.zoo import pretrained
+from tlcourse.repro import generator
+
+GOAL = 200  # milliseconds
+
+
+def judge_lab() -> JudgeLab:
+    _, validation, test = three_piles()
+    asked = predict(pretrained("tiny_resnet", "digits"), validation)
+    hits = {name: answer_table(read_answers(), name) == test.labels for name in RIVALS}
+    return JudgeLab({"digits": asked, "sharper": 2 * asked}, validation, {**hits, **challenger_hits(test.labels)})
+
+
+def cleaner_lab() -> CleanerLab:
+    dirty, truth = plant_dirt(load("handwritten-photo"), generator("dirt", 0))
+    return CleanerLab(dirty, truth, judge_labels(dirty, pretrained()))
+
+
+LABS = {
+    "00 dial": DialLab,
+    "01 darkroom, augment": lambda: AugmentLab(
+        load("handwritten-photo", split="test"), pretrained("tiny_resnet", "digits")
+    ),
+    "01 darkroom, clean": cleaner_lab,
+    "02 surgery": SurgeryLab,
+    "03 bench": BenchLab,
+    "04 judge": judge_lab,
+}
+
+
+def positions(control: ipywidgets.Widget) -> list:
+    """Return up to five values that a control can take, the ends among them."""
+    if hasattr(control, "_options_full"):
+        values = [value for _, value in control._options_full]
+        return values[:: max(1, len(values) // 4)]
+    if hasattr(control, "min"):
+        middle = (control.min + control.max) / 2
+        return [control.min, control.max, int(middle) if isinstance(control.value, int) else middle]
+    return [False, True] if isinstance(control.value, bool) else []
+
+
+def pages(lab: Lab) -> Iterator[list]:
+    """Yield the controls that can be seen together; only those are moved while they are seen."""
+    if not isinstance(lab, JudgeLab):
+        yield lab.controls
+        return
+    for title, page in lab.pages.items():
+        lab.look_at.value = title
+        yield page.controls
+    yield [lab.look_at]
+
+
+def times(lab: Lab, control: ipywidgets.Widget, rounds: int) -> list[float]:
+    """Move a control and return the milliseconds of every move."""
+    before, taken = control.value, []
+    for value in positions(control) * rounds:
+        if value != control.value:
+            begin = time.perf_counter()
+            control.value = value
+            taken.append(1000 * (time.perf_counter() - begin))
+    control.value = before
+    return taken
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3, help="how often each position is visited")
+    parser.add_argument("--lab", default="", help="only labs whose name contains this")
+    options = parser.parse_args()
+    print(f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}; milliseconds")
+    print(f"{'lab':22s} {'control':34s} {'moves':>5s} {'median':>7s} {'slowest':>8s}")
+    slow = 0
+    for name, make in LABS.items():
+        if options.lab not in name:
+            continue
+        lab = make()
+        for controls in pages(lab):
+            for control in controls:
+                taken = times(lab, control, options.rounds)
+                if taken and not control.disabled:
+                    median = statistics.median(taken)
+                    slow += median > GOAL
+                    said = control.description or type(control).__name__
+                    print(f"{name:22s} {said:34.34s} {len(taken):5d} {median:7.0f} {max(taken):8.0f}", flush=True)
+    print(f"{slow} controls over {GOAL} ms" if slow else f"every control answers within {GOAL} ms")
+
+
+if __name__ == "__main__":
+    main()
