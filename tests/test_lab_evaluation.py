@@ -226,6 +226,10 @@ def test_what_the_notebook_tells_to_try_is_so(shipped):
 # every control
 
 
+def written_in(matrix):
+    return tuple(button.description for row in matrix.cells for button in row)
+
+
 @pytest.mark.parametrize("title", ["mistakes", "temperature", "interval width", "is A better than B?"])
 def test_every_control_at_both_ends_and_in_the_middle_changes_the_picture(lab, title):
     lab.look_at.value = title
@@ -235,7 +239,7 @@ def test_every_control_at_both_ends_and_in_the_middle_changes_the_picture(lab, t
         for value in places(control):
             control.value = value
             assert '<img alt="' in lab.picture.value
-            seen.add(lab.picture.value)
+            seen.add((lab.picture.value, *written_in(lab.pages["mistakes"].matrix)))
         assert len(seen) == len(places(control)), control.description
         control.value = before
     assert "stopped" not in lab.text.value
@@ -298,8 +302,9 @@ def test_shares_go_along_the_row_or_the_column(page):
 @on("mistakes")
 def test_the_cell_that_is_framed_is_the_one_whose_images_are_shown(page, scores, validation):
     page.names.value, page.true.value, page.said.value = "scratch", 3, 3
-    matrix, images = page.look()[0].axes
-    assert matrix.patches[0].get_xy() == (2.5, 2.5)
+    framed = [button for row in page.matrix.cells for button in row if button.layout is page.matrix._framed]
+    assert framed == [page.matrix.cells[3][3]]
+    (images,) = page.look()[0].axes
     behind = duels.compute_cell(scores["scratch"], validation, 3, 3)
     assert (images.images[0].get_array()[:32, :32] == validation.images[behind[0]].permute(1, 2, 0).numpy()).all()
 
@@ -407,3 +412,35 @@ def test_the_judge_brings_challengers_and_closes_without_a_trace(scores, validat
     assert duel.seeds.comm is None
     assert made[0].widget.comm is None
     assert threading.active_count() == threads
+
+
+@on("mistakes")
+def test_a_click_on_a_cell_shows_its_images_and_moves_both_lists(page, lab, monkeypatch):
+    page.names.value, page.true.value, page.said.value = "scratch", 0, 0
+    drawn, draw = [], lab._draw
+    monkeypatch.setattr(lab, "_draw", lambda: (drawn.append(1), draw()))
+    page.matrix.cells[5][9].click()
+    assert (page.true.value, page.said.value) == (5, 9)
+    assert "were answered 9" in lab.text.value
+    assert page.matrix.cells[5][9].layout is page.matrix._framed
+    assert len(drawn) == 1
+
+
+@on("mistakes")
+def test_the_cells_hold_the_confusion_matrix_and_mistakes_are_shaded_by_how_often(page):
+    page.names.value, page.counted.value = "scratch", "images"
+    confusion = page.confusions["scratch"]
+    for row, cells in enumerate(page.matrix.cells):
+        for column, button in enumerate(cells):
+            count = int(confusion[row, column])
+            assert button.description == (str(count) if count else "")
+            shade = page.matrix._shades.index(button.style)
+            assert (shade > 0) == (count > 0 and row != column)
+    worst = duels.rank_mistakes(confusion)[0]
+    assert page.matrix.cells[worst[0]][worst[1]].style is page.matrix._shades[-1]
+
+
+def test_the_matrix_is_seen_on_its_own_page_only(lab):
+    for title in lab.pages:
+        lab.look_at.value = title
+        assert (lab.pages["mistakes"].matrix.widget.layout.display == "none") == (title != "mistakes")

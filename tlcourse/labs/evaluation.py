@@ -1,6 +1,6 @@
 """The lab of notebook 04, the judge: mistakes, calibration, interval width, and whether A is better than B."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import ipywidgets as widgets
@@ -44,9 +44,12 @@ class JudgeLab(Lab):
         boxes = [widgets.VBox([_row(row) for row in page.rows]) for page in self.pages.values()]
         self.stack = widgets.Stack(boxes, selected_index=0)
         widgets.link((self.look_at, "index"), (self.stack, "selected_index"))
-        self.pages["mistakes"].further.on_click(self._go_on)
+        mistakes = self.pages["mistakes"]
+        mistakes.chosen = lambda *cell: self._at_once(mistakes.choose, *cell)
+        mistakes.further.on_click(lambda _: self._at_once(mistakes.go_on))
         super().__init__([self.look_at, *(control for page in self.pages.values() for control in page.controls)])
-        self.widget.children = (self.look_at, self.stack, self.text, self.picture)
+        seen = widgets.HBox([mistakes.matrix.widget, self.picture])
+        self.widget.children = (self.look_at, self.stack, self.text, seen)
 
     @property
     def page(self) -> MistakesPage | TemperaturePage | WidthPage | DuelPage:
@@ -55,6 +58,8 @@ class JudgeLab(Lab):
 
     def look(self) -> tuple[Figure, str]:
         """Return the picture of the page that is shown, and its sentences."""
+        mistakes = self.pages["mistakes"]
+        mistakes.matrix.widget.layout.display = None if self.page is mistakes else "none"
         with self._adjust():
             self.page.adjust()
         return self.page.look()
@@ -68,10 +73,10 @@ class JudgeLab(Lab):
         finally:
             self._adjusting = False
 
-    def _go_on(self, _: object) -> None:
-        """Go to the next mistake; both lists move, and the picture is drawn once."""
+    def _at_once(self, move: Callable[..., None], *arguments: int) -> None:
+        """Move several controls, and draw the picture once."""
         with self._adjust():
-            self.pages["mistakes"].go_on()
+            move(*arguments)
         self._update(None)
 
     def _update(self, change: object) -> None:

@@ -11,12 +11,14 @@ from tlcourse.data.imageset import ImageSet
 from tlcourse.labs import judge_pictures as pictures
 from tlcourse.labs.judge_controls import buttons, counter, dropdown, relabel, slider
 from tlcourse.labs.judge_duels import compute_cell, rank_mistakes
+from tlcourse.labs.judge_matrix import MatrixOfButtons
+from tlcourse.labs.lab import page
 from tlcourse.metrics import confusion_matrix
-from tlcourse.plots.evaluation import describe_reliability, draw_confusion, draw_reliability
+from tlcourse.plots.evaluation import describe_reliability, draw_reliability
 
 TEMPERATURES = tuple(round(0.2 * 25 ** (step / 40), 2) for step in range(41))  # 0.2 to 5, 1 in the middle
 BINS = (5, 10, 20)
-MATRIX = {"left": 0.05, "right": 0.995, "bottom": 0.13, "top": 0.92, "wspace": 0.05, "width_ratios": (1, 1.6)}
+BEHIND = (4.2, 3.3)  # inches
 THREE = {"left": 0.065, "right": 0.99, "bottom": 0.13, "top": 0.92, "wspace": 0.22, "width_ratios": (1.25, 1, 1)}
 COUNTED = {"images": None, "% of row (recall)": 1, "% of column (precision)": 0}
 
@@ -41,8 +43,14 @@ class MistakesPage:
         self.true = dropdown(range(n), first[0], "true", "the right class: a row")
         self.said = dropdown(range(n), first[1], "said", "the answer: a column")
         self.further = widgets.Button(description="next mistake", tooltip="to the next most frequent mistake")
+        self.matrix = MatrixOfButtons(data.classes, lambda row, column: self.chosen(row, column))
+        self.chosen = self.choose  # the lab puts its own here, so that the picture is drawn once
         self.controls = [self.names, self.counted, self.true, self.said]
         self.rows = [[self.names, self.counted], [self.true, self.said, self.further]]
+
+    def choose(self, row: int, column: int) -> None:
+        """Choose a cell; both lists move."""
+        self.true.value, self.said.value = row, column
 
     def go_on(self) -> None:
         """Choose the next most frequent mistake; after the rarest, the most frequent."""
@@ -51,7 +59,7 @@ class MistakesPage:
         self.true.value, self.said.value = ranked[(ranked.index(here) + 1) % len(ranked) if here in ranked else 0]
 
     def adjust(self) -> None:
-        """Write into both lists how many images each choice holds."""
+        """Write into both lists how many images each choice holds, and into the matrix what its cells hold."""
         confusion, row = self.confusions[self.names.value], self.true.value
         names, counts = self.data.classes, confusion.sum(1).tolist()
         wrong = [count - int(confusion[i, i]) for i, count in enumerate(counts)]
@@ -60,18 +68,18 @@ class MistakesPage:
         said[row] += " ✓"
         relabel(self.said, said)
         self.further.disabled = not any(wrong)
+        self.matrix.show(self._cells(), (row, self.said.value))
 
     def look(self) -> tuple[Figure, str]:
-        """Return the matrix with the images behind the chosen cell, and the sentences."""
+        """Return the images behind the chosen cell, and the sentences."""
         name, cell = self.names.value, (self.true.value, self.said.value)
         behind = compute_cell(self.scores[name], self.data, *cell)
-        figure, (left, right) = pictures.side_by_side(2, MATRIX)
-        draw_confusion(left, self._cells(), self.data.classes, cell)
+        figure, (ax,) = page(BEHIND, (0.0, 0.0, 1.0, 0.92))
         sure = self.scores[name].softmax(1)[behind, cell[1]].tolist()
         captions = [f"{100 * share:.0f} %" for share in sure]
-        pictures.draw_behind(right, self.data, behind, captions, cell[0] == cell[1])
+        pictures.draw_behind(ax, self.data, behind, captions, cell[0] == cell[1])
         row, column = (self.data.classes[i] for i in cell)
-        right.set_title(f"{row} answered {column}: how sure it was", fontsize=12)
+        ax.set_title(f"{row} answered {column}: how sure it was", fontsize=12)
         return figure, self._describe(len(behind), *cell)
 
     def _cells(self) -> torch.Tensor:
