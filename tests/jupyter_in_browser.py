@@ -95,9 +95,9 @@ class NotebookPage:
         return self.page.locator(".jp-OutputArea-output[data-mime-type*=error]").all_text_contents()
 
     def save(self):
-        """Write the notebook with its outputs to disk."""
+        """Write the notebook with its outputs to disk; the dot on its tab says when that is done."""
         self.menu("File", "Save Notebook")
-        self.page.wait_for_timeout(1500)
+        self.page.locator(".jp-mod-dirty").first.wait_for(state="detached", timeout=30_000)
 
     def lab(self):
         """The notebook's lab, scrolled into view."""

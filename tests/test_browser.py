@@ -9,8 +9,16 @@ import re
 import shutil
 from pathlib import Path
 
+import nbformat
 import pytest
 from jupyter_in_browser import FLAGS, NotebookPage, chromium, jupyterlab
+from test_running_notebooks import (
+    test_every_picture_it_shows_has_a_text,  # noqa: F401
+    test_it_is_modest_with_memory,  # noqa: F401
+    test_it_runs_with_the_network_unplugged,  # noqa: F401
+    test_it_says_nothing_on_stderr,  # noqa: F401
+    with_questions,
+)
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -38,6 +46,8 @@ def browser():
 def lab_server(tmp_path_factory, own_cache, offline):
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")
+    for path in NOTEBOOKS:
+        nbformat.write(with_questions(path), folder / "notebooks" / path.name)
     own = {"TLCOURSE_PROGRESS": str(folder / "progress.json")}
     with jupyterlab(folder / "notebooks", folder / "settings", os.environ | offline | own) as (address, token):
         yield address, token, folder / "notebooks"
@@ -46,12 +56,20 @@ def lab_server(tmp_path_factory, own_cache, offline):
 @pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
 def notebook(request, browser, lab_server):
     """A notebook after Run All Cells."""
-    address, token, _ = lab_server
+    address, token, folder = lab_server
     page = NotebookPage(browser, address, token, request.param.name)
     page.name = request.param.stem
     page.errors = page.run_all()
+    page.save()
+    page.cells = [cell for cell in nbformat.read(folder / request.param.name, 4).cells if cell.cell_type == "code"]
     yield page
     page.close()
+
+
+@pytest.fixture
+def executed(notebook):
+    """What the tests of running notebooks look at."""
+    return notebook.cells
 
 
 def keep(page, what, lab=None):

@@ -1,5 +1,6 @@
 """Every notebook run from top to bottom without network: what it asks of memory, and what it shows.
 
+Where the browser tests run, they execute the notebooks and take these tests along.
 `tests/run_notebooks.py` runs them under nbval and compares outputs; how long they take is measured in
 `benchmarks/startup.py`.
 """
@@ -36,13 +37,21 @@ else:
 """
 
 
-@pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
-def executed(request, own_cache, offline):
-    """The cells of a notebook after a run in a kernel of its own, and those appended to it."""
-    notebook = nbformat.read(request.param, as_version=4)
+def with_questions(path):
+    """A notebook with cells behind its own that ask for the network and for the memory it took."""
+    notebook = nbformat.read(path, as_version=4)
     notebook.cells.append(nbformat.v4.new_code_cell(WITHOUT_NETWORK))
     if sys.platform != "win32":
         notebook.cells.append(nbformat.v4.new_code_cell(PEAK_MEMORY))
+    return notebook
+
+
+@pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
+def executed(request, own_cache, offline):
+    """The cells of a notebook after a run in a kernel of its own, and those appended to it."""
+    if os.environ.get("TLCOURSE_BROWSER") == "required":
+        pytest.skip("the browser tests run the same and ask the same")
+    notebook = with_questions(request.param)
     client = NotebookClient(notebook, timeout=300, kernel_name="python3")
     with client.setup_kernel(env=os.environ | offline, cwd=ROOT):
         for number, cell in enumerate(notebook.cells):
