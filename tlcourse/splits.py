@@ -126,6 +126,43 @@ def grouped_split(
     return is_first.nonzero()[:, 0], (~is_first).nonzero()[:, 0]
 
 
+def stratified_group_split(
+    labels: torch.Tensor, groups: torch.Tensor, fraction: float, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Split into two parts, class by class, so that each group is on one side as a whole.
+
+    Args:
+        labels: class numbers, int64 `[N]`.
+        groups: group numbers, int64 `[N]`; images with the same number stay together.
+        fraction: share of every class in the first part, strictly between 0 and 1, met as closely as whole groups in
+            their random order allow.
+        generator: source of the random order.
+
+    Returns:
+        Indices of the first and of the second part, int64, together `[N]`, each in ascending order.
+
+    Raises:
+        ValueError: `fraction` is out of range, or the images of a class all belong to one group, or are otherwise tied
+            to one side.
+    """
+    _, group = groups.unique(return_inverse=True)
+    home = torch.empty(int(group.max()) + 1, dtype=torch.int64)
+    home[group.flip(0)] = labels.flip(0)  # a group of several classes counts with that of its first image
+    is_first = torch.zeros(len(labels), dtype=torch.bool)
+    for c in labels.unique():
+        members = (home[group] == c).nonzero()[:, 0]
+        if len(group[members].unique()) > 1:
+            is_first[members[grouped_split(group[members], fraction, generator)[0]]] = True
+    for c in labels.unique():
+        share = is_first[labels == c]
+        if share.all() or not share.any():
+            raise ValueError(
+                f"class number {int(c)} has {len(share)} images, which cannot be on both sides: they belong together. "
+                "Expected at least two groups in every class; add other images or drop the class."
+            )
+    return is_first.nonzero()[:, 0], (~is_first).nonzero()[:, 0]
+
+
 def grouped_folds(
     groups: torch.Tensor, folds: int, generator: torch.Generator
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:

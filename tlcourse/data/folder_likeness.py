@@ -1,0 +1,56 @@
+"""Which photographs look alike at a glance: the same shot saved again, smaller, brighter or a moment later."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+SIDE = 16  # height and width of a thumbnail in pixels
+NEAR = 0.02  # largest distance of near duplicates: 1 minus the correlation of their thumbnails
+PARTNERS = 8  # pairs of one picture that are reported: frames of a film all look alike
+ROWS = 1024  # thumbnails that are compared with all others at a time
+
+
+def near_pairs(thumbnails: np.ndarray, threshold: float = NEAR) -> Iterator[tuple[int, int, float]]:
+    """Find pairs of thumbnails that hardly differ, whatever their brightness and contrast.
+
+    Args:
+        thumbnails: grey values, uint8 `[N, P]`.
+        threshold: largest distance, 1 minus the correlation.
+
+    Yields:
+        A number, a smaller number, and their distance; for every first number the nearest comes first.
+    """
+    small = thumbnails.astype(np.float32)
+    small -= small.mean(1, keepdims=True)
+    small /= np.maximum(np.linalg.norm(small, axis=1, keepdims=True), 1e-3)
+    for start in range(0, len(small), ROWS):
+        distances = 1 - small[start : start + ROWS] @ small[: start + ROWS].T
+        for row in (distances <= threshold).any(1).nonzero()[0]:
+            before = distances[row, : start + row]
+            near = (before <= threshold).nonzero()[0]
+            for b in near[before[near].argsort(kind="stable")][:PARTNERS]:
+                yield start + int(row), int(b), max(float(before[b]), 0.0)
+
+
+def tie_together(groups: list[int], pairs: list[tuple[int, int]]) -> list[int]:
+    """Join the groups of every pair, and the groups that are joined to those.
+
+    Args:
+        groups: a group number for every image.
+        pairs: numbers of two images that belong together.
+
+    Returns:
+        The new group number of every image: the smallest of the groups that were joined.
+    """
+    parent = {group: group for group in groups}
+
+    def root(group: int) -> int:
+        while parent[group] != group:
+            parent[group] = parent[parent[group]]
+            group = parent[group]
+        return group
+
+    for a, b in pairs:
+        low, high = sorted((root(groups[a]), root(groups[b])))
+        parent[high] = low
+    return [root(group) for group in groups]
