@@ -7,7 +7,7 @@ from tlcourse.checkpoints import History
 from tlcourse.data.augment import Augment, scale
 from tlcourse.data.batches import Batches
 from tlcourse.data.cache import CacheError
-from tlcourse.data.domains import load
+from tlcourse.data.domains import halves, load
 from tlcourse.data.imageset import ImageSet
 from tlcourse.evaluation import accuracy, evaluate, extract_features, predict
 from tlcourse.finetuning import count_weights, freeze, trainable, training_mode
@@ -47,6 +47,7 @@ __all__ = [
     "freeze",
     "generator",
     "get_head",
+    "halves",
     "load",
     "load_weights",
     "manifest",

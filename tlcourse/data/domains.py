@@ -2,11 +2,13 @@
 
 import importlib.metadata
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 
+from tlcourse.data import cifar
 from tlcourse.data.cache import cached
 from tlcourse.data.glyphs import DIGITS, LETTERS, draw_printed
 from tlcourse.data.handwriting import handwritten_digits
@@ -59,14 +61,15 @@ def load(
     characters, fades the ink and turns the light to evening, a little at 0.1 and hard at 1.
 
     Args:
-        world: `"printed"`, `"printed-photo"`, `"handwritten"` or `"handwritten-photo"`.
+        world: `"printed"`, `"printed-photo"`, `"handwritten"` or `"handwritten-photo"`; or `"cifar10"`, small
+            photographs that are downloaded once (170 MB).
         labels: `"digits"` (10 classes) or, for printed worlds, `"letters"` (35 classes, none of which looks like a
-            digit).
+            digit). CIFAR-10 has its own ten classes, and `labels` is then left as it is.
         split: `"train"` or `"test"`.
         count: number of images; by default 10,000 printed ones, or all handwritten ones (906 for training, 891 for
-            testing), of which a smaller number keeps the first.
-        shift: how far to move the world, from 0 to 1.
-        seed: which draw of fonts, positions and patches.
+            testing), or all of CIFAR-10 (50,000 and 10,000); of real images, a smaller number keeps the first.
+        shift: how far to move the world, from 0 to 1. A photograph of CIFAR-10 leans as a whole and loses contrast.
+        seed: which draw of fonts, positions and patches; CIFAR-10 has none.
 
     Returns:
         The image set. Printed worlds carry the attributes `weight`, `slant`, `serif` and `angle` (degrees), handwritten
@@ -75,8 +78,12 @@ def load(
     Raises:
         ValueError: an argument is not one of those above.
         CacheError: the cache folder cannot be written.
+        DownloadError: CIFAR-10 is not on this machine and could not be fetched.
     """
     _check(world, labels, split, count, shift)
+    if world == cifar.NAME:
+        photos = cifar.cifar10(split, count)
+        return replace(photos, images=_shift_photos(photos.images, shift)) if shift else photos
     wanted = {"world": world, "labels": labels, "split": split, "count": count, "shift": float(shift), "seed": seed}
     if (count or 0) > CACHED_UP_TO:
         tensors = _render(**wanted)
@@ -84,6 +91,27 @@ def load(
         made_with = {name: importlib.metadata.version(name) for name in MADE_WITH}
         tensors = cached({**wanted, **made_with, "recipe": RECIPE}, lambda: _render(**wanted))
     return ImageSet(tensors.pop("images"), tensors.pop("labels"), LABELS[labels], tensors, f"{world} {labels}, {split}")
+
+
+def halves(world: str, *, shift: float = 0.0) -> tuple[ImageSet, ImageSet]:
+    """Return the training and the test half of a world, of CIFAR-10 the first 2,000 images each.
+
+    A notebook has about a minute, and few labels are what it is about; `load` gives all images.
+
+    Args:
+        world: as in `load`.
+        shift: as in `load`.
+
+    Returns:
+        Both halves.
+
+    Raises:
+        ValueError: there is no such world.
+        DownloadError: CIFAR-10 is not on this machine and could not be fetched.
+    """
+    count = cifar.IN_A_NOTEBOOK if world == cifar.NAME else None
+    train, test = (load(world, split=split, count=count, shift=shift) for split in SPLITS)
+    return train, test
 
 
 def _render(world: str, labels: str, split: str, count: int | None, shift: float, seed: int) -> Tensors:
@@ -116,6 +144,16 @@ def _picture(ink: torch.Tensor, photo: str | None, boxes: torch.Tensor | None, l
     white = ink[:, None].expand(-1, 3, -1, -1) * 255
     scene = white if photo is None else blend(white, cut_patches(photo, boxes))
     return (scene * light[:, None, None]).round().to(torch.uint8)
+
+
+def _shift_photos(images: torch.Tensor, shift: float) -> torch.Tensor:
+    """Move whole photographs, uint8 `[N, 3, 32, 32]`, as far as the dial says: lean, fade towards grey, evening."""
+    light = (1 - shift * (1 - torch.tensor(EVENING)))[:, None, None]
+    moved = []
+    for some in images.split(1000):
+        leaning = lean(some.flatten(0, 1).float() - 127.5, LEAN * shift).unflatten(0, (-1, 3))  # grey comes in
+        moved.append(((leaning * (1 - FADE * shift) + 127.5) * light).round().to(torch.uint8))
+    return torch.cat(moved)
 
 
 def blend(ink: torch.Tensor, scene: torch.Tensor) -> torch.Tensor:
@@ -152,17 +190,29 @@ def lean(ink: torch.Tensor, degrees: float) -> torch.Tensor:
 
 
 def _check(world: str, labels: str, split: str, count: int | None, shift: float) -> None:
-    for what, value, choices in (("world", world, WORLDS), ("label space", labels, LABELS), ("split", split, SPLITS)):
+    worlds = (*WORLDS, cifar.NAME)
+    for what, value, choices in (("world", world, worlds), ("label space", labels, LABELS), ("split", split, SPLITS)):
         if value not in choices:
             hint = " Did you mean split='test'?" if value == "test" else ""
             raise ValueError(f"{value!r} is not a {what}. Expected one of: {', '.join(map(repr, choices))}.{hint}")
     if not 0 <= shift <= 1:
         raise ValueError(f"shift is {shift}, but a number from 0 (this world) to 1 (far away) was expected.")
-    if not WORLDS[world].handwritten:
-        most = 1_000_000
-    elif labels == "digits":
-        most = HANDWRITTEN_COUNT[split]
-    else:
-        raise ValueError(f"{world!r} has digits only: nobody wrote {labels}. Use labels='digits', or a printed world.")
+    most = _most(world, labels, split)
     if count is not None and not 1 <= count <= most:
         raise ValueError(f"{count} images of {world!r} ({split}) were asked for. Expected from 1 to {most:,}.")
+
+
+def _most(world: str, labels: str, split: str) -> int:
+    """Return how many images a world has, refusing what it does not have at all."""
+    if world == cifar.NAME:
+        if labels != "digits":
+            raise ValueError(
+                f"labels={labels!r} was asked of 'cifar10', but its photographs have their own ten classes. Leave it "
+                "out, as in load('cifar10', split='test'), or use a printed world."
+            )
+        return cifar.COUNT[split]
+    if not WORLDS[world].handwritten:
+        return 1_000_000
+    if labels == "digits":
+        return HANDWRITTEN_COUNT[split]
+    raise ValueError(f"{world!r} has digits only: nobody wrote {labels}. Use labels='digits', or a printed world.")

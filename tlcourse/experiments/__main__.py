@@ -1,15 +1,22 @@
-"""Compute the tables that came with the course again: `python -m tlcourse.experiments NAME`."""
+"""Compute the tables that came with the course again: `python -m tlcourse.experiments NAME`, or run `classic`."""
 
 import argparse
+import sys
 from pathlib import Path
 
+from tlcourse.experiments import classic
 from tlcourse.experiments.rows import save_rows
 from tlcourse.experiments.shipped import SHIPPED
 
 
 def main() -> None:
-    """Compute one of the shipped tables, and write it to the current folder or to `--out`."""
-    parser = argparse.ArgumentParser(description="Compute a table that came with the course again.")
+    """Compute a shipped table, and write it to the current folder or to `--out`; or run the classic recipe."""
+    if sys.argv[1:2] == ["classic"]:
+        sys.exit(classic.main(sys.argv[2:]))
+    parser = argparse.ArgumentParser(
+        description="Compute a table that came with the course again.",
+        epilog="The classic recipe on CIFAR-10, which ships no table: python -m tlcourse.experiments classic --help",
+    )
     parser.add_argument("name", nargs="?", choices=SHIPPED, default="labels_curve", help="which (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="file to write (default: NAME.csv in this folder)")
     parser.add_argument("--seeds", type=int, help="how many seeds (default: as in the shipped table)")

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tlcourse.data.domains import load
+from tlcourse.data.domains import halves
 from tlcourse.data.imageset import ImageSet
 from tlcourse.evaluation import predict
 from tlcourse.experiments.rows import RESULTS, read_rows
@@ -23,6 +23,7 @@ CONTESTANTS = {
 }
 RIVALS = ("letters", "digits")  # the two that are close
 FIRST_VALIDATION_SHEET = 5
+PRACTICE_SHARE = 0.7  # of a training half without sheets
 PER_CLASS = 5
 SHIPPED_ANSWERS = RESULTS / "source_answers.csv"
 
@@ -45,17 +46,27 @@ class Answers:
 
 
 def three_piles(world: str = "handwritten-photo") -> tuple[ImageSet, ImageSet, ImageSet]:
-    """Return images to learn from, to choose with, and to measure on, each written on sheets of its own.
+    """Return images to learn from, to choose with, and to measure on; handwriting on sheets of its own each.
 
     Args:
-        world: `"handwritten-photo"` or `"handwritten"`.
+        world: `"handwritten-photo"`, or another one. Where nobody knows who made an image, practice and validation are
+            drawn at random, with the same share of every class.
 
     Returns:
-        Practice (646 images on 5 sheets), validation (260 on 2) and test (891 on 7).
+        Practice, validation and test: of handwriting 646 images on 5 sheets, 260 on 2, and 891 on 7.
     """
-    pool = load(world)
+    pool, test = halves(world)
+    if "sheet" not in pool.attributes:
+        return *pool.split(PRACTICE_SHARE), test
     later = pool.attributes["sheet"] >= FIRST_VALIDATION_SHEET
-    return pool.subset(~later), pool.subset(later), load(world, split="test")
+    return pool.subset(~later), pool.subset(later), test
+
+
+def origin(pile: ImageSet) -> str:
+    """Say where the images of a pile come from, as far as it is known."""
+    if "sheet" not in pile.attributes:
+        return "of unknown origin"
+    return f"on the sheets {pile.attributes['sheet'].unique().tolist()}"
 
 
 def contestant(name: str) -> tuple[str, str]:

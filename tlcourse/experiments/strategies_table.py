@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tlcourse.data.domains import load
+from tlcourse.data.domains import halves, load
 from tlcourse.data.imageset import ImageSet
 from tlcourse.evaluation import accuracy, extract_features
 from tlcourse.experiments.rows import RESULTS, read_rows
@@ -59,19 +59,19 @@ class Outcome:
 
 
 @functools.cache
-def yardsticks() -> tuple[ImageSet, ImageSet, ImageSet]:
+def yardsticks(world: str = WORLD) -> tuple[ImageSet, ImageSet, ImageSet]:
     """Return what is measured on: the target's test half, the same half shifted, and 1,000 new letters."""
     return (
-        load(WORLD, split="test"),
-        load(WORLD, split="test", shift=SHIFT),
+        halves(world)[1],
+        halves(world, shift=SHIFT)[1],
         load("printed-photo", "letters", "test", count=1000),
     )
 
 
 @functools.cache
-def features_before(network: str) -> torch.Tensor:
+def features_before(network: str, world: str = WORLD) -> torch.Tensor:
     """Return what a pretrained network makes of the target's test half before any training, float32 `[N, features]`."""
-    return extract_features(pretrained(network, "letters"), yardsticks()[0])
+    return extract_features(pretrained(network, "letters"), yardsticks(world)[0])
 
 
 def head_accuracy(head: nn.Linear, features: torch.Tensor, labels: torch.Tensor) -> float:
@@ -125,7 +125,12 @@ def feature_drift(before: torch.Tensor, after: torch.Tensor) -> float:
 
 
 def run_strategy(
-    name: str, per_class: int, seed: int, recipe: Recipe = Recipe(), setting: float | None = None
+    name: str,
+    per_class: int,
+    seed: int,
+    recipe: Recipe = Recipe(),
+    setting: float | None = None,
+    world: str = WORLD,
 ) -> tuple[Outcome, nn.Module]:
     """Choose a few labels, train by a strategy, and measure.
 
@@ -135,6 +140,7 @@ def run_strategy(
         seed: seed of everything random; the same for all strategies, which makes them comparable in pairs.
         recipe: the budget.
         setting: learning rate or penalty; by default the strategy's own.
+        world: the target, with ten classes.
 
     Returns:
         The outcome, and the trained network.
@@ -143,8 +149,8 @@ def run_strategy(
         ValueError: there is no such strategy, or it needs more labels.
     """
     check_strategy(name, per_class)
-    strategy, (target, shifted, letters) = STRATEGIES[name], yardsticks()
-    model, labelled = strategy.start(seed), load(WORLD).few(per_class, seed)
+    strategy, (target, shifted, letters) = STRATEGIES[name], yardsticks(world)
+    model, labelled = strategy.start(seed), halves(world)[0].few(per_class, seed)
     begin = time.perf_counter()
     strategy.train(model, labelled, seed, strategy.setting if setting is None else setting, recipe)
     seconds = time.perf_counter() - begin
@@ -156,7 +162,7 @@ def run_strategy(
         target=head_accuracy(get_head(model), features, target.labels),
         shifted=accuracy(model, shifted),
         source=source_accuracy(model, strategy.network, letters) if known else math.nan,
-        drift=feature_drift(features_before(strategy.network), features) if known else math.nan,
+        drift=feature_drift(features_before(strategy.network, world), features) if known else math.nan,
         seconds=seconds,
         trained=count_weights([*get_head(model).parameters()] if name == "linear probe" else trainable(model)),
     )
@@ -175,7 +181,11 @@ def check_strategy(name: str, per_class: int) -> None:
 
 
 def run_strategies(
-    names: Sequence[str], labels: Iterable[int], seeds: Iterable[int], progress: bool = True
+    names: Sequence[str],
+    labels: Iterable[int],
+    seeds: Iterable[int],
+    progress: bool = True,
+    world: str = WORLD,
 ) -> list[Outcome]:
     """Run every possible combination, several at the same time.
 
@@ -184,13 +194,14 @@ def run_strategies(
         labels: how many labelled images a class; a strategy that needs more is left out.
         seeds: seeds.
         progress: show a progress bar.
+        world: the target, with ten classes.
 
     Returns:
         The outcomes, ordered by number of labels, then strategy, then seed.
     """
     plan = [(n, k, seed) for k in labels for n in names if k >= STRATEGIES[n].fewest for seed in seeds]
-    yardsticks()  # once, before the threads ask
-    return side_by_side(lambda *which: run_strategy(*which)[0], plan, progress)
+    yardsticks(world)  # once, before the threads ask
+    return side_by_side(lambda *which: run_strategy(*which, world=world)[0], plan, progress)
 
 
 def strategies(seeds: Sequence[int]) -> list[Outcome]:

@@ -9,7 +9,7 @@ from torch import nn
 
 from tlcourse.checkpoints import History
 from tlcourse.data.augment import Augment
-from tlcourse.data.domains import load
+from tlcourse.data.domains import halves
 from tlcourse.data.imageset import ImageSet
 from tlcourse.evaluation import accuracy
 from tlcourse.experiments.side_by_side import side_by_side
@@ -181,7 +181,7 @@ def run_trials(
     for what, values in (("starts", starts), ("labels_per_class", labels_per_class), ("seeds", seeds)):
         if isinstance(values, str) or not isinstance(values, Iterable):
             raise TypeError(f"{what} is {values!r}, but a list was expected, such as [{values!r}].")
-    train, test = load(world), load(world, split="test")
+    train, test = halves(world)
     plan = [(start, k, seed) for k in labels_per_class for seed in seeds for start in starts]
     options = {"train": train, "test": test, "recipe": recipe, "network": network, "source": source}
     return side_by_side(lambda *which: run_trial(*which, **options)[0], plan, progress)

@@ -1,1 +1,1 @@
-"""Networks: two small ones, their heads, and the pretrained weights that come with the course."""
+"""Networks: two small ones with pretrained weights that come with the course, torchvision's, and their heads."""

@@ -7,7 +7,7 @@ from torch import nn
 
 
 class Backbone(Protocol):
-    """The small surface that the course's functions use; `SmallCNN` and `TinyResNet` have it.
+    """The small surface that the course's functions use; `SmallCNN`, `TinyResNet` and `TorchvisionBackbone` have it.
 
     Attributes:
         head_name: name of the last linear layer.
