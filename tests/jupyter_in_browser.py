@@ -115,5 +115,7 @@ class NotebookPage:
         self.page.wait_for_function(changed, arg=before, timeout=1000 * seconds)
 
     def close(self):
-        """Close the page."""
+        """Stop the kernel, which would keep its gigabyte, and close the page."""
+        self.menu("Kernel", "Shut Down Kernel")
+        self.page.locator(".jp-StatusBar-TextItem", has_text="No Kernel").first.wait_for(timeout=30_000)
         self.page.close()

@@ -19,6 +19,9 @@ FLOORS = {
         "training",
         "checkpoints",
         "evaluation",
+        "model_card",
+        "model_folder",
+        "classifier",
         "probing",
         "rate_finder",
         "averaging",
@@ -27,7 +30,7 @@ FLOORS = {
         "sandbox",
     ),
     4: ("experiments",),
-    5: ("display", "plots", "exercises", "labs", "teaching", "cli", "__main__"),
+    5: ("display", "plots", "exercises", "labs", "teaching", "photo_commands", "cli", "__main__"),
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 PRESENTATION = {"matplotlib", "ipywidgets", "IPython"}

@@ -100,9 +100,22 @@ def settled(page, before, seconds=20):
     return before
 
 
+def still(page, seconds=20):
+    """Wait until the lab has said and shown the same for half a second."""
+    seen = None
+    for _ in range(2 * seconds):
+        seen, before = state(page), seen
+        if seen == before:
+            return
+        page.page.wait_for_timeout(500)
+    pytest.fail("the lab never came to rest")
+
+
 def test_every_slider_answers_to_the_keyboard(notebook):
     handles = notebook.lab().locator(".noUi-handle:visible")
-    assert handles.count() >= 1
+    if not handles.count():  # the judge's first page has none
+        notebook.lab().get_by_role("button", name="temperature").click()
+        handles.first.wait_for()
     for number in range(handles.count()):
         handle = handles.nth(number)
         if handle.get_attribute("tabindex") is None or handle.locator("xpath=ancestor::*[@disabled]").count():
@@ -175,7 +188,19 @@ def test_a_training_stops_and_leaves_the_other_controls_free(notebook):
     expect(run).to_be_enabled()
 
 
+def test_a_click_on_a_cell_of_the_judge_shows_its_images(notebook):
+    if not notebook.name.startswith("04"):
+        pytest.skip("only the judge has a matrix to click on")
+    notebook.lab().get_by_role("button", name="mistakes").click()
+    still(notebook)
+    before = notebook.picture()
+    notebook.lab().locator("button[title='3 answered 3']").click()
+    notebook.wait_for_change(before)
+    assert "images of a 3" in notebook.lab().inner_text()
+
+
 def test_the_picture_fits_a_small_screen(notebook):
+    still(notebook)
     picture = notebook.lab().locator("img").first
     picture.scroll_into_view_if_needed()
     keep(notebook, "moved")
