@@ -10,16 +10,20 @@ megapixels. Buttons that start a training are left out: a training runs on its o
 import argparse
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import ipywidgets
 import torch
 
 os.environ.setdefault("TLCOURSE_PROGRESS", "off")
 
+from tlcourse.classifier import Classifier
 from tlcourse.data.dirt import plant_dirt
 from tlcourse.data.domains import load
+from tlcourse.data.photos import inspect, scan, write_image_folder
 from tlcourse.evaluation import predict
 from tlcourse.experiments.duelling import challenger_hits
 from tlcourse.experiments.evaluating import RIVALS, answer_table, read_answers, three_piles
@@ -30,6 +34,9 @@ from tlcourse.labs.lab import Lab
 from tlcourse.labs.preprocessing import AugmentLab, CleanerLab
 from tlcourse.labs.start_here import DialLab
 from tlcourse.labs.weight_transfer import SurgeryLab
+from tlcourse.labs.your_own_images import DeskLab
+from tlcourse.model_card import ModelCard
+from tlcourse.models.photo_networks import COURSE_PREPROCESSING
 from tlcourse.models.zoo import pretrained
 from tlcourse.repro import generator
 
@@ -48,6 +55,13 @@ def cleaner_lab() -> CleanerLab:
     return CleanerLab(dirty, truth, judge_labels(dirty, pretrained()))
 
 
+def photo_desk() -> DeskLab:
+    folder = Path(tempfile.mkdtemp()) / "digits"
+    photos = inspect(scan(write_image_folder(load("handwritten-photo").few(3), folder)), progress=False).photos
+    card = ModelCard("tiny_resnet", photos.classes, COURSE_PREPROCESSING)
+    return DeskLab(Classifier(pretrained("tiny_resnet", "digits"), card), photos)
+
+
 LABS = {
     "00 dial": DialLab,
     "01 darkroom, augment": lambda: AugmentLab(
@@ -57,6 +71,7 @@ LABS = {
     "02 surgery": SurgeryLab,
     "03 bench": BenchLab,
     "04 judge": judge_lab,
+    "12 desk": photo_desk,
 }
 
 

@@ -1,6 +1,7 @@
-"""The photo desk, without a screen: every control to both ends and the middle, uploads of all kinds, and its pictures."""
+"""The photo desk, without a screen: every control to both ends and the middle, uploads of all kinds, and pictures."""
 
 import base64
+import datetime
 import io
 import re
 import zipfile
@@ -11,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tlcourse.checkpoints import History
 from tlcourse.classifier import Classifier
 from tlcourse.data.domains import load
 from tlcourse.data.image_folder import write_image_folder
@@ -18,9 +20,10 @@ from tlcourse.data.photo_files import PhotoError
 from tlcourse.data.photos import inspect, scan
 from tlcourse.data.preprocessing import Preprocessing
 from tlcourse.display import as_image
-from tlcourse.labs import photo_tray
+from tlcourse.experiments.photo_judging import judge_scores
+from tlcourse.labs import photo_sights, photo_tray
 from tlcourse.labs.photo_camera import Camera
-from tlcourse.labs.photo_sights import KEPT_SIGHTS, Changes, Sights, changed, compute_answers, compute_sight
+from tlcourse.labs.photo_sights import Changes, Sights, changed, compute_answers, compute_sight
 from tlcourse.labs.photo_tray import Tray
 from tlcourse.labs.your_own_images import DeskLab, describe_answers, photo_desk
 from tlcourse.model_card import ModelCard
@@ -29,6 +32,7 @@ from tlcourse.models.zoo import pretrained
 from tlcourse.plots import your_own_images as pictures
 
 DIGITS = tuple("0123456789")
+NOW = datetime.datetime.now(datetime.UTC)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +77,7 @@ def png(size=(40, 60), colour="red", kind="PNG", **options):
 def upload(lab, *files):
     """What the browser's button does."""
     lab.upload.value = tuple(
-        {"name": name, "type": "", "size": len(content), "content": memoryview(content), "last_modified": 0}
+        {"name": name, "type": "", "size": len(content), "content": memoryview(content), "last_modified": NOW}
         for name, content in files
     )
 
@@ -131,7 +135,7 @@ def test_changes_in_words():
     )
 
 
-def test_sights_are_remembered_and_forgotten(classifier):
+def test_sights_are_remembered_and_forgotten(classifier, monkeypatch):
     asked, sights = [], Sights(classifier)
 
     def open_picture():
@@ -141,11 +145,12 @@ def test_sights_are_remembered_and_forgotten(classifier):
     for _ in range(3):
         sights.of(0, open_picture, Changes())
     assert len(asked) == 1
-    for degrees in range(KEPT_SIGHTS + 1):
+    monkeypatch.setattr(photo_sights, "KEPT_SIGHTS", 3)
+    for degrees in range(4):
         sights.of(0, open_picture, Changes(degrees + 1))
     sights.of(0, open_picture, Changes())
-    assert len(asked) == KEPT_SIGHTS + 3
-    assert len(sights._kept) == KEPT_SIGHTS
+    assert len(asked) == 6
+    assert len(sights._kept) == 3
 
 
 def test_a_strip_is_refused_as_a_picture(classifier):
@@ -203,7 +208,7 @@ def test_it_says_when_it_is_not_sure(desk):
 
 def test_the_fitted_temperature_is_where_it_begins(desk):
     assert desk.heat.value == 1.234
-    assert "1.234 (fitted)" in [name for name, _ in desk.heat.options]
+    assert "1.23 ✓" in [name for name, _ in desk.heat.options]
 
 
 def test_every_control_has_a_name_and_a_tip(desk):
@@ -262,6 +267,7 @@ def test_an_upload_is_answered_as_the_file_would_be(fresh, classifier, tmp_path)
         ("trick.zip", packed(**{"../evil_png": png()}), "leads out of the folder"),
         ("<b>bold</b>.txt", b"no picture at all", "&lt;b&gt;bold"),
     ],
+    ids=["text", "empty", "half", "broken zip", "trick zip", "name with tags"],
 )
 def test_what_cannot_be_used_is_explained_and_changes_nothing(fresh, name, content, said):
     before, picture = len(fresh.tray), fresh.picture.value
@@ -320,8 +326,7 @@ def test_a_photograph_that_went_away_is_told(classifier, photos, tmp_path):
     lab = DeskLab(classifier, mine)
     lab.tray.prints[3].source.unlink()
     lab.choice.value = 3
-    assert "This picture cannot be shown: example 4" not in lab.text.value or "could not read" in lab.text.value
-    assert "could not read" in lab.text.value
+    assert "This picture cannot be shown: could not read" in lab.text.value
     lab.choice.value = 0
     assert "could not read" not in lab.text.value
     lab.close()
@@ -397,3 +402,66 @@ def test_bars_and_their_limit(ax):
 def test_the_factory_returns_the_widget(classifier, photos):
     widget = photo_desk(classifier, photos)
     assert "tlcourse-lab" in widget._dom_classes
+
+
+def judged(wrong=2):
+    labels = torch.arange(10) % 3
+    scores = 4.0 * torch.nn.functional.one_hot(labels, 3)
+    for i in range(wrong):
+        scores[i] = scores[i].roll(1)
+    return judge_scores(scores, labels, ("kiwi", "a very long name of a fruit", "plum"))
+
+
+def test_a_judgement_in_words_and_captions():
+    judgement = judged()
+    wrong = judgement.mistakes(8)
+    captions = pictures.caption_mistakes(judgement, wrong)
+    assert sorted(captions) == ["a very lon…, 96 %\nis kiwi", "plum, 96 %\nis a very lon…"]
+    assert "plum, 96 %, is a very lon…" in pictures.describe_mistakes(captions)
+    assert "no mistake" in pictures.describe_mistakes([])
+    said = pictures.describe_judgement(judgement)
+    assert "kiwi read as a very long name of a fruit (1 times)" in said
+    assert "Calibration: by 16.5 points too sure" in said
+
+
+@pytest.mark.parametrize("wrong", [0, 2])
+def test_mistakes_are_drawn_and_axes_left_over_stay_empty(wrong):
+    figure, axes = plt.subplots(1, 4)
+    captions = ["a, 90 %\nis b"] * wrong
+    pictures.draw_mistakes(axes, [Image.new("RGB", (200, 100))] * wrong, captions)
+    assert [len(ax.images) for ax in axes] == [1] * wrong + [0] * (4 - wrong)
+    assert not any(ax.axison for ax in axes)
+    assert bool(axes[0].texts) is (wrong == 0)
+    plt.close(figure)
+
+
+def test_tuning_shows_the_probe_and_the_epoch_that_was_kept(ax):
+    history = History([1.0, 0.5, 0.4], [1e-3] * 3, [0.9, 0.4, 0.5], [80.0, 95.0, 94.0], best_epoch=1)
+    pictures.draw_tuning(ax, history, 90.0)
+    line, kept, probe = ax.lines
+    assert list(line.get_ydata()) == [80.0, 95.0, 94.0]
+    assert (kept.get_xdata()[0], kept.get_ydata()[0]) == (2, 95.0)
+    assert probe.get_ydata()[0] == 90.0
+    said = pictures.describe_tuning(history, 90.0)
+    assert "the probe 90.0 %" in said
+    assert "in epoch 2, which had the lowest loss, 95.0 %" in said
+
+
+def test_long_names_lean(ax):
+    pictures.draw_named_confusion(ax, judged().confusion, judged().classes)
+    assert ax.get_xticklabels()[1].get_text() == "a very long nam…"
+    assert ax.get_xticklabels()[0].get_rotation() == 45
+
+
+def test_names_in_any_script_are_drawn_without_a_warning(ax):
+    """Whatever fonts this machine has; pytest turns warnings into errors."""
+    names = ("кошка", "猫", "γάτα", "قطة", "$5 \U0001f34e")
+    pictures.draw_answers(ax, [(name, 0.2) for name in names])
+    ax.figure.canvas.draw()
+    shown_names = [text.get_text().split("  ")[0] for text in ax.texts]
+    assert shown_names[0] == "кошка"
+    assert shown_names[1] in ("猫", "?")
+    assert shown_names[4].startswith(r"\$5")
+    confusion = torch.eye(5, dtype=torch.int64)
+    pictures.draw_named_confusion(ax, confusion, names)
+    ax.figure.canvas.draw()

@@ -44,7 +44,7 @@ from tlcourse.probing import write_head
 from tlcourse.storage import save_tensors
 
 STILL = RandomView(smallest=1.0, stretch=1.0, mirror=False, light=0.0)
-QUICK = PhotoRecipe(epochs=2, batch=16, view=RandomView(smallest=0.7, mirror=False))
+QUICK = PhotoRecipe(epochs=2, batchnorm="adapt", view=RandomView(smallest=0.7, mirror=False))
 
 
 def draws(seed=0):
@@ -328,6 +328,17 @@ def test_statistics_that_are_kept_do_not_move(sources):
     assert not torch.equal(model.stem[0].weight, before["stem.0.weight"])
     with pytest.raises(ValueError, match="Expected 'adapt' or 'keep'"):
         set_statistics(model, "freeze")
+
+
+def test_photographs_that_stay_on_disk_train_as_well(parts, sources):
+    train, validation = (
+        open_photos(part, COURSE_PREPROCESSING, most_bytes=0, progress=False)
+        for part in (parts.train, parts.validation)
+    )
+    model = photo_network("tiny_resnet", 10).model
+    assert torch.allclose(cache_features(model, train).features, cache_features(model, sources[0]).features, atol=1e-4)
+    history = fine_tune(model, train, validation, replace(QUICK, epochs=1), device="cpu", progress=False)
+    assert len(history) == 1
 
 
 def test_few_right_answers_do_not_make_certain():

@@ -104,7 +104,7 @@ def error_by_luck(scores: torch.Tensor, bins: int = 10, repeats: int = 200, seed
     return sum(errors) / repeats
 
 
-def fit_temperature(scores: torch.Tensor, labels: torch.Tensor) -> float:
+def fit_temperature(scores: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0) -> float:
     """Find the number by which to divide all scores so that their probabilities fit the labels best.
 
     Above 1 it makes the network less sure, below 1 more. The order of the scores stays, so no answer changes. Fit it on
@@ -117,6 +117,8 @@ def fit_temperature(scores: torch.Tensor, labels: torch.Tensor) -> float:
     Args:
         scores: of validation images, before the softmax, float `[N, classes]`.
         labels: int64 `[N]`.
+        smoothing: share of each target that is spread over all classes; above 0 where there are so few images that
+            all answers may be right, for which no temperature is low enough.
 
     Returns:
         The temperature, from 0.05 to 20; an end of this range means that the best lies beyond.
@@ -131,7 +133,9 @@ def fit_temperature(scores: torch.Tensor, labels: torch.Tensor) -> float:
     exact = scores.double()
     for _ in range(40):
         left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
-        losses = [F.cross_entropy(exact / math.exp(at), labels).item() for at in (left, right)]
+        losses = [
+            F.cross_entropy(exact / math.exp(at), labels, label_smoothing=smoothing).item() for at in (left, right)
+        ]
         low, high = (low, right) if losses[0] <= losses[1] else (left, high)
     return math.exp((low + high) / 2)
 

@@ -11,6 +11,7 @@ MODULES = {
     "02": "weight_transfer",
     "03": "fine_tuning",
     "04": "evaluation",
+    "12": "your_own_images",
 }
 
 

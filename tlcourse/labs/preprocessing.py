@@ -122,7 +122,8 @@ class AugmentLab(KnobLab):
         self.again.on_click(self.draw_again)
         self.draws = 0
         super().__init__(dict.fromkeys(KNOBS, 8) | {"rotation": STEPS}, STEPS, "rotation", [self.only])
-        self.names.description, self.names.tooltips = "augmentation", [knob.unit for knob in KNOBS.values()]
+        self.names.description, self.names.style.description_width = "augmentation", "7.5em"
+        self.names.tooltips = [knob.unit for knob in KNOBS.values()]
         self.slider.description, self.slider.tooltip = "strength", "from nothing to all that is possible"
         self._arrange([self.names], [self.slider, self.amount, self.only, self.again])
 
@@ -161,7 +162,7 @@ class CleanerLab(KnobLab):
         self.images, self.detectors = dirty.images, compute_detectors(dirty, truth, probabilities)
         self.outcomes = {n: [compute_outcome(d, at) for at in d.thresholds] for n, d in self.detectors.items()}
         self.views = _buttons(VIEWS, VIEWS[0])
-        self.views.description = "show"
+        self.views.description, self.views.style.description_width = "show", "3.5em"
         self.views.tooltips = [
             "what the next step to the left would let go",
             "flagged, though nothing was planted there",
@@ -170,7 +171,8 @@ class CleanerLab(KnobLab):
         last = max(len(detector.thresholds) for detector in self.detectors.values()) - 1
         usual = {name: detector.usual for name, detector in self.detectors.items()}
         super().__init__(usual, last, "near duplicates", [self.views])
-        self.names.description, self.names.tooltips = "detector", [d.unit for d in self.detectors.values()]
+        self.names.description, self.names.style.description_width = "detector", "5.5em"
+        self.names.tooltips = [d.unit for d in self.detectors.values()]
         self.slider.description, self.slider.tooltip = "threshold", "further to the right, more is flagged"
         self.amount.layout.width = "30em"
         self._arrange([self.names, self.views], [self.slider, self.amount])

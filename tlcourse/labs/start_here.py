@@ -179,7 +179,7 @@ class DialLab(Lab):
         self.source.tooltips = ["pretrained on printed letters", "pretrained on printed digits", "no pretraining"]
         self.names = widgets.ToggleButtons(options=STARTS, value="fine-tuned", description="answers of")
         for buttons in (self.source, self.names):
-            buttons.style.button_width, buttons.style.description_width = "auto", "5.5em"
+            buttons.style.button_width, buttons.style.description_width = "auto", "6.5em"
             buttons.layout.display = "flex"  # else the name has a line of its own
         super().__init__([self.dial, self.labels, self.source, self.names])
         rows_of_controls = [widgets.HBox([self.dial, self.labels]), self.source, self.names]

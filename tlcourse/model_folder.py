@@ -1,0 +1,107 @@
+"""A folder that is written as one unit: all of its files are new, or all are as before."""
+
+import contextlib
+import os
+import shutil
+import uuid
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from tlcourse.storage import StorageError, write_atomically
+
+
+def check_target(folder: Path | str, ours: Collection[str], what: str = "a saved model") -> Path:
+    """Refuse a place that cannot be written, or that holds what would be lost. Ask before the long work, not after it.
+
+    Args:
+        folder: where something shall be written.
+        ours: names of files that may be replaced there.
+        what: what such files are, for the message.
+
+    Returns:
+        The folder, as an absolute path.
+
+    Raises:
+        StorageError: it is a file, holds anything else, or lies where nothing can be written.
+    """
+    folder = Path(folder).expanduser().absolute()
+    restore(folder)
+    if folder.exists() and not folder.is_dir():
+        raise StorageError(f"{folder} is a file, but a folder for {what} was expected. Choose another name.")
+    others = sorted(entry.name for entry in folder.iterdir() if entry.name not in ours) if folder.exists() else []
+    if others:
+        raise StorageError(
+            f"{folder} holds {', '.join(others[:3])}{' and more' if len(others) > 3 else ''}, which would be lost: a "
+            f"folder with {what} is replaced as a whole. Nothing was changed. Choose another folder, or empty this one."
+        )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        probe = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp")
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as error:
+        raise StorageError(
+            f"{folder} cannot be written: {error.strerror or error}. Choose a folder that you can write to."
+        ) from error
+    return folder
+
+
+def write_folder(
+    folder: Path | str, files: Mapping[str, bytes], *, replaces: Collection[str] = (), what: str = "a saved model"
+) -> Path:
+    """Write a folder so that a reader finds the old one or the new one, never a mixture.
+
+    The files go into a new folder beside it, and are forced to disk. Then the old folder is put aside, the new one
+    takes its place, and the old one is deleted. If the machine stops between these steps, the old folder is put back by
+    the next who asks for it (`restore`).
+
+    Args:
+        folder: where the files shall be; only files that are replaced may be there.
+        files: content by name.
+        replaces: names of further files that may be there, and will be gone.
+        what: what such files are, for messages.
+
+    Returns:
+        The folder, as an absolute path.
+
+    Raises:
+        StorageError: it could not be written. What was there before is unchanged.
+    """
+    folder = check_target(folder, {*files, *replaces}, what)
+    fresh, aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp"), _aside(folder)
+    try:
+        for name, data in files.items():
+            write_atomically(fresh / name, data)
+        if folder.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+            os.replace(folder, aside)
+        os.replace(fresh, folder)
+    except BaseException as error:  # an interruption too
+        restore(folder)
+        if not isinstance(error, OSError):
+            raise
+        kept = " What was there before is unchanged." if folder.exists() else ""
+        raise StorageError(
+            f"could not write {what} to {folder}: {getattr(error, 'strerror', None) or error}.{kept} Free some space, "
+            "close what has its files open, or choose another folder."
+        ) from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    shutil.rmtree(aside, ignore_errors=True)
+    return folder
+
+
+def restore(folder: Path | str) -> None:
+    """Put a folder back that a stopped `write_folder` had put aside.
+
+    Args:
+        folder: the folder.
+    """
+    folder = Path(folder).expanduser().absolute()
+    if not folder.exists() and _aside(folder).is_dir():
+        with contextlib.suppress(OSError):
+            os.replace(_aside(folder), folder)
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.before")

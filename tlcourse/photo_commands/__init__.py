@@ -1,0 +1,1 @@
+"""The commands for photographs: `tlcourse finetune` and `tlcourse predict`."""
