@@ -51,6 +51,7 @@ from tlcourse.experiments.evaluating import (
 )
 from tlcourse.experiments.judging import column, judge_seeds, read_judged, train_and_watch
 from tlcourse.experiments.layer_transfer import BASE, DEPTHS, drop, layer_scores, read_layer_trials, run_layer_transfer
+from tlcourse.experiments.photo_transfer import METHODS, SETTINGS, accuracies, read_photo_transfer
 from tlcourse.experiments.probe_race import race
 from tlcourse.experiments.selecting import choose_often, promise, read_promises
 from tlcourse.experiments.side_by_side import side_by_side
@@ -67,6 +68,7 @@ from tlcourse.experiments.transfer_strategies import (
 )
 from tlcourse.finetuning import count_weights, discriminative_rates, parameter_groups, trainable
 from tlcourse.metrics import area_under, average_precision, pr_curve, roc_curve
+from tlcourse.models.backbones import imagenet_classes
 from tlcourse.models.heads import replace_head
 from tlcourse.models.zoo import build, manifest, pretrained
 from tlcourse.pretraining import HELD_OUT, NAMES, WORLD
@@ -1145,3 +1147,67 @@ def test_the_shipped_challenger_agrees_with_a_fresh_one():
     assert fresh.accuracy == pytest.approx(kept.accuracy, abs=2.5)
     same = sum(ours == theirs for ours, theirs in zip(fresh.answers, kept.answers, strict=True))
     assert same >= 0.95 * len(test)
+
+
+# notebook 12: your own images
+#
+# The table holds three seeds on two sets of real photographs, which do not come with the course.
+
+
+@pytest.fixture(scope="module")
+def photo_rows():
+    return read_photo_transfer()
+
+
+def mean_accuracy(rows, data, method):
+    return np.mean(accuracies(rows, data, method))
+
+
+def test_the_table_of_photographs_is_complete(photo_rows):
+    assert {(r.data, r.method, r.seed) for r in photo_rows} == {
+        (data, method, seed) for data in SETTINGS for method in METHODS for seed in range(3)
+    }
+    for row in photo_rows:
+        assert row.side == SETTINGS[row.data].side
+        assert row.epochs == (1 if row.method == "linear probe" else SETTINGS[row.data].recipe.epochs)
+        assert row.low < row.accuracy < row.high
+    assert {r.test for r in photo_rows if r.data == "groceries"} == {250}
+    assert {r.train + r.validation for r in photo_rows if r.data == "sign_digits"} == {200}
+
+
+def test_groceries_are_near_to_imagenet_so_that_a_probe_is_nearly_enough(photo_rows):
+    probe, tuned = (mean_accuracy(photo_rows, "groceries", method) for method in ("linear probe", "fine-tuned"))
+    assert probe > 88
+    assert tuned >= 95
+    assert tuned - probe < 10
+
+
+def test_transfer_is_worth_forty_points_over_scratch_at_equal_budget(photo_rows):
+    tuned, scratch = (accuracies(photo_rows, "groceries", method) for method in ("fine-tuned", "scratch"))
+    assert all(t - s >= 40 for t, s in zip(tuned, scratch, strict=True))
+
+
+def test_hands_are_far_from_imagenet_so_that_features_must_move(photo_rows):
+    probe, tuned, scratch = (mean_accuracy(photo_rows, "sign_digits", method) for method in METHODS)
+    assert tuned >= 85
+    assert tuned > probe
+    assert tuned - scratch >= 40
+    assert probe < mean_accuracy(photo_rows, "groceries", "linear probe")
+
+
+def test_the_practice_folder_is_written_by_seven_hands_that_all_piles_share():
+    sheets = load("handwritten-photo").attributes["sheet"]
+    assert len(sheets) == 906
+    assert len(sheets.unique()) == 7
+    assert not set(sheets.tolist()) & set(load("handwritten-photo", split="test").attributes["sheet"].tolist())
+
+
+def test_what_fifty_test_photographs_can_tell():
+    assert stats.wilson_interval(45, 50).low < 80
+    assert stats.wilson_interval(50, 50).low == pytest.approx(92.9, abs=0.05)
+
+
+def test_six_of_the_ten_groceries_are_classes_of_imagenet():
+    known = set(imagenet_classes())
+    assert {"banana", "lemon", "mushroom", "orange", "pineapple", "zucchini"} <= known
+    assert not known & {"avocado", "carrot", "kiwi", "mango"}

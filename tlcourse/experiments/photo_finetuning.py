@@ -128,11 +128,12 @@ def fine_tune(
     *,
     probe: ChosenProbe | None = None,
     scratch: bool = False,
+    keep_best: bool = True,
     seed: int = 0,
     device: torch.device | str | None = None,
     progress: bool = True,
 ) -> History:
-    """Train the whole network, and keep the weights of the epoch with the lowest loss on validation.
+    """Train the whole network, and keep the weights of the epoch with the lowest loss on validation, or the last ones.
 
     The head starts as the linear probe's (LP-FT): a random one would pull the features about before it knows anything.
 
@@ -143,6 +144,7 @@ def fine_tune(
         recipe: how to train.
         probe: where the head starts; None leaves it as it is.
         scratch: nothing was carried over, so all stages get the same, higher rate of the recipe.
+        keep_best: keep the best epoch by validation; False keeps the last, in which the rate is lowest.
         seed: of order and views.
         device: by default that of `pick_device()`.
         progress: show a progress bar.
@@ -177,7 +179,7 @@ def fine_tune(
         schedule=schedule,
         loss=class_loss(train.labels, get_head(model).out_features, recipe.smoothing),
         validation=validation.in_order(),
-        patience=recipe.epochs,  # never stops early, but goes back to the best epoch
+        patience=recipe.epochs if keep_best else None,  # never stops early, but goes back to the best epoch
         device=device,
         progress=progress,
     )

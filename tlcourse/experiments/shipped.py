@@ -9,6 +9,7 @@ from tlcourse.experiments.duelling import challenger_answers
 from tlcourse.experiments.evaluating import source_answers
 from tlcourse.experiments.judging import judge_seeds
 from tlcourse.experiments.layer_transfer import run_layer_transfer
+from tlcourse.experiments.photo_transfer import photo_transfer
 from tlcourse.experiments.preprocessing import normalisation_price
 from tlcourse.experiments.selecting import run_promises
 from tlcourse.experiments.strategies_table import strategies
@@ -36,4 +37,5 @@ SHIPPED: dict[str, tuple[Callable[[Sequence[int]], list[Any]], int]] = {
     "promises": (run_promises, 40),
     "strategies": (strategies, 5),
     "strategy_settings": (strategy_settings, 3),
+    "photo_transfer": (photo_transfer, 3),
 }
