@@ -1177,14 +1177,24 @@ def test_the_table_of_photographs_is_complete(photo_rows):
 
 def test_groceries_are_near_to_imagenet_so_that_a_probe_is_nearly_enough(photo_rows):
     probe, tuned = (mean_accuracy(photo_rows, "groceries", method) for method in ("linear probe", "fine-tuned"))
-    assert probe > 88
-    assert tuned >= 95
-    assert tuned - probe < 10
+    assert probe > 92
+    assert tuned > 93
+    assert 0 < tuned - probe < 4
+    assert max(accuracies(photo_rows, "groceries", "fine-tuned")) > 95
 
 
-def test_transfer_is_worth_forty_points_over_scratch_at_equal_budget(photo_rows):
+def test_what_transfer_is_worth_over_scratch_at_equal_budget(photo_rows):
     tuned, scratch = (accuracies(photo_rows, "groceries", method) for method in ("fine-tuned", "scratch"))
-    assert all(t - s >= 40 for t, s in zip(tuned, scratch, strict=True))
+    gains = [t - s for t, s in zip(tuned, scratch, strict=True)]
+    assert min(gains) > 30
+    assert np.mean(gains) > 38
+
+
+@pytest.mark.parametrize("data", SETTINGS)
+def test_the_readme_repeats_the_table_of_photographs(photo_rows, data):
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    means = " | ".join(f"{mean_accuracy(photo_rows, data, method):.1f} %" for method in METHODS)
+    assert f"| {means} |" in readme
 
 
 def test_hands_are_far_from_imagenet_so_that_features_must_move(photo_rows):
