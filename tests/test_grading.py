@@ -333,8 +333,8 @@ def test_the_number_comes_from_the_cells_or_from_the_name(tmp_path):
     assert reading.notebook_number([], tmp_path / "my start_here.ipynb") == "00"
     with pytest.raises(reading.SubmissionError, match="neither its cells nor its name"):
         reading.notebook_number([], tmp_path / "homework.ipynb")
-    with pytest.raises(reading.SubmissionError, match="it seems to be notebook 12"):
-        reading.notebook_number([], tmp_path / "12_your_own_images.ipynb")
+    with pytest.raises(reading.SubmissionError, match="it seems to be notebook 05"):
+        reading.notebook_number([], tmp_path / "05_choosing_a_source.ipynb")
 
 
 def test_of_several_cells_for_one_answer_the_last_written_one_counts():
