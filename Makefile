@@ -18,15 +18,15 @@ test: $(TEST_READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
-	$(BIN)/python tests/run_notebooks.py
+	$(BIN)/python tools/run_notebooks.py
 
 # Put code and notebooks into the form that `make test` wants to see.
 tidy: $(TEST_READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/python tests/place_exercises.py
-	$(BIN)/python tests/strip_notebooks.py
-	$(BIN)/python tests/draw_pictures.py
+	$(BIN)/python tools/place_exercises.py
+	$(BIN)/python tools/strip_notebooks.py
+	$(BIN)/python tools/draw_pictures.py
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed, but {sys.executable} is {sys.version.split()[0]}. Name another with: make $(MAKECMDGOALS) PYTHON=python3.12")'

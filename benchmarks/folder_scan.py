@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from tlcourse.data.photos import inspect, scan
+from tlcourse.photos.folder import inspect, scan
 
 CLASSES, SUBFOLDERS = 10, 20
 

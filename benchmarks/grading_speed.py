@@ -17,7 +17,7 @@ import nbformat
 import tlcourse as tl
 from tlcourse import cli
 from tlcourse.exercises.cells import exercise_cells, quiz_cells
-from tlcourse.exercises.registry import MODULES, exercises_of, find, quiz_of
+from tlcourse.lessons.registry import MODULES, exercises_of, find, quiz_of
 from tlcourse.teaching import marking
 from tlcourse.teaching.judges import Judge
 from tlcourse.teaching.marks import names_in

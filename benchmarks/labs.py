@@ -20,24 +20,24 @@ import torch
 
 os.environ.setdefault("TLCOURSE_PROGRESS", "off")
 
-from tlcourse.classifier import Classifier
-from tlcourse.data.dirt import plant_dirt
-from tlcourse.data.domains import load
-from tlcourse.data.photos import inspect, scan, write_image_folder
-from tlcourse.evaluation import predict
-from tlcourse.experiments.duelling import challenger_hits
-from tlcourse.experiments.evaluating import RIVALS, answer_table, read_answers, three_piles
-from tlcourse.experiments.inspecting import judge_labels
-from tlcourse.labs.evaluation import JudgeLab
-from tlcourse.labs.fine_tuning import BenchLab
-from tlcourse.labs.lab import Lab
-from tlcourse.labs.preprocessing import AugmentLab, CleanerLab
-from tlcourse.labs.start_here import DialLab
-from tlcourse.labs.weight_transfer import SurgeryLab
-from tlcourse.labs.your_own_images import DeskLab
-from tlcourse.model_card import ModelCard
-from tlcourse.models.photo_networks import COURSE_PREPROCESSING
-from tlcourse.models.zoo import pretrained
+from tlcourse.data.defects import plant_dirt
+from tlcourse.data.worlds import load
+from tlcourse.evaluation.predict import predict
+from tlcourse.lessons.nb00_start_here.lab import DialLab
+from tlcourse.lessons.nb01_preprocessing.inspection import judge_labels
+from tlcourse.lessons.nb01_preprocessing.lab import AugmentLab, CleanerLab
+from tlcourse.lessons.nb02_weight_transfer.lab import SurgeryLab
+from tlcourse.lessons.nb03_fine_tuning.lab import BenchLab
+from tlcourse.lessons.nb04_evaluation.duelling import challenger_hits
+from tlcourse.lessons.nb04_evaluation.experiment import RIVALS, answer_table, read_answers, three_piles
+from tlcourse.lessons.nb04_evaluation.lab import JudgeLab
+from tlcourse.lessons.nb12_your_own_images.lab import DeskLab
+from tlcourse.models.pretrained import pretrained
+from tlcourse.notebook.lab import Lab
+from tlcourse.photos.classifier import Classifier
+from tlcourse.photos.folder import inspect, scan, write_image_folder
+from tlcourse.photos.model_card import ModelCard
+from tlcourse.photos.networks import COURSE_PREPROCESSING
 from tlcourse.repro import generator
 
 GOAL = 200  # milliseconds

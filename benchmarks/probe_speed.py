@@ -8,7 +8,7 @@ look at which it is as accurate as the probe, which nobody could do in earnest a
 """
 
 import tlcourse as tl
-from tlcourse.experiments.probe_race import HEADER, race, race_table
+from tlcourse.lessons.nb03_fine_tuning.probe_race import HEADER, race, race_table
 
 
 def main() -> None:

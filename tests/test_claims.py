@@ -13,51 +13,33 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tlcourse import comparison, stats
-from tlcourse.calibration import calibration_error, error_by_luck, fit_temperature
-from tlcourse.checkpoints import copy_weights
-from tlcourse.cleaning import find_wrong_labels, precision_recall
 from tlcourse.data.augment import Augment, scale
-from tlcourse.data.dirt import CHANGES, plant_dirt
-from tlcourse.data.domains import load
-from tlcourse.evaluation import accuracy, extract_features, predict
-from tlcourse.experiments import (
-    LABELS_PER_CLASS,
-    RESULTS,
-    STARTS,
-    augmenting,
-    inspecting,
-    peeking,
-    preprocessing,
-    read_rows,
-    read_trials,
-    run_trial,
-    run_trials,
-    scores,
-    starting_model,
-    train_on_target,
+from tlcourse.data.cleaning import find_wrong_labels, precision_recall
+from tlcourse.data.defects import CHANGES, plant_dirt
+from tlcourse.data.worlds import load
+from tlcourse.evaluation import intervals as stats
+from tlcourse.evaluation import significance as comparison
+from tlcourse.evaluation.calibration import calibration_error, error_by_luck, fit_temperature
+from tlcourse.evaluation.intervals import bootstrap_mean, paired_difference
+from tlcourse.evaluation.metrics import area_under, average_precision, pr_curve, roc_curve
+from tlcourse.evaluation.predict import accuracy, extract_features, predict
+from tlcourse.evaluation.saliency import gradient_saliency, hide, occlusion_map, patch_map
+from tlcourse.evaluation.transfer_measures import labels_needed, labels_saved
+from tlcourse.lessons.nb00_start_here.dial import read_dial, turn_dial
+from tlcourse.lessons.nb01_preprocessing import augmentation_worth as augmenting
+from tlcourse.lessons.nb01_preprocessing import experiment as preprocessing
+from tlcourse.lessons.nb01_preprocessing import inspection as inspecting
+from tlcourse.lessons.nb01_preprocessing import peeking
+from tlcourse.lessons.nb01_preprocessing.augmentation_worth import Worth, worth_of
+from tlcourse.lessons.nb02_weight_transfer.layer_transfer import (
+    BASE,
+    DEPTHS,
+    drop,
+    layer_scores,
+    read_layer_trials,
+    run_layer_transfer,
 )
-from tlcourse.experiments.augmenting import Worth, worth_of
-from tlcourse.experiments.dialling import read_dial, turn_dial
-from tlcourse.experiments.duelling import SHIPPED_CHALLENGERS, challenge
-from tlcourse.experiments.evaluating import (
-    CONTESTANTS,
-    RIVALS,
-    answer_table,
-    read_answers,
-    source_answers,
-    sources_of_luck,
-    three_piles,
-)
-from tlcourse.experiments.judging import column, judge_seeds, read_judged, train_and_watch
-from tlcourse.experiments.layer_transfer import BASE, DEPTHS, drop, layer_scores, read_layer_trials, run_layer_transfer
-from tlcourse.experiments.photo_transfer import METHODS, SETTINGS, accuracies, read_photo_transfer
-from tlcourse.experiments.probe_race import race
-from tlcourse.experiments.selecting import choose_often, promise, read_promises
-from tlcourse.experiments.side_by_side import side_by_side
-from tlcourse.experiments.strategies import BASELINES, STRATEGIES
-from tlcourse.experiments.strategies_table import LABELS, read_outcomes, run_strategies, values
-from tlcourse.experiments.transfer_strategies import (
+from tlcourse.lessons.nb02_weight_transfer.transfer_strategies import (
     carry_over,
     read_strategies,
     run_strategy,
@@ -66,18 +48,35 @@ from tlcourse.experiments.transfer_strategies import (
     take_steps,
     with_head,
 )
-from tlcourse.finetuning import count_weights, discriminative_rates, parameter_groups, trainable
-from tlcourse.metrics import area_under, average_precision, pr_curve, roc_curve
-from tlcourse.models.backbones import imagenet_classes
-from tlcourse.models.heads import replace_head
-from tlcourse.models.zoo import build, manifest, pretrained
-from tlcourse.pretraining import HELD_OUT, NAMES, WORLD
-from tlcourse.rate_finder import range_test
+from tlcourse.lessons.nb03_fine_tuning.experiment import LABELS, read_outcomes, run_strategies, values
+from tlcourse.lessons.nb03_fine_tuning.probe_race import race
+from tlcourse.lessons.nb03_fine_tuning.strategies import BASELINES, STRATEGIES
+from tlcourse.lessons.nb04_evaluation.duelling import SHIPPED_CHALLENGERS, challenge
+from tlcourse.lessons.nb04_evaluation.experiment import (
+    CONTESTANTS,
+    RIVALS,
+    answer_table,
+    read_answers,
+    source_answers,
+    sources_of_luck,
+    three_piles,
+)
+from tlcourse.lessons.nb04_evaluation.judging import column, judge_seeds, read_judged, train_and_watch
+from tlcourse.lessons.nb04_evaluation.selecting import choose_often, promise, read_promises
+from tlcourse.lessons.nb12_your_own_images.experiment import METHODS, SETTINGS, accuracies, read_photo_transfer
+from tlcourse.models.pretrained import build, manifest, pretrained
+from tlcourse.models.torchvision_backbones import imagenet_classes
+from tlcourse.notebook.rows import read_rows, shipped_table
+from tlcourse.notebook.tables import read_trials, scores
 from tlcourse.repro import generator, seeded
-from tlcourse.saliency import gradient_saliency, hide, occlusion_map, patch_map
-from tlcourse.stats import bootstrap_mean, paired_difference
-from tlcourse.transfer_measures import labels_needed, labels_saved
-from tlcourse.weights import load_weights, weights_moved
+from tlcourse.training.checkpoint import copy_weights
+from tlcourse.training.lr_finder import range_test
+from tlcourse.training.parallel import side_by_side
+from tlcourse.training.pretrain import HELD_OUT, NAMES, WORLD
+from tlcourse.training.trials import LABELS_PER_CLASS, STARTS, run_trial, run_trials, starting_model, train_on_target
+from tlcourse.transfer.freezing import count_weights, discriminative_rates, parameter_groups, trainable
+from tlcourse.transfer.heads import reset_classifier
+from tlcourse.transfer.weights import load_weights, weights_moved
 
 # --- notebook 00: does transfer help me? ---
 
@@ -87,7 +86,7 @@ SEEDS = range(10)
 
 @pytest.fixture(scope="module")
 def fresh():
-    """Every start with 5 and with 50 labels a class, computed now: 60 trainings, about 80 seconds on two cores."""
+    """Every start with 5 and with 50 labels per class, computed now: 60 trainings, about 80 seconds on two cores."""
     return run_trials(STARTS, [5, 50], SEEDS, progress=False)
 
 
@@ -328,7 +327,7 @@ def test_sheets_leak_without_any_copies(letters_network):
 
 @pytest.fixture(scope="module")
 def prices():
-    return read_rows(RESULTS / "normalisation_price.csv", preprocessing.Price)
+    return read_rows(shipped_table("normalisation_price"), preprocessing.Price)
 
 
 def price_of(prices, what, convention):
@@ -387,7 +386,7 @@ def test_pixels_chosen_before_the_split_make_a_score_out_of_nothing():
 
 @pytest.fixture(scope="module")
 def worth():
-    return read_rows(RESULTS / "augmentation_worth.csv", Worth)
+    return read_rows(shipped_table("augmentation_worth"), Worth)
 
 
 def worth_gain(worth, name, start):
@@ -789,7 +788,7 @@ def late_head(seed, late, backbone):
     rates = discriminative_rates(model, 3e-3, backbone)
     optimizer = torch.optim.AdamW(parameter_groups(model, rates))
     with seeded("trap", seed):
-        head = replace_head(model, 10)
+        head = reset_classifier(model, 10)
     if not late:
         optimizer = torch.optim.AdamW(parameter_groups(model, rates))
     before, trace = head.weight.detach().clone(), []

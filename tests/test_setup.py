@@ -8,13 +8,13 @@ import sys
 import tomllib
 from pathlib import Path
 
-import draw_pictures
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
 import tlcourse
+from tools import draw_pictures
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -22,7 +22,7 @@ CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
 # conda-forge and pip call two packages by different names: matplotlib-base is matplotlib without a window toolkit.
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 TOP_LEVEL = {
-    *("notebooks", "tlcourse", "tests", "benchmarks", ".ci"),
+    *("notebooks", "tlcourse", "tests", "tools", "benchmarks", ".ci"),
     *("environment.yml", "README.md", "LICENSE", "NOTICE", "CONTRIBUTING.md", "CHANGELOG.md"),
     *("Makefile", "pyproject.toml", "constraints.txt", ".gitignore"),
 }
@@ -115,7 +115,7 @@ def test_only_the_tests_bring_what_only_they_need():
 @needs_make
 def test_make_test_runs_everything_that_must_pass():
     commands = recipe("test")
-    for part in ("ruff check .", "ruff format --check .", "-m pytest", "tests/run_notebooks.py"):
+    for part in ("ruff check .", "ruff format --check .", "-m pytest", "tools/run_notebooks.py"):
         assert part in commands
 
 
@@ -193,5 +193,5 @@ def test_notice_names_what_the_worlds_are_made_of():
     notice = (ROOT / "NOTICE").read_text()
     for part in ("load_digits", "china.jpg", "flower.jpg", "DejaVu", "STIX", "Computer Modern"):
         assert part in notice
-    for entry in json.loads((ROOT / "tlcourse/models/pretrained/manifest.json").read_text()).values():
+    for entry in json.loads((ROOT / "tlcourse/models/weights/manifest.json").read_text()).values():
         assert "CC BY 2.0" in entry["licence"]

@@ -3,23 +3,23 @@
 Importing this package draws nothing, writes nothing, downloads nothing and leaves every random state as it was.
 """
 
-from tlcourse.checkpoints import History
 from tlcourse.data.augment import Augment, scale
 from tlcourse.data.batches import Batches
 from tlcourse.data.cache import CacheError
-from tlcourse.data.domains import halves, load
 from tlcourse.data.imageset import ImageSet
-from tlcourse.evaluation import accuracy, evaluate, extract_features, predict
-from tlcourse.finetuning import count_weights, freeze, trainable, training_mode
-from tlcourse.models.heads import get_head, replace_head
+from tlcourse.data.worlds import load, train_test
+from tlcourse.evaluation.intervals import Interval, bootstrap_mean, paired_difference
+from tlcourse.evaluation.predict import accuracy, evaluate, extract_features, predict
+from tlcourse.models.pretrained import build, manifest, pretrained
 from tlcourse.models.small_cnn import SmallCNN
 from tlcourse.models.tiny_resnet import TinyResNet
-from tlcourse.models.zoo import build, manifest, pretrained
 from tlcourse.repro import describe_machine, generator, pick_device, seeded
-from tlcourse.stats import Interval, bootstrap_mean, paired_difference
 from tlcourse.storage import StorageError, read_tensors, save_tensors
-from tlcourse.training import NonFiniteLossError, fit
-from tlcourse.weights import LoadReport, compare_weights, load_weights
+from tlcourse.training.checkpoint import History
+from tlcourse.training.loop import NonFiniteLossError, fit
+from tlcourse.transfer.freezing import count_weights, freeze, trainable, training_mode
+from tlcourse.transfer.heads import get_classifier, reset_classifier
+from tlcourse.transfer.weights import LoadReport, compare_weights, load_weights
 
 __version__ = "0.1.0"
 
@@ -46,8 +46,7 @@ __all__ = [
     "fit",
     "freeze",
     "generator",
-    "get_head",
-    "halves",
+    "get_classifier",
     "load",
     "load_weights",
     "manifest",
@@ -56,10 +55,11 @@ __all__ = [
     "predict",
     "pretrained",
     "read_tensors",
-    "replace_head",
+    "reset_classifier",
     "save_tensors",
     "scale",
     "seeded",
+    "train_test",
     "trainable",
     "training_mode",
 ]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 # Each command is a module with `add_arguments(parser)` and `run(options) -> int`; it is imported when it is asked for.
 COMMANDS = {
-    "finetune": ("tlcourse.photo_commands.finetune", "train a classifier on a folder of photographs"),
-    "predict": ("tlcourse.photo_commands.predict", "ask a trained classifier what is on photographs"),
-    "progress": ("tlcourse.exercises.progress_report", "show what you have done, or merge another machine's file"),
+    "finetune": ("tlcourse.photos.command_finetune", "train a classifier on a folder of photographs"),
+    "predict": ("tlcourse.photos.command_predict", "ask a trained classifier what is on photographs"),
+    "progress": ("tlcourse.lessons.progress_report", "show what you have done, or merge another machine's file"),
     "grade": ("tlcourse.teaching.grade", "mark notebooks that students handed in"),
     "editions": ("tlcourse.teaching.editions", "write the student's and the instructor's edition of the notebooks"),
 }

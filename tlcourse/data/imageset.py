@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from tlcourse.data.batches import Batches, Transform
+from tlcourse.data.splits import few_per_class, stratified_split
 from tlcourse.repro import generator
-from tlcourse.splits import few_per_class, stratified_split
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class ImageSet:
         """Keep the same small number of images from every class, chosen at random.
 
         Args:
-            per_class: labels a class.
+            per_class: labels per class.
             seed: which choice; the same seed gives the same images.
 
         Returns:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import cloudpickle
 
 from tlcourse.exercises.card import Outcome, Verdict, verdict
-from tlcourse.sandbox.process import TRAINING, Limits, Reply, Sandbox
+from tlcourse.exercises.runner.process import TRAINING, Limits, Reply, Sandbox
 
 
 class Answer(Protocol):

@@ -11,7 +11,7 @@ from typing import Any
 from tlcourse.exercises.answers import Answer, KernelAnswer, same_code
 from tlcourse.exercises.card import Card, Outcome, Verdict, verdict
 from tlcourse.exercises.progress import keep, standing
-from tlcourse.sandbox.process import Limits
+from tlcourse.exercises.runner.process import Limits
 
 
 class NotSolvedError(AssertionError):

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import torch
 
-from tlcourse.data.domains import load
 from tlcourse.data.imageset import ImageSet
+from tlcourse.data.worlds import load
 
 FRESH = 10_000  # seeds from here on belong to checks; the notebooks use small ones
 
@@ -16,7 +16,7 @@ def few_digits(per_class: int) -> Callable[[int], tuple[ImageSet]]:
     """Return a function from a seed to the one argument of a recipe: a few labelled target images.
 
     Args:
-        per_class: labels a class.
+        per_class: labels per class.
 
     Returns:
         Takes a seed, returns the images as a tuple of one.

@@ -10,7 +10,7 @@ from tlcourse.exercises.card import Outcome, Verdict, verdict
 from tlcourse.exercises.compare import same, show_value, size
 from tlcourse.exercises.exercise import Exercise, Mistake, wrong
 from tlcourse.exercises.leaderboard import leaderboard
-from tlcourse.sandbox.process import Reply
+from tlcourse.exercises.runner.process import Reply
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from tlcourse.evaluation.intervals import Interval
 from tlcourse.exercises.progress import Record, keep, read_records
-from tlcourse.stats import Interval
 
 Guess = float | tuple[float, float] | None
 SURE = 80  # percent: how sure a range is meant to be

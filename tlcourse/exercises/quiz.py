@@ -7,7 +7,7 @@ from tlcourse.exercises.answers import KernelAnswer
 from tlcourse.exercises.card import Outcome, Verdict, verdict
 from tlcourse.exercises.exercise import for_nbgrader, summary
 from tlcourse.exercises.progress import keep
-from tlcourse.sandbox.process import Limits, Reply
+from tlcourse.exercises.runner.process import Limits, Reply
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from tlcourse.data.downloads import download
-from tlcourse.data.preprocessing import Preprocessing
+from tlcourse.data.transforms import Preprocessing
 from tlcourse.models.backbone_families import check_name, fit_head, head_path
 from tlcourse.storage import StorageError, Tensors, read_tensors
-from tlcourse.weights import LoadReport, compare_weights, load_weights
+from tlcourse.transfer.weights import LoadReport, compare_weights, load_weights
 
 HASH = re.compile(r"-([0-9a-f]{8,})\.\w+$")  # torchvision's files carry the beginning of their SHA-256 in their name
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")  # heads of GoogLeNet and Inception that served their own training alone

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tlcourse.models.heads import check_input
+from tlcourse.transfer.heads import check_input
 
 
 class SmallCNN(nn.Module):
@@ -18,7 +18,7 @@ class SmallCNN(nn.Module):
     """
 
     head_name = "fc2"
-    feature_size = 128
+    num_features = 128
 
     def __init__(self, classes: int = 10) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class SmallCNN(nn.Module):
         self.fc1 = nn.Linear(64 * 8 * 8, 128)
         self.fc2 = nn.Linear(128, classes)
 
-    def features(self, x: torch.Tensor) -> torch.Tensor:
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         """Turn images, float `[B, 3, 32, 32]`, into features `[B, 128]`: all of the network but its head."""
         check_input(x, "SmallCNN", size=32)
         x = F.max_pool2d(F.relu(self.conv1(x)), 2)  # [B, 32, 16, 16]
@@ -36,7 +36,7 @@ class SmallCNN(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Turn images, float `[B, 3, 32, 32]`, into one score a class, `[B, classes]`."""
-        return self.fc2(self.features(x))
+        return self.fc2(self.forward_features(x))
 
     def stages(self) -> dict[str, nn.Module]:
         """Return the parts of the backbone in order, from pixels to features, for freezing and for layer-wise rates."""

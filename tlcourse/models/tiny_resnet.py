@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tlcourse.models.heads import check_input
+from tlcourse.transfer.heads import check_input
 
 
 class ResidualBlock(nn.Module):
@@ -43,7 +43,7 @@ class TinyResNet(nn.Module):
     """
 
     head_name = "head"
-    feature_size = 128
+    num_features = 128
 
     def __init__(self, classes: int = 10) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class TinyResNet(nn.Module):
         self.block4 = ResidualBlock(64, 128)
         self.head = nn.Linear(128, classes)
 
-    def features(self, x: torch.Tensor) -> torch.Tensor:
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         """Turn images, float `[B, 3, H, W]`, into features `[B, 128]`: all of the network but its head."""
         check_input(x, "TinyResNet")
         x = self.stem(x)  # [B, 16, 16, 16]
@@ -67,7 +67,7 @@ class TinyResNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Turn images, float `[B, 3, H, W]`, into one score a class, `[B, classes]`."""
-        return self.head(self.features(x))
+        return self.head(self.forward_features(x))
 
     def stages(self) -> dict[str, nn.Module]:
         """Return the parts of the backbone in order, from pixels to features, for freezing and for layer-wise rates."""

@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
+from tlcourse.models.pretrained import pretrained
 from tlcourse.models.tiny_resnet import ResidualBlock, TinyResNet
-from tlcourse.models.zoo import pretrained
-from tlcourse.surgery import rename
+from tlcourse.transfer.surgery import rename
 
 SIZES = (16, 16, 32, 64, 128)  # channels of the stem and the four blocks of TinyResNet
 # For a TinyResNet, the names that torchvision gives to the parts of its residual networks; for a SmallCNN, the places
@@ -41,17 +41,17 @@ class TinyResNetVariant(TinyResNet):
             raise ValueError(f"got {channels} channels and width {width}. Expected at least 1 of each.")
         super().__init__(classes)
         sizes = [width * size for size in SIZES]
-        self.channels, self.feature_size = channels, sizes[-1]
+        self.channels, self.num_features = channels, sizes[-1]
         conv = nn.Conv2d(channels, sizes[0], 3, stride=2, padding=1, bias=False)
         self.stem = nn.Sequential(conv, nn.BatchNorm2d(sizes[0]), nn.ReLU())
         self.block1 = ResidualBlock(sizes[0], sizes[1], stride=1)
         self.block2 = ResidualBlock(sizes[1], sizes[2])
         self.block3 = ResidualBlock(sizes[2], sizes[3])
         self.block4 = ResidualBlock(sizes[3], sizes[4])
-        self.head = nn.Linear(self.feature_size, classes)
+        self.head = nn.Linear(self.num_features, classes)
 
-    def features(self, x: torch.Tensor) -> torch.Tensor:
-        """Turn images, float `[B, channels, H, W]`, into features `[B, feature_size]`."""
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
+        """Turn images, float `[B, channels, H, W]`, into features `[B, num_features]`."""
         if x.ndim != 4 or x.shape[1] != self.channels or not x.is_floating_point():
             raise ValueError(
                 f"got {x.dtype} images of shape {list(x.shape)}, but floats [B, {self.channels}, H, W] were expected. "

@@ -8,7 +8,7 @@ import nbformat
 from nbformat import NotebookNode
 from tqdm import tqdm
 
-from tlcourse.exercises.registry import MODULES
+from tlcourse.lessons.registry import MODULES
 from tlcourse.teaching.edition_folder import check_folder, write_folder
 from tlcourse.teaching.edition_links import tidy_links
 from tlcourse.teaching.instructor_edition import instructor_notebook, items_of, seconds_of_checks

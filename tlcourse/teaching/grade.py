@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from tlcourse.exercises.card import Outcome
 from tlcourse.exercises.kinds import Challenge
-from tlcourse.exercises.registry import exercises_of
+from tlcourse.lessons.registry import exercises_of
 from tlcourse.storage import write_atomically
 from tlcourse.teaching import marking
 from tlcourse.teaching.judges import Bench, Judge, JudgeError, bench

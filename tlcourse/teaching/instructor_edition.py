@@ -12,8 +12,8 @@ from tlcourse.exercises.card import Outcome
 from tlcourse.exercises.cells import grade_id
 from tlcourse.exercises.exercise import Exercise
 from tlcourse.exercises.quiz import Quiz
-from tlcourse.exercises.registry import exercises_of, quiz_of
-from tlcourse.sandbox.process import Limits
+from tlcourse.exercises.runner.process import Limits
+from tlcourse.lessons.registry import exercises_of, quiz_of
 from tlcourse.teaching.student_edition import with_exercises
 from tlcourse.teaching.teacher_notes import exercise_note, quiz_note
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import cloudpickle
 
-from tlcourse.exercises.registry import find
-from tlcourse.sandbox.process import Limits, Sandbox
+from tlcourse.exercises.runner.process import Limits, Sandbox
+from tlcourse.lessons.registry import find
 from tlcourse.teaching.marking import ALL_CALLS
 
 AROUND = 180.0  # seconds for what is not the answer: starting, drawing inputs, running the reference

@@ -21,9 +21,9 @@ from tlcourse.exercises.card import Outcome, Verdict, verdict
 from tlcourse.exercises.exercise import Exercise
 from tlcourse.exercises.kinds import Challenge, Function
 from tlcourse.exercises.quiz import Quiz
-from tlcourse.exercises.registry import MODULES, exercises_of, find
-from tlcourse.sandbox.process import TRAINING, Limits, Reply, Sandbox
-from tlcourse.sandbox.worker import ANSWER_FILE
+from tlcourse.exercises.runner.process import TRAINING, Limits, Reply, Sandbox
+from tlcourse.exercises.runner.worker import ANSWER_FILE
+from tlcourse.lessons.registry import MODULES, exercises_of, find, solution_modules
 from tlcourse.teaching.cell_code import (
     LONGEST_CELL,
     NotPythonError,
@@ -40,8 +40,13 @@ OTHER_CELLS = "<other cells>"
 ALL_CALLS = 3  # all calls of an answer together may take this many times as long as one
 LONGEST_TEXT = 3_000  # letters of what a report shows at one place
 PACKAGE = Path(__file__).parent.parent
-CLOSED = (PACKAGE / "exercises", PACKAGE / "teaching")  # where the solutions are, whatever else is closed
-SECRET = ("tlcourse.exercises", "tlcourse.teaching")
+SECRET = ("tlcourse.teaching", *solution_modules())
+# where the solutions are, whatever else is closed
+CLOSED = (
+    PACKAGE / "teaching",
+    *((PACKAGE.parent / name.replace(".", "/")).with_suffix(".py") for name in SECRET[1:]),
+    *PACKAGE.glob("lessons/nb*/__pycache__"),
+)
 MISSING = "NO ANSWER CELL"
 Plain = dict[str, Any]
 

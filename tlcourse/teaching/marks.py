@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tlcourse.exercises.registry import exercises_of, find, quiz_of
+from tlcourse.lessons.registry import exercises_of, find, quiz_of
 from tlcourse.storage import write_atomically
 from tlcourse.teaching.submissions import Submission
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tlcourse.exercises.cells import grade_id
 from tlcourse.exercises.exercise import Exercise
 from tlcourse.exercises.quiz import Quiz
-from tlcourse.exercises.registry import MODULES
+from tlcourse.lessons.registry import MODULES
 from tlcourse.teaching.cell_code import LONGEST_CELL, NotPythonError, as_python, defined_names, same_program
 
 LARGEST = 2**25  # bytes of a notebook; with all its figures one of the course has about two million

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tlcourse.exercises.card import Card, Outcome
 from tlcourse.exercises.quiz import Quiz
-from tlcourse.exercises.registry import find
+from tlcourse.lessons.registry import find
 from tlcourse.teaching.marks import Mark, Row
 
 HELPED = (Outcome.WRONG.value, Outcome.ERROR.value)  # outcomes with which a hint is of use

@@ -1,6 +1,6 @@
 """What answers find in place of the exercises: names that take every call and do nothing."""
 
-from tlcourse.exercises.registry import MODULES
+from tlcourse.lessons.registry import solution_modules
 
 
 def stand_ins() -> str:
@@ -8,7 +8,7 @@ def stand_ins() -> str:
 
     An answer cell may hold `ex.q1.check(...)`, or import `ex` once more; that is no reason to fail it.
     """
-    modules = ["tlcourse.exercises", *(f"tlcourse.exercises.{topic}" for topic in MODULES.values())]
+    modules = ["tlcourse.exercises", *solution_modules()]
     return SILENT + f"\nfor _module in {modules!r}:\n    _sys.modules[_module] = ex\ndel _module, _sys, _StandIn\n"
 
 

@@ -9,7 +9,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from tlcourse.exercises.cells import exercise_cells, quiz_cells
-from tlcourse.exercises.registry import exercises_of, quiz_of
+from tlcourse.lessons.registry import exercises_of, quiz_of
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},

@@ -1,0 +1,364 @@
+"""CIFAR-10 from a small archive in its own format, served by this machine."""
+
+import functools
+import hashlib
+import http.server
+import io
+import json
+import os
+import pickle
+import re
+import tarfile
+import threading
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.datasets import CIFAR10
+
+from tlcourse.data import cifar10 as cifar
+from tlcourse.data import downloads, resuming
+from tlcourse.data import worlds as domains
+from tlcourse.data.cache import cached
+from tlcourse.data.worlds import load, train_test
+from tlcourse.lessons.nb03_fine_tuning import experiment as strategies_table
+from tlcourse.lessons.nb04_evaluation import experiment as evaluating
+from tlcourse.storage import StorageError
+from tlcourse.training import trials
+from tlcourse.training.loop import fit
+
+REAL = os.environ.get("TLCOURSE_REAL_DATA")
+
+
+def made_up():
+    draws = np.random.default_rng(0)
+    return draws.integers(0, 256, (60, 32, 32, 3), dtype=np.uint8), draws.integers(0, 10, 60).tolist()
+
+
+def real():
+    if not REAL or not (folder := Path(REAL) / "cifar10_tiny").is_dir():
+        pytest.skip("no real images here: set TLCOURSE_REAL_DATA to the folder that holds cifar10_tiny")
+    files = sorted(folder.rglob("*.png"), key=lambda file: file.name)
+    labels = [cifar.CLASSES.index(file.parent.name) for file in files]
+    return np.stack([np.asarray(Image.open(file).convert("RGB")) for file in files]), labels
+
+
+def batches(pixels, labels):
+    """Pack images [N, 32, 32, 3] as the original does: five files for training, and one for testing."""
+    names = [name for name, _ in (*CIFAR10.train_list, *CIFAR10.test_list)]
+    for name, rows in zip(names, np.array_split(np.arange(len(pixels)), 6), strict=True):
+        data = pixels[rows].transpose(0, 3, 1, 2).reshape(len(rows), -1)  # red plane, green plane, blue plane
+        yield name, pickle.dumps({"data": data, "labels": [labels[row] for row in rows]}, protocol=2)
+    yield "batches.meta", pickle.dumps({"label_names": list(cifar.CLASSES)}, protocol=2)
+
+
+def pack(files, path):
+    with tarfile.open(path, "w:gz", compresslevel=1) as tar:
+        for name, data in files.items():
+            member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return path
+
+
+@pytest.fixture(params=[made_up, real], ids=lambda source: source.__name__)
+def images(request):
+    return request.param()
+
+
+@pytest.fixture
+def small(request, tmp_path, monkeypatch):
+    """A small CIFAR-10: its archive in `served`, nothing of it elsewhere, and code that takes it for the true one."""
+    pixels, labels = request.getfixturevalue("images") if "images" in request.fixturenames else made_up()
+    files = dict(batches(pixels, labels))
+    md5 = {name: hashlib.md5(data).hexdigest() for name, data in files.items()}
+    monkeypatch.setattr(CIFAR10, "train_list", [[name, md5[name]] for name, _ in CIFAR10.train_list])
+    monkeypatch.setattr(CIFAR10, "test_list", [[name, md5[name]] for name, _ in CIFAR10.test_list])
+    monkeypatch.setattr(CIFAR10, "meta", CIFAR10.meta | {"md5": md5["batches.meta"]})
+    (tmp_path / "served").mkdir()
+    archive = pack(files, tmp_path / "served" / cifar.ARCHIVE)
+    monkeypatch.setattr(cifar, "SHA256", hashlib.sha256(archive.read_bytes()).hexdigest())
+    monkeypatch.setattr(resuming, "PAUSE", 0.0)
+    monkeypatch.setenv("TLCOURSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TLCOURSE_DATA", raising=False)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    return tmp_path
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def online(small, monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=small / "served"))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    monkeypatch.setattr(cifar, "URL", f"http://127.0.0.1:{server.server_port}/{cifar.ARCHIVE}")
+    yield small
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def joined():
+    train, test = load("cifar10"), load("cifar10", split="test")
+    return torch.cat([train.images, test.images]), torch.cat([train.labels, test.labels])
+
+
+def test_every_pixel_and_label_comes_back(online, images):
+    pixels, labels = images
+    found, numbers = joined()
+    assert found.dtype == torch.uint8
+    assert torch.equal(found, torch.from_numpy(pixels).permute(0, 3, 1, 2))
+    assert numbers.tolist() == labels
+
+
+def test_it_is_an_image_set_like_the_others(online):
+    train = load("cifar10")
+    assert train.classes[3] == "cat"
+    assert train.name == "cifar10, train"
+    assert len(train) == 50
+    assert train.batches(10).images.is_contiguous()
+
+
+def test_it_is_downloaded_once_verified_and_then_read_from_the_cache(online, monkeypatch):
+    first = load("cifar10")
+    (kept,) = (online / "cache" / "data").glob("*.gz")
+    assert kept.read_bytes() == (online / "served" / cifar.ARCHIVE).read_bytes()
+    kept.unlink()
+    monkeypatch.setattr(cifar, "_read", None)
+    assert torch.equal(load("cifar10").images, first.images)
+
+
+def test_a_count_keeps_the_first(online):
+    some = load("cifar10", count=7)
+    assert torch.equal(some.images, load("cifar10").images[:7])
+    assert some.images.untyped_storage().nbytes() == 7 * 3 * 32 * 32, "the rest should have been let go"
+
+
+def test_wrong_bytes_are_refused_and_not_kept(online, monkeypatch):
+    monkeypatch.setattr(cifar, "SHA256", "0" * 64)
+    with pytest.raises(downloads.DownloadError, match="not the file"):
+        load("cifar10")
+    assert not list((online / "cache").rglob("*.gz"))
+    assert not list((online / "cache").rglob("*.safetensors"))
+
+
+def test_without_network_the_error_says_where_to_put_it_and_what_to_do_meanwhile(small, monkeypatch):
+    monkeypatch.setenv("TLCOURSE_DATA", str(small / "mine"))
+    with pytest.raises(downloads.DownloadError) as caught:
+        load("cifar10")
+    text = str(caught.value)
+    for part in (
+        "www.cs.toronto.edu",
+        "unplugged",
+        "by hand",
+        str(small / "mine" / cifar.ARCHIVE),
+        "handwritten-photo",
+    ):
+        assert part in text
+    assert all(str(folder) in text for folder in cifar.data_folders())
+
+
+@pytest.mark.parametrize("place", ["named", "cache", "data"])
+@pytest.mark.parametrize("form", ["archive", "unpacked"])
+def test_what_somebody_has_already_is_found_without_network(small, monkeypatch, place, form):
+    monkeypatch.setenv("TLCOURSE_DATA", str(small / "named"))
+    folder = {"named": small / "named", "cache": small / "cache" / "data", "data": Path("data").absolute()}[place]
+    folder.mkdir(parents=True)
+    if form == "archive":
+        (small / "served" / cifar.ARCHIVE).rename(folder / cifar.ARCHIVE)
+    else:
+        cifar.unpack(small / "served" / cifar.ARCHIVE, folder)
+    assert len(joined()[0]) == 60
+    assert [entry.name for entry in folder.iterdir()] == [cifar.ARCHIVE if form == "archive" else cifar.UNPACKED]
+
+
+def test_what_was_put_there_by_hand_but_is_not_whole_is_named(small, monkeypatch):
+    monkeypatch.setenv("TLCOURSE_DATA", str(small))
+    (small / cifar.ARCHIVE).write_bytes((small / "served" / cifar.ARCHIVE).read_bytes()[:-100])
+    with pytest.raises(downloads.DownloadError, match=r"The file that lies there is another one: the SHA-256 is"):
+        load("cifar10")
+
+
+def test_a_changed_batch_is_never_unpickled(small, monkeypatch):
+    monkeypatch.setenv("TLCOURSE_DATA", str(small))
+    folder = cifar.unpack(small / "served" / cifar.ARCHIVE, small)
+    (folder / "data_batch_3").write_bytes(b"cos\nsystem\n(S'touch run'\ntR.")
+    with pytest.raises(downloads.DownloadError):
+        load("cifar10")
+    assert not Path("run").exists()
+
+
+def test_nothing_is_kept_where_the_cache_is_off(small, monkeypatch):
+    monkeypatch.setenv("TLCOURSE_CACHE", "off")
+    monkeypatch.setenv("TLCOURSE_DATA", str(small / "served"))
+    assert len(joined()[0]) == 60
+    assert [file.name for file in (small / "served").iterdir()] == [cifar.ARCHIVE]
+    assert not (small / "cache").exists()
+
+
+def evil(kind):
+    member = tarfile.TarInfo("cifar-10-batches-py/data_batch_1")
+    if kind == "link":
+        member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    elif kind == "outside":
+        member.name = "cifar-10-batches-py/../../data_batch_1"
+    elif kind == "absolute":
+        member.name = "/cifar-10-batches-py/data_batch_1"
+    return member
+
+
+@pytest.mark.parametrize("kind", ["link", "outside", "absolute"])
+def test_an_archive_full_of_tricks_writes_nothing(small, kind):
+    path = small / "evil.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        tar.addfile(evil(kind), io.BytesIO(b""))
+    into = small / "deep" / "into"
+    into.mkdir(parents=True)
+    with pytest.raises(StorageError, match=r"no ordinary file cifar-10-batches-py/data_batch_1"):
+        cifar.unpack(path, into)
+    assert not list((small / "deep").rglob("*batch*"))
+
+
+def test_a_member_that_would_fill_the_disk_is_refused(small, monkeypatch):
+    monkeypatch.setattr(cifar, "LARGEST_MEMBER", 1000)
+    with pytest.raises(StorageError, match="no ordinary file"):
+        cifar.unpack(small / "served" / cifar.ARCHIVE, small)
+
+
+def test_only_what_cifar_has_is_unpacked(small):
+    archive = small / "more.tar.gz"
+    pack(dict(batches(*made_up())) | {"readme.html": b"hello", "../../../surprise": b"!"}, archive)
+    folder = cifar.unpack(archive, small)
+    assert sorted(file.name for file in folder.iterdir()) == sorted(dict(batches(*made_up())))
+    assert not list(small.parent.rglob("surprise"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"labels": "letters"}, r"labels='letters' was asked of 'cifar10', but its photographs have their own ten"),
+        ({"shift": 2}, r"shift is 2, but a number from 0"),
+        ({"split": "validation"}, r"'validation' is not a split"),
+        ({"count": 50_001}, r"50001 images of 'cifar10' \(train\) were asked for. Expected from 1 to 50,000"),
+    ],
+)
+def test_what_it_does_not_have_is_refused_before_any_download(small, options, message):
+    with pytest.raises(ValueError, match=message):
+        load("cifar10", **options)
+
+
+def test_address_and_names_are_those_of_torchvision():
+    assert CIFAR10.url == cifar.URL
+    assert (CIFAR10.filename, CIFAR10.base_folder) == (cifar.ARCHIVE, cifar.UNPACKED)
+
+
+def test_the_cache_key_is_the_one_in_use(small):
+    made = {"images": torch.zeros(3, 3, 32, 32, dtype=torch.uint8), "labels": torch.tensor([0, 1, 2])}
+    cached(cifar.cache_key("train"), lambda: made)
+    assert len(load("cifar10")) == 3
+
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("0[0-4]_*.ipynb"))
+OWN_WORLD = ("written", "new_written", "letters", "new_letters", "old_images", "again")  # what stays whatever WORLD is
+
+
+def cells_of(notebook):
+    return json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+
+
+def code_of(notebook, end=None):
+    """The code of a notebook, up to a heading."""
+    code = []
+    for cell in cells_of(notebook):
+        source = "".join(cell["source"])
+        if end and source.startswith(end):
+            break
+        if cell["cell_type"] == "code":
+            code.append(source)
+    return "\n".join(code)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_one_line_of_a_notebook_names_the_target(notebook):
+    lines = code_of(notebook).splitlines()
+    (naming,) = [line for line in lines if line.startswith("WORLD = ")]
+    assert naming.startswith('WORLD = "handwritten-photo"  # or "cifar10"')
+    assert sum("WORLD" in line for line in lines) > 1, "the name is not used"
+    loads = [line for line in lines if re.search(r"tl\.(load|train_test)\(\"|three_piles\(\)|yardsticks\(\)", line)]
+    assert all(set(re.findall(r"\w+", line.split("=")[0])) <= set(OWN_WORLD) for line in loads), loads
+
+
+def photographs(split, count):
+    """Return dark noise with a bright stripe, in another place for every class: enough to train and to draw."""
+    draws = torch.Generator().manual_seed(len(split))
+    labels = torch.arange(count) % 10
+    images = torch.randint(0, 100, (count, 3, 32, 32), dtype=torch.uint8, generator=draws)
+    for c in range(10):
+        images[labels == c, :, 3 * c : 3 * c + 3] += 155
+    return {"images": images, "labels": labels}
+
+
+@pytest.fixture
+def noise(monkeypatch):
+    monkeypatch.setattr(cifar, "cached", lambda key, make: photographs(key["split"], 2100))
+
+
+def test_notebooks_take_some_of_it(noise):
+    train, test = train_test("cifar10")
+    assert len(train) == len(test) == cifar.IN_A_NOTEBOOK
+    assert len(load("cifar10")) == 2100
+    assert [len(half) for half in train_test("handwritten")] == [906, 891]
+
+
+def test_it_moves_with_the_dial_as_the_other_worlds_do(noise):
+    here, near, far = (load("cifar10", count=50, shift=shift).images.float() for shift in (0, 0.1, 1))
+    assert 0 < (near - here).abs().mean() < (far - here).abs().mean()
+    assert far[:, 2].mean() == pytest.approx(far[:, 0].mean().item() / 2, rel=0.05), "half of the blue should be gone"
+    assert far[:, 0].std() < 0.6 * here[:, 0].std(), "contrast should be lost"
+    assert torch.equal(load("cifar10", count=50, shift=0.0).images.float(), here)
+
+
+def test_a_grey_photograph_leans_without_an_edge(noise):
+    grey = torch.full((2, 3, 32, 32), 128, dtype=torch.uint8)
+    moved = domains._shift_photos(grey, 0.5)[:, 0].float()
+    assert moved.std() < 1
+
+
+def test_three_piles_without_sheets(noise):
+    piles = evaluating.three_piles("cifar10")
+    assert [len(pile) for pile in piles] == [1400, 600, 2000]
+    assert piles[0].shared_with(piles[1]) == 0
+    assert evaluating.origin(piles[0]) == "of unknown origin"
+    assert evaluating.origin(evaluating.three_piles()[0]) == "on the sheets [0, 1, 2, 3, 4]"
+
+
+def test_a_strategy_runs_on_it(noise):
+    strategies_table.yardsticks.cache_clear()
+    (outcome,) = strategies_table.run_strategies(["linear probe"], [20], [0], progress=False, world="cifar10")
+    assert outcome.target > 30, "the classes differ in a bright stripe, and guessing reads 10 %"
+    strategies_table.yardsticks.cache_clear()
+    strategies_table.features_before.cache_clear()
+
+
+def test_notebook_00_runs_on_it_by_changing_one_line(noise, monkeypatch):
+    """All that it measures, with short trainings; the lab and the exercises have worlds of their own."""
+    monkeypatch.setattr(cifar, "IN_A_NOTEBOOK", 300)
+    monkeypatch.setattr(trials, "fit", lambda *given, epochs, **options: fit(*given, epochs=1, **options))
+    mpl.use("agg")
+    code = code_of(NOTEBOOKS[0], end="## Lab")
+    changed = code.replace('WORLD = "handwritten-photo"', 'WORLD = "cifar10"').replace("range(5)", "range(2)")
+    names = {}
+    exec(changed, names)
+    plt.close("all")
+    assert names["digits"].name == "cifar10, train"
+    assert len(names["trials"]) == 6

@@ -1,0 +1,266 @@
+import hashlib
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from tlcourse.data.cleaning import (
+    CleaningReport,
+    Finding,
+    confident_classes,
+    contrasts,
+    duplicate_groups,
+    find_blank,
+    find_corrupt,
+    find_exact_duplicates,
+    find_near_duplicates,
+    find_wrong_labels,
+    hash_pixels,
+    precision_recall,
+    thumbnail_distances,
+    thumbnails,
+)
+from tlcourse.data.defects import encode_files
+
+
+@pytest.fixture
+def images():
+    """Twelve images of smooth random colours, all different."""
+    draws = torch.Generator().manual_seed(0)
+    coarse = torch.rand(12, 3, 4, 4, generator=draws) * 255
+    return torch.nn.functional.interpolate(coarse, (32, 32), mode="bilinear").to(torch.uint8)
+
+
+def which(findings):
+    return [finding.which for finding in findings]
+
+
+def test_a_fingerprint_is_that_of_the_pixels(images):
+    expected = hashlib.sha256(repr((3, 32, 32)).encode() + images[2].numpy().tobytes()).hexdigest()
+    assert hash_pixels(images)[2] == expected
+    assert len(set(hash_pixels(images))) == 12
+    assert hash_pixels(images.flip(3).flip(3)) == hash_pixels(images)
+
+
+def test_an_image_of_another_shape_has_another_fingerprint():
+    flat = torch.zeros(1, 3, 4, 9, dtype=torch.uint8)
+    assert hash_pixels(flat) != hash_pixels(flat.reshape(1, 3, 9, 4))
+
+
+def test_exact_duplicates_are_all_but_the_first(images):
+    twice = torch.cat([images, images[[3, 3, 5]]])
+    findings = find_exact_duplicates(twice)
+    assert [(f.which, f.partner) for f in findings] == [(12, 3), (13, 3), (14, 5)]
+    assert all(f.sure == 1 and f.kind == "exact duplicate" for f in findings)
+    assert findings[0].why == "every pixel as in image 3"
+    assert find_exact_duplicates(images) == []
+
+
+def test_one_pixel_makes_a_difference(images):
+    other = images.clone()
+    other[4, 1, 7, 7] ^= 1
+    assert 4 not in which(find_exact_duplicates(other, images))
+    assert len(find_exact_duplicates(other, images)) == 11
+
+
+def test_exact_duplicates_across_two_sets(images):
+    findings = find_exact_duplicates(images[[7, 0, 7]], images[5:])
+    assert [(f.which, f.partner) for f in findings] == [(0, 2), (2, 2)]
+    assert findings[0].why.endswith("of the other set")
+
+
+def test_a_thumbnail_is_a_standardised_mean_over_blocks(images):
+    grey = images.numpy().astype(np.float64).mean(1)
+    for i, thumbnail in enumerate(thumbnails(images).numpy()):
+        small = np.array([[grey[i, 4 * r : 4 * r + 4, 4 * c : 4 * c + 4].mean() for c in range(8)] for r in range(8)])
+        small = small.ravel() - small.mean()
+        assert thumbnail == pytest.approx(small / np.linalg.norm(small), abs=1e-5)
+
+
+def test_distance_is_one_minus_correlation(images):
+    distances = thumbnail_distances(images, images)
+    correlation = np.corrcoef(thumbnails(images).numpy())
+    assert distances.numpy() == pytest.approx(1 - correlation, abs=1e-5)
+
+
+def test_within_one_set_only_earlier_images_count(images):
+    distances = thumbnail_distances(images)
+    assert torch.isinf(distances.triu()[0]).all()
+    assert torch.isfinite(distances[5, :5]).all()
+    assert torch.isinf(distances[5, 5:]).all()
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(0.6, 60), (0.9, 0), (1, 20)])
+def test_brightness_and_contrast_do_not_matter(images, gain, offset):
+    changed = (images.float() * gain + offset).clamp(0, 255).round().to(torch.uint8)
+    chosen = (images.float() * gain + offset).amax((1, 2, 3)) <= 255
+    findings = find_near_duplicates(changed[chosen], images, threshold=0.01)
+    assert [f.partner for f in findings] == chosen.nonzero()[:, 0].tolist()
+
+
+def test_a_mirror_image_is_not_seen(images):
+    assert find_near_duplicates(images.flip(3), images, threshold=0.05) == []
+
+
+def test_a_larger_threshold_finds_no_less(images):
+    found = [set(which(find_near_duplicates(images, threshold=t))) for t in (0.01, 0.3, 0.8, 2)]
+    assert all(a <= b for a, b in itertools.pairwise(found))
+    assert len(found[-1]) == 11
+
+
+def test_how_sure_falls_from_one_to_zero_at_the_threshold(images):
+    near = images.clone().float()
+    near[0, :, :16] += 20
+    (finding,) = find_near_duplicates(near[:1].clamp(0, 255).to(torch.uint8), images, threshold=0.5)
+    distance = thumbnail_distances(near[:1].clamp(0, 255).to(torch.uint8), images).min().item()
+    assert finding.sure == pytest.approx(1 - distance / 0.5)
+    assert 0 < finding.sure < 1
+
+
+def test_equal_images_are_left_to_the_other_detector(images):
+    assert find_near_duplicates(images[:2], images) == []
+
+
+def test_no_images_no_findings(images):
+    assert find_near_duplicates(images[:0]) == find_near_duplicates(images, images[:0]) == []
+    assert find_exact_duplicates(images[:0]) == find_blank(images[:0]) == []
+
+
+@pytest.mark.parametrize("threshold", [0, -1, 2.5, float("nan")])
+def test_near_duplicates_refuse_a_threshold(images, threshold):
+    with pytest.raises(ValueError, match=r"a distance above 0, up to 2, was expected, like 0\.05"):
+        find_near_duplicates(images, threshold=threshold)
+
+
+def test_groups_join_duplicates_of_duplicates():
+    pairs = [(3, 1), (5, 3), (6, 4)]
+    findings = [Finding("near duplicate", a, "", 1, b) for a, b in pairs] + [Finding("blank", 0, "", 1)]
+    assert duplicate_groups(7, findings).tolist() == [0, 1, 2, 1, 4, 1, 4]
+    assert duplicate_groups(7, findings[::-1]).tolist() == [0, 1, 2, 1, 4, 1, 4]
+
+
+def test_contrast_is_the_deviation_of_the_grey_values(images):
+    assert contrasts(images).numpy() == pytest.approx(images.numpy().mean(1).std((1, 2)), abs=1e-3)
+
+
+def test_blank_images_are_found(images):
+    images[3] = 90
+    images[8] = images[8] // 32 + 100
+    findings = find_blank(images, threshold=8)
+    assert which(findings) == [3, 8]
+    assert findings[0].sure == 1 > findings[1].sure > 0
+    assert "contrast 0.0" in findings[0].why
+
+
+@pytest.mark.parametrize("threshold", [0, 128, float("nan")])
+def test_blank_refuses_a_threshold(images, threshold):
+    with pytest.raises(ValueError, match=r"a contrast above 0, up to 127\.5"):
+        find_blank(images, threshold)
+
+
+def naive_confident(probabilities, labels):
+    """Confident learning, image by image and class by class."""
+    classes = probabilities.shape[1]
+    usual = [probabilities[labels == c, c].mean() if (labels == c).any() else np.inf for c in range(classes)]
+    answers = []
+    for row in probabilities:
+        reached = [c for c in range(classes) if row[c] >= usual[c] - 1e-6]
+        answers.append(max(reached, key=lambda c: row[c]) if reached else -1)
+    return answers
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_confident_classes_against_a_naive_computation(seed):
+    draws = np.random.default_rng(seed)
+    probabilities, labels = draws.dirichlet(np.ones(5) / 2, 80), draws.integers(0, 4, 80)  # no label 4
+    answers = confident_classes(torch.from_numpy(probabilities).float(), torch.from_numpy(labels))
+    assert answers.tolist() == naive_confident(probabilities.astype(np.float32), labels)
+    assert 4 not in answers
+    assert -1 in answers
+
+
+def test_wrong_labels_are_those_that_are_confidently_another_class():
+    right = torch.full((20, 2), 0.2)
+    labels = torch.arange(20) % 2
+    right[torch.arange(20), labels] = 0.8
+    falsified = labels.clone()
+    falsified[7] = 1 - falsified[7]
+    (finding,) = find_wrong_labels(right, falsified)
+    assert finding.which == 7
+    assert finding.sure == pytest.approx(0.6)
+    assert "labelled 0 (20% likely), looks like 1 (80%)" in finding.why
+    assert find_wrong_labels(right, labels) == []
+
+
+def test_wrong_labels_refuse_what_are_not_probabilities():
+    labels = torch.tensor([0, 1])
+    with pytest.raises(ValueError, match=r"do not sum to 1.*softmax\(1\)"):
+        find_wrong_labels(torch.tensor([[2.0, 1.0], [0.0, 1.0]]), labels)
+    with pytest.raises(ValueError, match="do not sum to 1"):
+        find_wrong_labels(torch.tensor([[-0.5, 1.5], [0.0, 1.0]]), labels)
+    with pytest.raises(ValueError, match=r"\[3, 2\] and labels \[2\].*\[N, C\] and \[N\]"):
+        find_wrong_labels(torch.full((3, 2), 0.5), labels)
+
+
+def test_files_that_do_not_decode_are_found(images):
+    files = encode_files(images[:4])
+    names = list(files)
+    files[names[1]] = files[names[1]][: len(files[names[1]]) // 2]
+    files[names[2]] = b""
+    files[names[3]] = b"%PDF-1.7 and so on"
+    findings = find_corrupt(files)
+    assert which(findings) == names[1:]
+    assert [f.why.split(":")[0] for f in findings[1:]] == [
+        "the file is empty",
+        "no image format begins with 25 50 44 46",
+    ]
+    assert find_corrupt(encode_files(images)) == []
+
+
+def test_a_png_with_changed_bytes_is_found(images):
+    from tlcourse.data.defects import _encode
+
+    data = _encode(images[0], "PNG")
+    damaged = data[:60] + bytes([data[60] ^ 255]) + data[61:]
+    assert which(find_corrupt({"good.png": data, "bad.png": damaged})) == ["bad.png"]
+
+
+def test_a_report_counts_and_lists_and_changes_nothing():
+    findings = (
+        Finding("blank", 4, "", 1),
+        Finding("near duplicate", 2, "", 1, 1),
+        Finding("near duplicate", 4, "", 1, 0),
+    )
+    report = CleaningReport(findings, 6)
+    assert report.which() == [2, 4]
+    assert report.which("blank") == [4]
+    assert report.kept().tolist() == [0, 1, 3, 5]
+    assert report.kept(without=["near duplicate"]).tolist() == [0, 1, 3, 5]
+    assert report.kept(without=["exact duplicate"]).tolist() == list(range(6))
+    assert str(report).splitlines() == ["6 checked, 3 findings", "near duplicate      2", "blank               1"]
+    with pytest.raises(ValueError, match="'blurred' is not a kind of finding"):
+        report.which("blurred")
+
+
+@pytest.mark.parametrize(
+    ("found", "planted", "expected"),
+    [
+        ([1, 2, 3, 4], [3, 4, 5], (1 / 2, 2 / 3)),
+        ([], [1], (1, 0)),
+        ([1], [], (0, 1)),
+        ([], [], (1, 1)),
+        ([(1, 2)], [(1, 2)], (1, 1)),
+    ],
+)
+def test_precision_and_recall(found, planted, expected):
+    assert precision_recall(found, planted) == pytest.approx(expected)
+
+
+def test_precision_and_recall_are_those_of_scikit_learn():
+    from sklearn.metrics import precision_score, recall_score
+
+    draws = np.random.default_rng(0)
+    found, planted = draws.random(50) < 0.4, draws.random(50) < 0.3
+    ours = precision_recall(np.flatnonzero(found).tolist(), np.flatnonzero(planted).tolist())
+    assert ours == pytest.approx((precision_score(planted, found), recall_score(planted, found)))

@@ -1,0 +1,176 @@
+import io
+
+import pytest
+import torch
+from PIL import Image
+
+from tlcourse.data.cleaning import contrasts, find_corrupt
+from tlcourse.data.defects import (
+    CHANGES,
+    DAMAGE,
+    decode_files,
+    encode_files,
+    plant_across,
+    plant_corruption,
+    plant_dirt,
+)
+from tlcourse.data.imageset import ImageSet
+from tlcourse.repro import generator
+
+
+@pytest.fixture(scope="module")
+def clean():
+    draws = torch.Generator().manual_seed(0)
+    coarse = torch.rand(60, 3, 4, 4, generator=draws) * 255
+    images = torch.nn.functional.interpolate(coarse, (32, 32), mode="bilinear").to(torch.uint8)
+    return ImageSet(images, torch.arange(60) % 5, tuple("abcde"), {"sheet": torch.arange(60) // 10}, "clean")
+
+
+@pytest.fixture(scope="module")
+def planted(clean):
+    return plant_dirt(clean, generator("dirt", 1), exact=4, near=12, blank=6, wrong=9)
+
+
+def places(dirty, image):
+    return [i for i, other in enumerate(dirty.images) if torch.equal(image, other)]
+
+
+def test_the_truth_about_exact_copies(clean, planted):
+    dirty, truth = planted
+    assert len(truth.exact) == 4
+    for copy, original in truth.exact.items():
+        assert copy != original
+        assert torch.equal(dirty.images[copy], dirty.images[original])
+        assert dirty.labels[copy] == dirty.labels[original]
+        assert dirty.attributes["sheet"][copy] == dirty.attributes["sheet"][original]
+
+
+def test_nothing_else_is_an_exact_copy(clean, planted):
+    dirty, truth = planted
+    twice = {i for i in range(len(dirty)) if len(places(dirty, dirty.images[i])) > 1}
+    assert twice == {i for pair in truth.exact.items() for i in pair}
+
+
+@pytest.mark.parametrize("way", CHANGES)
+def test_the_truth_about_changed_copies(planted, way):
+    dirty, truth = planted
+    copies = [copy for copy, change in truth.changed.items() if change == way]
+    assert len(copies) == 2
+    for copy in copies:
+        ours, theirs = dirty.images[copy], dirty.images[truth.near[copy]]
+        assert not torch.equal(ours, theirs)
+        assert dirty.labels[copy] == dirty.labels[truth.near[copy]]
+        if way == "mirrored":
+            assert torch.equal(ours.flip(2), theirs)
+        elif way.startswith("moved"):
+            by = int(way[-1])
+            assert torch.equal(ours[:, :, by:], theirs[:, :, :-by])
+            assert torch.equal(ours[:, :, 0], theirs[:, :, 0])
+        elif way == "brighter":
+            assert torch.equal(ours, (theirs.float() * 0.75 + 45).round().to(torch.uint8))
+        else:
+            assert (ours.float() - theirs.float()).abs().mean() < 20
+
+
+def test_the_truth_about_labels(clean, planted):
+    dirty, truth = planted
+    assert len(truth.wrong) == 9
+    originals = {places(dirty, image)[0]: int(label) for image, label in zip(clean.images, clean.labels, strict=True)}
+    for i, right in originals.items():
+        if i in truth.wrong:
+            assert truth.wrong[i] == right != int(dirty.labels[i])
+        elif i not in truth.exact:
+            assert int(dirty.labels[i]) == right
+
+
+def test_kinds_of_dirt_do_not_meet(planted):
+    _, truth = planted
+    touched = [*truth.exact, *truth.exact.values(), *truth.near, *truth.near.values(), *truth.blank, *truth.wrong]
+    assert len(touched) == len(set(touched)) == 2 * 4 + 2 * 12 + 6 + 9
+
+
+def test_blank_images_show_nothing(planted):
+    dirty, truth = planted
+    found = contrasts(dirty.images[torch.tensor(truth.blank)])
+    assert ((found < 5).sum(), (found < 15).sum(), (found < 40).sum()) == (2, 4, 6)
+
+
+def test_the_clean_set_stays_and_nothing_is_lost(clean, planted):
+    dirty, _ = planted
+    assert len(clean) == 60
+    assert len(dirty) == 60 + 4 + 12 + 6
+    assert all(places(dirty, image) for image in clean.images)
+    assert clean.labels.tolist() == [i % 5 for i in range(60)]
+
+
+def test_positions_give_nothing_away(planted):
+    """Without shuffling, all copies would stand at the end."""
+    _, truth = planted
+    assert min([*truth.exact, *truth.near, *truth.blank]) < 40
+
+
+def test_dirt_depends_on_the_generator_alone(clean):
+    a, b, c = (plant_dirt(clean, generator("dirt", s), exact=4, near=6, blank=3, wrong=5) for s in (1, 1, 2))
+    assert torch.equal(a[0].images, b[0].images)
+    assert a[1] == b[1]
+    assert not torch.equal(a[0].images, c[0].images)
+
+
+def test_pairs_name_the_later_image_first(planted):
+    _, truth = planted
+    assert all(later > earlier for later, earlier in truth.pairs(truth.near))
+    assert {frozenset(pair) for pair in truth.pairs(truth.near)} == {frozenset(p) for p in truth.near.items()}
+
+
+def test_no_dirt_only_shuffles(clean):
+    dirty, truth = plant_dirt(clean, generator(0), exact=0, near=0, blank=0, wrong=0)
+    assert len(dirty) == 60
+    assert [len(part) for part in (truth.exact, truth.near, truth.blank, truth.wrong)] == [0, 0, 0, 0]
+
+
+def test_too_much_dirt_is_refused(clean):
+    with pytest.raises(ValueError, match=r"dirt for 61 of 60 images.*exact=61"):
+        plant_dirt(clean, generator(0), exact=61, near=0, blank=0, wrong=0)
+    with pytest.raises(ValueError, match="Expected numbers from 0"):
+        plant_dirt(clean, generator(0), exact=-1)
+
+
+def test_copies_across_the_split(clean):
+    train, test = clean.subset(torch.arange(30)), clean.subset(torch.arange(30, 60))
+    dirty, truth = plant_across(train, test, generator("across"), exact=3, near=6)
+    assert len(dirty) == 39
+    assert len(test) == 30
+    for here, there in truth.exact.items():
+        assert torch.equal(dirty.images[here], train.images[there])
+    for here, there in {**truth.exact, **truth.near}.items():
+        assert dirty.labels[here] == train.labels[there]
+    assert list(truth.changed.values()) == list(CHANGES)
+    assert dirty.shared_with(train) == 3
+    with pytest.raises(ValueError, match=r"20 \+ 20 copies of 30 training images"):
+        plant_across(train, test, generator(0), exact=20, near=20)
+
+
+def test_files_hold_the_images(clean):
+    files = encode_files(clean.images[:3])
+    assert list(files) == ["image0000.jpg", "image0001.jpg", "image0002.jpg"]
+    assert Image.open(io.BytesIO(files["image0001.jpg"])).size == (32, 32)
+    assert (decode_files(list(files.values())).float() - clean.images[:3].float()).abs().mean() < 4
+
+
+def test_damage_is_where_the_truth_says(clean):
+    files = encode_files(clean.images)
+    damaged, truth = plant_corruption(files, generator("files"), each=3)
+    assert {name for name in files if files[name] != damaged[name]} == set(truth)
+    assert sorted(truth.values()) == sorted(list(DAMAGE) * 3)
+    assert {len(damaged[name]) for name, kind in truth.items() if kind == "empty"} == {0}
+    for name in (name for name, kind in truth.items() if kind == "truncated"):
+        assert files[name].startswith(damaged[name])
+        Image.open(io.BytesIO(damaged[name]))  # it opens, which is why opening is no check
+    changed = [name for name, kind in truth.items() if kind == "changed bytes"]
+    assert all(len(files[name]) == len(damaged[name]) for name in changed)
+    assert {f.which for f in find_corrupt(damaged)} >= set(truth) - set(changed)
+
+
+def test_too_much_damage_is_refused(clean):
+    with pytest.raises(ValueError, match="damage to 4 x 6 of 10 files"):
+        plant_corruption(encode_files(clean.images[:10]), generator(0), each=6)

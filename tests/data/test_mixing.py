@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torchvision.transforms import v2
+
+from tlcourse.data.augmentations import boxes
+from tlcourse.data.imageset import ImageSet
+from tlcourse.data.mixing import CutMix, MixedBatches, MixUp, beta, cut_mix, mix_up, soft_labels
+from tlcourse.models.pretrained import build
+from tlcourse.repro import generator, seeded
+from tlcourse.training.loop import fit
+
+
+@pytest.fixture
+def x():
+    return torch.rand(8, 3, 16, 16, generator=generator("x"))
+
+
+@pytest.fixture
+def labels():
+    return torch.tensor([0, 1, 2, 3, 0, 1, 2, 3])
+
+
+def test_soft_labels_are_one_hot(labels):
+    soft = soft_labels(labels, 5)
+    assert soft.shape == (8, 5)
+    assert torch.equal(soft.argmax(1), labels)
+    assert torch.equal(soft.sum(1), torch.ones(8))
+
+
+def test_mix_up_against_a_loop(x, labels):
+    partners, shares = torch.tensor([3, 2, 1, 0, 7, 6, 5, 4]), torch.linspace(0, 1, 8)
+    soft = soft_labels(labels, 4)
+    mixed, mixed_soft = mix_up(x, soft, partners, shares)
+    for i in range(8):
+        j, share = int(partners[i]), float(shares[i])
+        assert mixed[i].numpy() == pytest.approx(share * x[i].numpy() + (1 - share) * x[j].numpy(), abs=1e-6)
+        assert mixed_soft[i].numpy() == pytest.approx(share * soft[i].numpy() + (1 - share) * soft[j].numpy(), abs=1e-6)
+
+
+def test_mix_up_is_that_of_torchvision_when_all_shares_agree(x, labels):
+    soft = soft_labels(labels, 4)
+    theirs = v2.MixUp(num_classes=4)
+    expected = theirs.transform(x, {"lam": 0.3, "labels": labels, "batch_size": 8})
+    ours, _ = mix_up(x, soft, torch.arange(8).roll(1), torch.full((8,), 0.3))
+    assert torch.allclose(ours, expected, atol=1e-6)
+
+
+def test_cut_mix_against_a_loop(x, labels):
+    soft, partners = soft_labels(labels, 4), torch.arange(8).roll(1)
+    top, left = torch.arange(8), torch.arange(8) * 2 - 3
+    mask = boxes(16, 16, top, left, torch.tensor([[5, 4]]).expand(8, 2))
+    mixed, mixed_soft = cut_mix(x, soft, partners, mask)
+    for i in range(8):
+        expected, j = x[i].clone(), int(partners[i])
+        rows, columns = slice(i, i + 5), slice(max(2 * i - 3, 0), 2 * i + 1)
+        expected[:, rows, columns] = x[j][:, rows, columns]
+        area = expected[0, rows, columns].numel() / 256
+        assert torch.equal(mixed[i], expected)
+        assert mixed_soft[i].numpy() == pytest.approx((1 - area) * soft[i].numpy() + area * soft[j].numpy(), abs=1e-6)
+
+
+@pytest.mark.parametrize("mixing", [MixUp(0.4), CutMix(1.0)], ids=repr)
+class TestBoth:
+    def test_labels_stay_probabilities(self, x, labels, mixing):
+        mixed, soft = mixing(x, soft_labels(labels, 4), generator(0))
+        assert mixed.shape == x.shape
+        assert soft.sum(1).numpy() == pytest.approx(1)
+        assert soft.min() >= 0
+        assert not torch.equal(mixed, x)
+
+    def test_the_label_says_what_is_to_be_seen(self, mixing):
+        """Images whose grey value is their class: the mean of a mixed one must be the mean of its label."""
+        labels = torch.arange(20) % 2
+        x = labels.float()[:, None, None, None].expand(20, 3, 16, 16)
+        mixed, soft = mixing(x, soft_labels(labels, 2), generator(1))
+        assert mixed.mean((1, 2, 3)).numpy() == pytest.approx(soft[:, 1].numpy(), abs=1e-5)
+
+    def test_each_image_has_its_own_share(self, x, mixing):
+        _, soft = mixing(x.repeat(4, 1, 1, 1), torch.eye(32), generator(2))
+        assert len(set(soft.max(1).values.tolist())) > 10
+
+    def test_the_same_seed_gives_the_same(self, x, labels, mixing):
+        first, again, other = (mixing(x, soft_labels(labels, 4), generator(seed))[0] for seed in (1, 1, 2))
+        assert torch.equal(first, again)
+        assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("mixing", [MixUp(0), CutMix(0)], ids=repr)
+def test_alpha_0_changes_nothing(x, labels, mixing):
+    mixed, soft = mixing(x, soft_labels(labels, 4), generator(0))
+    assert torch.equal(mixed, x)
+    assert torch.equal(soft, soft_labels(labels, 4))
+
+
+def test_shares_have_the_moments_of_a_beta_distribution():
+    for alpha in (0.4, 1.0, 5.0):
+        shares = beta(20_000, alpha, generator("beta")).numpy()
+        assert shares.mean() == pytest.approx(0.5, abs=0.01)
+        assert shares.var() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.05)
+        assert 0 <= shares.min() <= shares.max() <= 1
+
+
+@pytest.mark.parametrize("alpha", [-1, float("nan")])
+def test_a_negative_alpha_is_refused(alpha):
+    with pytest.raises(ValueError, match=r"alpha is .* from 0 \(no mixing\)"):
+        beta(3, alpha, generator(0))
+
+
+def test_cross_entropy_with_soft_labels_is_the_mixed_loss(x, labels):
+    scores = torch.randn(8, 4, generator=generator("scores"))
+    partners, share = torch.arange(8).roll(1), 0.3
+    _, soft = mix_up(x, soft_labels(labels, 4), partners, torch.full((8,), share))
+    mixed = share * F.cross_entropy(scores, labels) + (1 - share) * F.cross_entropy(scores, labels[partners])
+    assert F.cross_entropy(scores, soft).item() == pytest.approx(mixed.item(), abs=1e-6)
+
+
+@pytest.fixture
+def batches():
+    images = (torch.rand(30, 3, 32, 32, generator=generator("images")) * 255).to(torch.uint8)
+    return ImageSet(images, torch.arange(30) % 3, tuple("abc")).batches(10, steps=2)
+
+
+def test_mixed_batches_are_fresh_in_every_epoch_and_can_be_repeated(batches):
+    mixed = MixedBatches(batches, MixUp(1.0), 3, seed=5)
+    assert len(mixed) == 2
+    first, second = list(mixed), list(mixed)
+    assert not torch.equal(first[0][0], second[0][0])
+    mixed.set_epoch(0)
+    again = list(mixed)
+    assert all(
+        torch.equal(a, b) for one, other in zip(first, again, strict=True) for a, b in zip(one, other, strict=True)
+    )
+    assert first[0][1].shape == (10, 3)
+
+
+def test_the_same_batches_are_mixed_anew_in_every_epoch(x, labels):
+    mixed = MixedBatches([(x, labels)], MixUp(1.0), 4)
+    ((first, _),), ((second, _),) = list(mixed), list(mixed)
+    assert not torch.equal(first, second)
+
+
+def test_fit_takes_mixed_batches(batches):
+    with seeded("network"):
+        model = build("tiny_resnet", 3)
+    before = model.head.weight.clone()
+    history = fit(model, MixedBatches(batches, CutMix(1.0), 3), epochs=2, progress=False)
+    assert len(history) == 2
+    assert np.isfinite(history.train_loss).all()
+    assert not torch.equal(before, model.head.weight)

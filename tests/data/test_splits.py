@@ -1,0 +1,155 @@
+import pytest
+import torch
+
+from tlcourse.data.splits import (
+    few_per_class,
+    grouped_folds,
+    grouped_split,
+    sees_held_out,
+    shared_groups,
+    stratified_folds,
+    stratified_split,
+)
+from tlcourse.repro import generator
+
+LABELS = torch.tensor([0] * 10 + [1] * 20 + [3] * 5)  # no class 2
+
+
+def test_few_takes_the_same_number_from_every_class_without_repeats():
+    chosen = few_per_class(LABELS, 4, generator(0))
+    assert LABELS[chosen].tolist() == [0] * 4 + [1] * 4 + [3] * 4
+    assert len(set(chosen.tolist())) == 12
+
+
+def test_few_depends_on_the_generator_alone():
+    assert torch.equal(few_per_class(LABELS, 3, generator(1)), few_per_class(LABELS, 3, generator(1)))
+    assert not torch.equal(few_per_class(LABELS, 3, generator(1)), few_per_class(LABELS, 3, generator(2)))
+
+
+@pytest.mark.parametrize("per_class", [0, -1, 6, 2.5, "5"])
+def test_few_refuses_what_cannot_be(per_class):
+    with pytest.raises(ValueError, match=f"{per_class!r} labels per class were asked for.*from 1 to 5.*3, has 5"):
+        few_per_class(LABELS, per_class, generator(0))
+
+
+@pytest.mark.parametrize("fraction", [0.2, 0.5, 0.8, 0.01, 0.99])
+def test_split_is_disjoint_complete_and_stratified(fraction):
+    first, second = stratified_split(LABELS, fraction, generator(0))
+    assert sorted(torch.cat([first, second]).tolist()) == list(range(len(LABELS)))
+    for c, count in ((0, 10), (1, 20), (3, 5)):
+        taken = int((LABELS[first] == c).sum())
+        assert taken == min(max(round(fraction * count), 1), count - 1)
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.1, float("nan")])
+def test_split_refuses_fractions_out_of_range(fraction):
+    with pytest.raises(ValueError, match="strictly between 0 and 1"):
+        stratified_split(LABELS, fraction, generator(0))
+
+
+def test_split_refuses_a_single_image():
+    with pytest.raises(ValueError, match="class number 1 has one image"):
+        stratified_split(torch.tensor([0, 0, 1]), 0.5, generator(0))
+
+
+GROUPS = torch.tensor([4] * 7 + [0] * 12 + [9] * 3 + [2] * 12 + [6] * 5 + [5])
+
+
+def complete(parts, count):
+    """Every image is held out once, and trained on everywhere else."""
+    held_out = torch.cat([held for _, held in parts])
+    assert sorted(held_out.tolist()) == list(range(count))
+    for train, held in parts:
+        assert sorted(torch.cat([train, held]).tolist()) == list(range(count))
+        assert train.tolist() == sorted(train.tolist())
+        assert train.dtype == held.dtype == torch.int64
+
+
+@pytest.mark.parametrize("folds", [2, 3, 5])
+@pytest.mark.parametrize("seed", range(3))
+def test_folds_have_the_property_of_scikit_learns(folds, seed):
+    from sklearn.model_selection import StratifiedKFold
+
+    labels = LABELS[torch.randperm(len(LABELS), generator=generator(seed))]
+    ours = stratified_folds(labels, folds, generator(seed))
+    complete(ours, len(labels))
+    theirs = StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels.numpy(), labels.numpy())
+    theirs = [labels[torch.from_numpy(held)] for _, held in theirs]
+    for c in (0, 1, 3):
+        counts = sorted(int((labels[held] == c).sum()) for _, held in ours)
+        assert counts == sorted(int((held == c).sum()) for held in theirs)
+        assert counts[-1] - counts[0] <= 1
+    assert sorted(len(held) for _, held in ours) == sorted(len(held) for held in theirs)
+
+
+def test_folds_depend_on_the_generator_alone():
+    def first(seed):
+        return stratified_folds(LABELS, 5, generator(seed))[0][1]
+
+    assert torch.equal(first(1), first(1))
+    assert not torch.equal(first(1), first(2))
+
+
+@pytest.mark.parametrize("folds", [1, 0, 6])
+def test_folds_refuse_what_cannot_be(folds):
+    with pytest.raises(ValueError, match=f"{folds} folds were asked for, and class number 3 has 5 images"):
+        stratified_folds(LABELS, folds, generator(0))
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.3, 0.5, 0.8])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_grouped_split_tears_no_group(fraction, seed):
+    first, second = grouped_split(GROUPS, fraction, generator(seed))
+    assert sorted(torch.cat([first, second]).tolist()) == list(range(len(GROUPS)))
+    assert len(first) and len(second)  # noqa: PT018
+    assert len(shared_groups(GROUPS, first, second)) == 0
+    assert abs(len(first) / len(GROUPS) - fraction) <= 12 / len(GROUPS) / 2 + 0.15
+
+
+def test_a_grouped_split_meets_the_fraction_as_closely_as_whole_groups_allow():
+    groups = torch.arange(100) // 5
+    for fraction in (0.25, 0.5, 0.8):
+        first, _ = grouped_split(groups, fraction, generator(0))
+        assert len(first) == round(100 * fraction)
+
+
+@pytest.mark.parametrize("folds", [2, 3, 4, 6])
+def test_grouped_folds_are_as_even_as_scikit_learns(folds):
+    from sklearn.model_selection import GroupKFold
+
+    ours = grouped_folds(GROUPS, folds, generator(0))
+    complete(ours, len(GROUPS))
+    assert all(len(shared_groups(GROUPS, train, held)) == 0 for train, held in ours)
+    theirs = GroupKFold(folds).split(GROUPS.numpy(), groups=GROUPS.numpy())
+    assert sorted(len(held) for _, held in ours) == sorted(len(held) for _, held in theirs)
+
+
+def test_shared_groups_are_named():
+    assert shared_groups(GROUPS, torch.tensor([0, 7, 19]), torch.tensor([1, 8, 39])).tolist() == [0, 4]
+
+
+def test_groups_refuse_what_cannot_be():
+    with pytest.raises(ValueError, match="there are 1 groups in 4 images, but at least 2"):
+        grouped_split(torch.zeros(4, dtype=torch.int64), 0.5, generator(0))
+    with pytest.raises(ValueError, match="there are 6 groups in 40 images, but at least 7"):
+        grouped_folds(GROUPS, 7, generator(0))
+    with pytest.raises(ValueError, match="1 folds were asked for"):
+        grouped_folds(GROUPS, 1, generator(0))
+    with pytest.raises(ValueError, match="strictly between 0 and 1"):
+        grouped_split(GROUPS, 1.5, generator(0))
+
+
+def test_a_preparation_that_looks_at_held_out_rows_is_caught():
+    x = torch.rand(35, 4, generator=generator("x"))
+    train, held_out = stratified_split(LABELS, 0.7, generator(0))
+    draws = generator("check")
+    assert sees_held_out(lambda x, labels, train: x.mean(0), x, LABELS, train, draws)
+    assert not sees_held_out(lambda x, labels, train: x[train].mean(0), x, LABELS, train, draws)
+    assert sees_held_out(lambda x, labels, train: labels.bincount(), x, LABELS, train, draws)
+    assert not sees_held_out(lambda x, labels, train: labels[train].bincount(), x, LABELS, train, draws)
+    assert sees_held_out(lambda x, labels, train: x[held_out].amax(), x, LABELS, train, draws)
+
+
+def test_a_check_needs_something_held_out():
+    with pytest.raises(ValueError, match="all 35 rows are in the training part"):
+        sees_held_out(lambda x, labels, train: x, torch.zeros(35, 1), LABELS, torch.arange(35), generator(0))

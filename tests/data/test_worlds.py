@@ -1,0 +1,250 @@
+"""The four worlds: what is in them, that their pools share nothing, and that a seed says it all."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from tlcourse.data import glyphs, handwriting
+from tlcourse.data import worlds as domains
+from tlcourse.data.backgrounds import SOURCE_PHOTO, TARGET_PHOTO, cells, cut_patches, patch_boxes, photograph
+from tlcourse.data.glyphs import DIGITS, FACES, LETTERS, draw_printed, has_glyph
+from tlcourse.data.handwriting import SHEETS, handwritten_digits
+from tlcourse.data.worlds import WORLDS, blend, lean, load
+from tlcourse.repro import generator
+
+PRINTED = [name for name, world in WORLDS.items() if not world.handwritten]
+
+
+def draw(classes=DIGITS, count=200, pool="train", seed=0):
+    return draw_printed(classes, count, pool, generator("test", seed))
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_what_a_world_holds(world):
+    images = load(world, count=50)
+    assert images.images.shape == (50, 3, 32, 32)
+    assert images.images.dtype == torch.uint8
+    assert images.classes == DIGITS
+    assert set(images.attributes) == ({"sheet"} if WORLDS[world].handwritten else {"weight", "slant", "serif", "angle"})
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_the_arguments_say_it_all(world, monkeypatch):
+    monkeypatch.setenv("TLCOURSE_CACHE", "off")
+    first, again, other = (load(world, count=40, seed=seed) for seed in (3, 3, 4))
+    assert torch.equal(first.images, again.images)
+    assert torch.equal(first.labels, again.labels)
+    assert torch.equal(first.images, other.images) is False
+
+
+def test_drawing_moves_no_global_state(monkeypatch):
+    monkeypatch.setenv("TLCOURSE_CACHE", "off")
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist()
+    load("printed-photo", count=20)
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert before[1] == np.random.get_state()[1].tolist()
+
+
+def test_a_set_does_not_depend_on_the_number_of_threads(monkeypatch):
+    monkeypatch.setenv("TLCOURSE_CACHE", "off")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    alone = load("printed-photo", "letters", count=100)
+    torch.set_num_threads(threads)
+    assert torch.equal(alone.images, load("printed-photo", "letters", count=100).images)
+
+
+def test_handwriting_is_all_of_the_real_digits():
+    (ink, labels, sheets), (test_ink, test_labels, test_sheets) = (
+        handwritten_digits(pool, generator(0)) for pool in ("train", "test")
+    )
+    assert {"train": len(ink), "test": len(test_ink)} == domains.HANDWRITTEN_COUNT
+    assert (len(ink), len(test_ink)) == (906, 891)
+    assert torch.bincount(labels, minlength=10).min() >= 86  # enough for 50 labels per class
+    assert set(sheets.tolist()) == set(range(7))
+    assert set(test_sheets.tolist()) == set(range(7, 14))
+    assert torch.bincount(test_labels, minlength=10).min() >= 84
+    assert ink.min() == 0
+    assert ink.max() == 1
+
+
+def test_every_sheet_holds_one_form():
+    """The forms ask for the same digits; one or two are missing at the ends of some."""
+    from sklearn.datasets import load_digits
+
+    text = "".join(map(str, load_digits().target))
+    sheets = [text[start:end] for start, end in itertools.pairwise(SHEETS)]
+    assert "".join(sheets) == text
+    assert text.count("09556509898417735") == len(sheets) == 14
+    assert all("09556509898417735" in sheet for sheet in sheets)
+    assert {sheet[:2] for sheet in sheets} == {"01", "12"}
+    assert {sheet[-4:-1] for sheet in sheets} <= {"089", "490"}
+
+
+def test_a_digit_placed_at_full_size_is_the_original_enlarged(monkeypatch):
+    from sklearn.datasets import load_digits
+
+    monkeypatch.setattr(handwriting, "SIDES", (32.0, 32.0))
+    large = handwritten_digits("train", generator(0))[0]
+    shrunk = torch.nn.functional.interpolate(large[:, None], size=(8, 8), mode="area").flatten(1)
+    original = torch.from_numpy(load_digits().images[:906]).float().flatten(1) / 16
+    assert torch.cosine_similarity(shrunk, original).min() > 0.98
+
+
+def test_digits_keep_their_ink_wherever_they_are_put():
+    first, second = (handwritten_digits("train", generator(seed))[0] for seed in (1, 2))
+    ratio = first.sum((1, 2)) / second.sum((1, 2))
+    smallest, largest = handwriting.SIDES
+    assert ratio.min() > 0.95 * (smallest / largest) ** 2
+    assert ratio.max() < 1.05 * (largest / smallest) ** 2
+    centre = (first.sum(1) * torch.arange(32)).sum(1) / first.sum((1, 2))
+    assert centre.std() > 1.0
+
+
+def test_a_smaller_number_keeps_the_first_handwritten_ones():
+    few, all_of_them = load("handwritten-photo", count=7), load("handwritten-photo")
+    assert torch.equal(few.images, all_of_them.images[:7])
+    assert torch.equal(few.attributes["sheet"], all_of_them.attributes["sheet"][:7])
+
+
+def test_fonts_for_testing_are_never_trained_on():
+    train, test = ({face.file for face in FACES[pool]} for pool in ("train", "test"))
+    assert not train & test
+    for pool in FACES.values():
+        mixes = {face[1:] for face in pool}
+        assert len(mixes) == 8, "each pool has every mix of weight, slant and serif"
+
+
+def test_both_pools_can_draw_every_character():
+    for pool in FACES.values():
+        for character in DIGITS + LETTERS:
+            assert sum(has_glyph(face, character) for face in pool) >= 8
+
+
+@pytest.mark.parametrize("name", [SOURCE_PHOTO, TARGET_PHOTO])
+def test_regions_for_testing_are_never_trained_on(name):
+    seen = {}
+    for pool in ("train", "test"):
+        touched = torch.zeros(photograph(name).shape[1:], dtype=torch.bool)
+        for left, top, side in patch_boxes(name, 3000, pool, generator(pool)).tolist():
+            touched[int(top) : int(np.ceil(top + side)), int(left) : int(np.ceil(left + side))] = True
+        seen[pool] = touched
+    assert not (seen["train"] & seen["test"]).any()
+    assert all(touched.float().mean() > 0.4 for touched in seen.values())
+
+
+def test_a_patch_takes_its_colours_from_its_box_alone():
+    boxes = patch_boxes(TARGET_PHOTO, 20, "train", generator(0))
+    for patch, (left, top, side) in zip(cut_patches(TARGET_PHOTO, boxes), boxes.tolist(), strict=True):
+        box = photograph(TARGET_PHOTO)[:, int(top) : int(top + side) + 1, int(left) : int(left + side) + 1].flatten(1)
+        assert (patch.flatten(1).max(1).values <= box.max(1).values + 1e-2).all()
+        assert (patch.flatten(1).min(1).values >= box.min(1).values - 1e-2).all()
+
+
+def test_a_box_of_32_pixels_is_copied_exactly():
+    patch = cut_patches(SOURCE_PHOTO, torch.tensor([[80.0, 71.0, 32.0]]))[0]
+    assert torch.allclose(patch, photograph(SOURCE_PHOTO)[:, 71:103, 80:112], atol=1e-2)
+
+
+def test_the_source_photograph_never_stands_behind_the_target():
+    assert WORLDS["printed-photo"].photo != WORLDS["handwritten-photo"].photo
+    assert len(cells("train")) == len(cells("test")) == 24
+
+
+def test_classes_are_drawn_equally_often():
+    _, labels, _ = draw(LETTERS, 35_00)
+    assert torch.bincount(labels, minlength=35).min() > 60
+    assert len(set(LETTERS)) == 35
+    assert not set(LETTERS) & set(DIGITS)
+
+
+def test_attributes_are_those_of_the_drawn_face():
+    assert FACES["train"][1][0].endswith("Bold")
+    *_, attributes = draw(count=2000)
+    for name in ("weight", "slant", "serif"):
+        assert set(attributes[name].tolist()) == {0, 1}
+    assert attributes["angle"].abs().max() <= glyphs.ANGLE
+    assert attributes["angle"].std() == pytest.approx(2 * glyphs.ANGLE / 12**0.5, rel=0.05)
+
+
+def test_bold_characters_have_more_ink():
+    ink, _, attributes = draw(count=2000)
+    amount = ink.mean((1, 2))
+    assert amount[attributes["weight"] == 1].mean() > 1.2 * amount[attributes["weight"] == 0].mean()
+
+
+def tilt(ink):
+    """The angle of the long axis of an upright stroke, in degrees clockwise, from its second moments."""
+    y, x = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
+    weight = ink / ink.sum()
+    dx, dy = x - (weight * x).sum(), y - (weight * y).sum()
+    xy, yy, xx = (weight * dx * dy).sum(), (weight * dy * dy).sum(), (weight * dx * dx).sum()
+    return -0.5 * torch.rad2deg(torch.atan2(2 * xy, yy - xx))
+
+
+def test_angle_is_what_the_picture_shows():
+    ink, _, attributes = draw_printed(("1",), 400, "test", generator("tilt"))
+    upright = (attributes["slant"] == 0).nonzero()[:, 0]
+    measured = torch.stack([tilt(ink[i]) for i in upright])
+    both = torch.stack([measured, attributes["angle"][upright]])
+    assert torch.corrcoef(both)[0, 1] > 0.9
+
+
+def test_lean_turns_clockwise_and_zero_is_the_identity():
+    bar = torch.zeros(1, 32, 32)
+    bar[0, 4:28, 14:18] = 1
+    assert lean(bar, 0) is bar
+    assert tilt(lean(bar, 20)[0]) == pytest.approx(20, abs=1)
+    assert torch.allclose(lean(lean(bar, 20), -20), bar, atol=0.7)
+
+
+def test_blend_inverts_and_leaves_paper_alone():
+    scene = torch.rand(2, 3, 32, 32) * 255
+    assert torch.equal(blend(torch.zeros_like(scene), scene), scene)
+    assert torch.allclose(blend(torch.full_like(scene, 255.0), scene), 255 - scene)
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_the_dial_moves_the_same_images_further_and_further(world):
+    labels = "digits"
+    still, *moved = (load(world, labels, count=60, shift=shift) for shift in (0.0, 0.1, 0.4, 1.0))
+    distances = [(m.images.float() - still.images.float()).abs().mean().item() for m in moved]
+    assert 0 < distances[0] < distances[1] < distances[2]
+    assert all(torch.equal(m.labels, still.labels) for m in moved)
+    if world in PRINTED:
+        assert torch.allclose(moved[2].attributes["angle"] - still.attributes["angle"], torch.tensor(domains.LEAN))
+
+
+def test_large_sets_are_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("TLCOURSE_CACHE", str(tmp_path))
+    monkeypatch.setattr(domains, "CACHED_UP_TO", 30)
+    load("printed", count=30)
+    assert len(list(tmp_path.iterdir())) == 1
+    load("printed", count=31)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"world": "moon"}, "'moon' is not a world. Expected one of: 'printed'"),
+        ({"world": "printed", "labels": "runes"}, "'runes' is not a label space"),
+        ({"world": "printed", "labels": "test"}, "'test' is not a label space.*Did you mean split='test'"),
+        ({"world": "printed", "split": "validation"}, "'validation' is not a split"),
+        ({"world": "handwritten", "labels": "letters"}, "has digits only"),
+        ({"world": "printed", "shift": 1.5}, "shift is 1.5"),
+        ({"world": "printed", "shift": float("nan")}, "shift is nan"),
+        ({"world": "printed", "count": 0}, "0 images .* Expected from 1"),
+        ({"world": "handwritten", "count": 907}, "907 images .* from 1 to 906"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        load(**arguments)
+
+
+def test_missing_font_says_what_to_do():
+    with pytest.raises(FileNotFoundError, match=r"NoSuchFont.ttf was expected in .*Install matplotlib again"):
+        glyphs._open_font("NoSuchFont")

@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from scipy.optimize import minimize_scalar
+
+from tlcourse.evaluation.calibration import (
+    COLDEST,
+    HOTTEST,
+    calibration_error,
+    error_by_luck,
+    fit_temperature,
+    reliability,
+)
+
+DRAWS = torch.Generator().manual_seed(0)
+
+
+def honest(count, sharpness=2.0):
+    """Scores whose probabilities are exactly right: the labels are drawn with them."""
+    scores = sharpness * torch.randn(count, 4, generator=DRAWS)
+    return scores, torch.multinomial(scores.softmax(1), 1, generator=DRAWS)[:, 0]
+
+
+SCORES, LABELS = honest(4000)
+
+
+def naive_error(scores, labels, bins):
+    probabilities = np.exp(scores.numpy().astype(float))
+    probabilities /= probabilities.sum(1, keepdims=True)
+    total = 0.0
+    for i in range(bins):
+        members = [
+            (p.max(), p.argmax() == y)
+            for p, y in zip(probabilities, labels.numpy(), strict=True)
+            if i / bins < p.max() <= (i + 1) / bins
+        ]
+        if members:
+            sure, right = np.mean(members, axis=0)
+            total += len(members) / len(labels) * abs(sure - right)
+    return 100 * total
+
+
+@pytest.mark.parametrize("bins", [1, 7, 10, 15])
+def test_error_agrees_with_a_naive_one(bins):
+    scores, labels = 3 * SCORES[:300], LABELS[:300]
+    assert calibration_error(scores, labels, bins) == pytest.approx(naive_error(scores, labels, bins))
+
+
+def test_bins_add_up():
+    bins = reliability(SCORES, LABELS)
+    confidence, answers = SCORES.double().softmax(1).max(1)
+    assert bins.count.sum() == 4000
+    assert bins.count[:2].sum() == 0  # of four classes, the likeliest has at least a quarter
+    assert (bins.confidence[:2] == 0).all()
+    shares = bins.count / 4000
+    assert (shares * bins.confidence).sum() == pytest.approx(confidence.mean().item())
+    assert (shares * bins.accuracy).sum() == pytest.approx((answers == LABELS).double().mean().item())
+    filled = bins.count > 0
+    assert (bins.confidence[filled] > bins.edges[:-1][filled]).all()
+    assert (bins.confidence[filled] <= bins.edges[1:][filled]).all()
+
+
+def test_known_cases():
+    sure = torch.tensor([[50.0, 0.0]]).repeat(10, 1)
+    assert calibration_error(sure, torch.zeros(10, dtype=torch.int64)) == pytest.approx(0)
+    wrong = reliability(sure, torch.ones(10, dtype=torch.int64))
+    assert wrong.error == pytest.approx(100)
+    assert wrong.overconfidence == pytest.approx(100)
+    shy = reliability(torch.zeros(10, 2), torch.zeros(10, dtype=torch.int64))  # says 50 %, is always right
+    assert shy.error == pytest.approx(50)
+    assert shy.count[4] == 10  # a border belongs to the bin below it
+    assert shy.overconfidence == pytest.approx(-50)
+
+
+def test_heat_and_cold_are_seen():
+    assert reliability(SCORES, LABELS).error < 3
+    assert reliability(3 * SCORES, LABELS).overconfidence > 5
+    assert reliability(SCORES / 3, LABELS).overconfidence < -5
+
+
+@pytest.mark.parametrize("heat", [0.3, 1.0, 4.0])
+def test_temperature_agrees_with_scipy(heat):
+    scores = heat * SCORES.double()
+    theirs = minimize_scalar(
+        lambda log: F.cross_entropy(scores / np.exp(log), LABELS).item(), bounds=(-3, 3), method="bounded"
+    )
+    ours = fit_temperature(scores, LABELS)
+    assert ours == pytest.approx(np.exp(theirs.x), rel=1e-3)
+    assert ours == pytest.approx(heat, rel=0.06)  # it undoes the heat, as the scores were right before
+
+
+def test_temperature_mends_the_error_and_changes_no_answer():
+    half = 2000
+    hot = 3 * SCORES
+    temperature = fit_temperature(hot[:half], LABELS[:half])
+    cooled = hot[half:] / temperature
+    assert torch.equal(cooled.argmax(1), hot[half:].argmax(1))
+    assert calibration_error(hot[half:], LABELS[half:]) > 8
+    assert calibration_error(cooled, LABELS[half:]) < 4
+
+
+def test_temperature_stops_at_the_ends():
+    right = torch.eye(4)
+    assert fit_temperature(right, torch.arange(4)) == pytest.approx(COLDEST, rel=1e-3)
+    assert fit_temperature(right, torch.tensor([1, 2, 3, 0])) == pytest.approx(HOTTEST, rel=1e-3)
+
+
+def test_even_a_perfect_network_has_some_error_by_luck():
+    few, many = error_by_luck(SCORES[:50], repeats=50), error_by_luck(SCORES, repeats=20)
+    assert 5 < few < 20
+    assert many < few / 4
+    assert calibration_error(SCORES, LABELS) == pytest.approx(many, abs=1.2)
+    assert error_by_luck(SCORES[:50], repeats=5) == error_by_luck(SCORES[:50], repeats=5)
+    assert error_by_luck(50 * torch.eye(4)) == pytest.approx(0)
+
+
+@pytest.mark.parametrize("function", [reliability, fit_temperature])
+def test_bad_scores(function):
+    with pytest.raises(ValueError, match=r"Expected \[N, classes\] and \[N\]"):
+        function(SCORES, LABELS[:5])
+    with pytest.raises(ValueError, match=r"labels \[0\]"):
+        function(SCORES[:0], LABELS[:0])
+    with pytest.raises(ValueError, match="a score is infinite or not a number"):
+        function(torch.tensor([[float("nan"), 1.0]]), torch.tensor([0]))
+
+
+def test_no_bins_and_no_repeats():
+    with pytest.raises(ValueError, match="0 bins were asked for"):
+        reliability(SCORES, LABELS, 0)
+    with pytest.raises(ValueError, match="0 repeats were asked for"):
+        error_by_luck(SCORES, repeats=0)

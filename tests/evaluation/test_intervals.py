@@ -1,0 +1,182 @@
+import numpy as np
+import pytest
+import scipy.stats
+
+from tlcourse.evaluation.intervals import (
+    Interval,
+    bootstrap_groups,
+    bootstrap_mean,
+    group_means,
+    paired_difference,
+    standard_error,
+    t_interval,
+    wilson_interval,
+)
+
+VALUES = [61.2, 55.0, 58.3, 70.1, 49.9, 63.3, 60.0, 52.4]
+
+
+def test_agrees_with_scipy():
+    ours = bootstrap_mean(VALUES, resamples=50_000)
+    theirs = scipy.stats.bootstrap(
+        (VALUES,), np.mean, n_resamples=50_000, method="percentile", random_state=1
+    ).confidence_interval
+    assert ours.mean == pytest.approx(np.mean(VALUES))
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.1)
+
+
+def test_equal_values_give_no_width():
+    assert bootstrap_mean([3.0, 3.0, 3.0]) == Interval(3.0, 3.0, 3.0)
+
+
+def test_higher_level_is_wider():
+    wide, narrow = bootstrap_mean(VALUES, 0.99), bootstrap_mean(VALUES, 0.5)
+    assert wide.low < narrow.low < narrow.mean < narrow.high < wide.high
+
+
+def test_same_seed_same_interval():
+    assert bootstrap_mean(VALUES) == bootstrap_mean(VALUES)
+    assert bootstrap_mean(VALUES, seed=1) != bootstrap_mean(VALUES, seed=2)
+
+
+@pytest.mark.parametrize(("seeds", "expected"), [(5, 0.83), (30, 0.94)])
+def test_how_often_the_interval_holds_the_truth(seeds, expected):
+    samples = np.random.default_rng(0).normal(size=(1500, seeds))
+    intervals = [bootstrap_mean(sample, resamples=400) for sample in samples]
+    assert np.mean([i.low <= 0 <= i.high for i in intervals]) == pytest.approx(expected, abs=0.025)
+
+
+@pytest.mark.parametrize("values", [[], [1.0], [1.0, float("nan")], [1.0, float("inf")], [[1.0, 2.0]]])
+def test_too_little_to_say_anything(values):
+    with pytest.raises(ValueError, match=r"at least two finite numbers were expected.*Run more seeds"):
+        bootstrap_mean(values)
+
+
+@pytest.mark.parametrize("level", [0, 1, 95])
+def test_level_out_of_range(level):
+    with pytest.raises(ValueError, match="strictly between 0 and 1"):
+        bootstrap_mean(VALUES, level)
+
+
+def test_pairing_takes_out_what_both_share():
+    noise = np.random.default_rng(0).normal(size=20) * 10
+    a, b = noise + 2.0, noise
+    assert paired_difference(a, b).low == pytest.approx(2.0)
+    assert bootstrap_mean(a).low < bootstrap_mean(b).high  # side by side, the two intervals overlap
+
+
+def test_pairs_need_partners():
+    with pytest.raises(ValueError, match="got 2 and 3 values"):
+        paired_difference([1, 2], [1, 2, 3])
+
+
+def test_interval_reads_well():
+    assert str(Interval(90.123, 88.0, 92.06)) == "90.1 [88.0, 92.1]"
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_t_interval_agrees_with_scipy(level):
+    ours = t_interval(VALUES, level)
+    theirs = scipy.stats.ttest_1samp(VALUES, 0).confidence_interval(level)
+    assert (ours.mean, ours.low, ours.high) == pytest.approx((np.mean(VALUES), theirs.low, theirs.high))
+
+
+def test_t_interval_is_wider_than_the_bootstrap_and_comes_close_with_many_values():
+    few, many = VALUES[:5], np.random.default_rng(0).normal(size=400)
+    widths = [[i.high - i.low for i in (t_interval(v), bootstrap_mean(v))] for v in (few, many)]
+    assert widths[0][0] > 1.3 * widths[0][1]
+    assert widths[1][0] == pytest.approx(widths[1][1], rel=0.05)
+    assert t_interval([3.0, 3.0]) == Interval(3, 3, 3)
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 30])
+def test_t_interval_holds_the_truth_as_often_as_it_says(seeds):
+    samples = np.random.default_rng(0).normal(size=(1500, seeds))
+    intervals = [t_interval(sample) for sample in samples]
+    assert np.mean([i.low <= 0 <= i.high for i in intervals]) == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize("hits", [0, 1, 33, 50])
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_wilson_agrees_with_scipy(hits, level):
+    ours = wilson_interval(hits, 50, level)
+    theirs = scipy.stats.binomtest(hits, 50).proportion_ci(level, method="wilson")
+    assert (ours.mean, ours.low, ours.high) == pytest.approx((2 * hits, 100 * theirs.low, 100 * theirs.high))
+
+
+def test_wilson_holds_the_shares_that_would_not_be_surprised():
+    """The naive definition: every share that is within 1.96 of its own standard errors of what was seen."""
+    shares = np.linspace(0.0005, 0.9995, 20_000)
+    inside = shares[np.abs(47 / 50 - shares) <= 1.959964 * np.sqrt(shares * (1 - shares) / 50)]
+    ours = wilson_interval(47, 50)
+    assert (ours.low, ours.high) == pytest.approx((100 * inside.min(), 100 * inside.max()), abs=0.01)
+
+
+def test_wilson_near_its_limits_holds_the_truth():
+    counts = np.random.default_rng(0).binomial(50, 0.97, 2000)
+    wilson = {hits: wilson_interval(int(hits), 50) for hits in set(counts)}
+    assert np.mean([wilson[h].low <= 97 <= wilson[h].high for h in counts]) > 0.92
+    spread = 1.96 * np.sqrt(counts / 50 * (1 - counts / 50) / 50)
+    assert np.mean(np.abs(counts / 50 - 0.97) <= spread) < 0.85  # "share plus or minus two standard errors"
+    assert wilson_interval(50, 50).low < 95
+    assert wilson_interval(50, 50).high == 100
+
+
+@pytest.mark.parametrize(("hits", "images"), [(-1, 5), (6, 5), (0, 0)])
+def test_wilson_refuses(hits, images):
+    with pytest.raises(ValueError, match=f"got {hits} hits of {images} images"):
+        wilson_interval(hits, images)
+    with pytest.raises(ValueError, match="strictly between 0 and 1"):
+        wilson_interval(1, 2, 95)
+
+
+GROUPS = [0, 0, 1, 1, 1, 2, 3, 3]
+
+
+def test_groups_are_drawn_whole():
+    ours = bootstrap_groups(VALUES, GROUPS, resamples=20_000)
+    draws, members = np.random.default_rng(5), [np.flatnonzero(np.equal(GROUPS, g)) for g in range(4)]
+    naive = [
+        np.mean(np.take(VALUES, np.concatenate([members[g] for g in draws.integers(4, size=4)]))) for _ in range(8000)
+    ]
+    assert ours.mean == pytest.approx(np.mean(VALUES))
+    assert (ours.low, ours.high) == pytest.approx(tuple(np.quantile(naive, [0.025, 0.975])), abs=0.35)
+
+
+def test_groups_of_one_are_the_plain_bootstrap():
+    assert bootstrap_groups(VALUES, range(8)) == bootstrap_mean(VALUES)
+
+
+def test_what_is_alike_in_a_group_counts_once():
+    alike = np.repeat([60.0, 80.0, 90.0, 70.0], 50)
+    groups = np.repeat(range(4), 50)
+    images, sheets = bootstrap_mean(alike), bootstrap_groups(alike, groups)
+    assert sheets.high - sheets.low > 5 * (images.high - images.low)
+    mixed = np.tile([60.0, 80.0, 90.0, 70.0], 50)  # the same numbers, but every group has some of each
+    sheets = bootstrap_groups(mixed, groups)
+    assert sheets.high - sheets.low < images.high - images.low
+
+
+def test_group_means_and_standard_errors():
+    assert group_means([1.0, 3.0, 10.0], [7, 7, 2]) == [10.0, 2.0]  # in order of the groups' numbers
+    assert standard_error(VALUES) == pytest.approx(scipy.stats.sem(VALUES))
+    assert standard_error(VALUES, GROUPS) == pytest.approx(scipy.stats.sem(group_means(VALUES, GROUPS)))
+
+
+@pytest.mark.parametrize("function", [bootstrap_groups, group_means, standard_error])
+@pytest.mark.parametrize("groups", [[0] * 8, [0, 1], [[0, 1]]])
+def test_groups_must_fit(function, groups):
+    with pytest.raises(ValueError, match=r"Expected one group number a value, and at least two groups"):
+        function(VALUES, groups)
+
+
+def test_many_values_are_not_all_printed():
+    with pytest.raises(ValueError, match=r"got 100 values, 99 of them finite, but") as error:
+        bootstrap_mean([1.0] * 99 + [float("nan")])
+    assert len(str(error.value)) < 150
+
+
+def test_pairs_take_the_interval_that_is_asked_for():
+    a, b = VALUES, [value - 2 for value in VALUES[::-1]]
+    assert paired_difference(a, b, interval=t_interval) == t_interval(np.subtract(a, b))
+    assert paired_difference(a, b) == bootstrap_mean(np.subtract(a, b))

@@ -1,0 +1,200 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import cross_val_score
+from sklearn.neighbors import NearestCentroid
+from torch import nn
+
+from tlcourse.data.augment import scale
+from tlcourse.data.worlds import load
+from tlcourse.evaluation.predict import (
+    accuracy,
+    confident_mistakes,
+    cross_validate,
+    evaluate,
+    extract_features,
+    nested_selection,
+    predict,
+)
+from tlcourse.models.tiny_resnet import TinyResNet
+from tlcourse.transfer.heads import get_classifier
+
+
+@pytest.fixture(scope="module")
+def images():
+    return load("handwritten-photo", split="test", count=70)
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return TinyResNet(10)
+
+
+def test_predict_is_the_network_in_evaluation_mode(model, images):
+    scores = predict(model, images, batch_size=32)
+    model.eval()
+    with torch.inference_mode():
+        expected = model(scale(images.images))
+    model.train()
+    assert torch.allclose(scores, expected, atol=1e-5)
+    assert scores.shape == (70, 10)
+
+
+def test_nothing_moves_and_modes_come_back(model, images):
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.train()
+    model.block2.eval()
+    predict(model, images)
+    assert model.training
+    assert not model.block2.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    model.train()
+
+
+def test_modes_come_back_after_an_error(model):
+    with pytest.raises(ValueError, match="Put the channels first"):
+        predict(model, [(torch.zeros(2, 1, 32, 32), torch.zeros(2))])
+    assert model.training
+
+
+def test_accuracy_and_loss_agree_with_the_libraries(model, images):
+    scores = predict(model, images)
+    loss, percent = evaluate(model, images)
+    assert percent == pytest.approx(100 * accuracy_score(images.labels, scores.argmax(1)))
+    assert loss == pytest.approx(F.cross_entropy(scores, images.labels).item())
+    assert accuracy(model, images) == percent
+
+
+def test_accuracy_at_its_limits(images):
+    class Knows(nn.Module):
+        def __init__(self, wrong):
+            super().__init__()
+            self.wrong, self.unused = wrong, nn.Linear(1, 1)
+
+        def forward(self, x):
+            return F.one_hot((x[:, 0, 0, 0].long() + self.wrong) % 10, 10).float()
+
+    labels = images.labels[:20]
+    batches = [(labels[:, None, None, None].float().expand(-1, 3, 2, 2), labels)]
+    assert accuracy(Knows(0), batches) == 100
+    assert accuracy(Knows(1), batches) == 0
+
+
+def test_features_are_what_goes_into_the_head(model, images):
+    features = extract_features(model, images)
+    assert features.shape == (70, 128)
+    with torch.inference_mode():
+        assert torch.allclose(get_classifier(model)(features), predict(model, images), atol=1e-5)
+
+
+def test_batches_and_image_sets_give_the_same(model, images):
+    batches = [(scale(images.images[:40]), images.labels[:40]), (scale(images.images[40:]), images.labels[40:])]
+    assert torch.allclose(predict(model, batches), predict(model, images), atol=1e-5)
+
+
+def test_nothing_to_evaluate(model):
+    with pytest.raises(ValueError, match="there is nothing to evaluate"):
+        accuracy(model, [])
+
+
+def test_a_tensor_of_images_has_no_labels(model, images):
+    with pytest.raises(TypeError, match=r"got a tensor of shape \[70, 3, 32, 32\].*call the network itself"):
+        predict(model, images.images)
+
+
+def test_labels_of_other_classes(images):
+    with pytest.raises(ValueError, match="a label is 9, but the network tells 4 classes apart, 0 to 3"):
+        accuracy(TinyResNet(4), images)
+
+
+FOLDED = torch.arange(10).repeat(6)
+
+
+def test_every_fold_is_asked_once_and_never_trained_on():
+    seen = []
+
+    def score(learn, held_out):
+        seen.append((learn, held_out))
+        return float(len(held_out))
+
+    assert cross_validate(score, FOLDED, folds=5, seed=3) == [12.0] * 5
+    assert torch.cat([held for _, held in seen]).sort().values.tolist() == list(range(60))
+    for learn, held in seen:
+        assert not set(learn.tolist()) & set(held.tolist())
+        assert len(learn) + len(held) == 60
+        assert FOLDED[held].bincount().max() <= 2  # six images per class, five folds
+
+
+def test_folds_depend_on_the_seed_alone():
+    def first(learn, held_out):
+        return float(held_out.double().pow(2).sum())
+
+    assert cross_validate(first, FOLDED, seed=1) == cross_validate(first, FOLDED, seed=1)
+    assert cross_validate(first, FOLDED, seed=1) != cross_validate(first, FOLDED, seed=2)
+
+
+def test_cross_validation_agrees_with_scikit_learn_on_the_same_folds():
+    x = torch.randn(60, 4, generator=torch.Generator().manual_seed(0)) + FOLDED[:, None]
+    deals = []
+
+    def nearest_mean(learn, held_out):
+        deals.append((learn.numpy(), held_out.numpy()))
+        means = torch.stack([x[learn][FOLDED[learn] == c].mean(0) for c in range(10)])
+        return 100 * (torch.cdist(x[held_out], means).argmin(1) == FOLDED[held_out]).float().mean().item()
+
+    ours = cross_validate(nearest_mean, FOLDED)
+    theirs = cross_val_score(NearestCentroid(), x.numpy(), FOLDED.numpy(), cv=deals)
+    assert ours == pytest.approx(100 * theirs)
+
+
+def test_nested_selection_never_chooses_with_the_fold_it_reports():
+    asked = []
+
+    def score(candidate, learn, held_out):
+        asked.append((candidate, set(learn.tolist()), set(held_out.tolist())))
+        return {"bad": 10.0, "good": 90.0, "worse": 5.0}[candidate]
+
+    result = nested_selection(score, ["bad", "good", "worse"], FOLDED, folds=(5, 3))
+    assert result.chosen == (1,) * 5
+    assert result.promised == result.kept == (90.0,) * 5
+    assert len(asked) == 5 * (3 * 3 + 1)
+    for fold in range(5):
+        *inner, (winner, rest, outer) = asked[fold * 10 : fold * 10 + 10]
+        assert winner == "good"
+        assert not outer & rest
+        for _, learn, held in inner:
+            assert not (learn | held) & outer  # the choice never saw the fold
+            assert learn | held == rest
+
+
+def test_nested_selection_keeps_promise_and_truth_apart():
+    """Candidates that are pure luck: the promise is the best of many draws, what is kept is one of them."""
+    draws = torch.Generator().manual_seed(0)
+    result = nested_selection(lambda *_: 100 * torch.rand(1, generator=draws).item(), range(30), FOLDED)
+    assert min(result.promised) > 65
+    assert sum(result.kept) / 5 < 65
+
+
+def test_nothing_to_choose_among():
+    with pytest.raises(ValueError, match="no candidate was given"):
+        nested_selection(lambda *_: 1.0, [], FOLDED)
+    with pytest.raises(ValueError, match="folds"):
+        cross_validate(lambda *_: 1.0, FOLDED, folds=7)
+
+
+def test_confident_mistakes_come_surest_first():
+    scores = torch.tensor([[4.0, 0, 0], [0, 5, 0], [0, 1, 0], [3, 0, 0], [0, 0, 9]])
+    labels = torch.tensor([0, 0, 0, 1, 2])  # right, wrong, wrong, wrong, right
+    assert confident_mistakes(scores, labels, 5).tolist() == [1, 3, 2]
+    assert confident_mistakes(scores, labels, 2).tolist() == [1, 3]
+    assert confident_mistakes(scores, scores.argmax(1), 5).tolist() == []
+    with pytest.raises(ValueError, match=r"Expected \[N, classes\] and \[N\]"):
+        confident_mistakes(scores, labels[:2], 5)
+
+
+def test_features_can_be_learned_from(model, images):
+    head = nn.Linear(model.num_features, 10)
+    F.cross_entropy(head(extract_features(model, images)), images.labels).backward()
+    assert head.weight.grad.abs().sum() > 0

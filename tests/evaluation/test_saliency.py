@@ -1,0 +1,161 @@
+import pytest
+import torch
+from torch import nn
+
+from tlcourse.data.augment import scale
+from tlcourse.data.worlds import load
+from tlcourse.evaluation.saliency import gradient_saliency, hide, occlusion_map, patch_map
+from tlcourse.models.tiny_resnet import TinyResNet
+
+ROWS, COLUMNS = slice(8, 16), slice(20, 28)  # the only region that the network below looks at
+
+
+class LooksAtOneRegion(nn.Module):
+    """Class 1 where that region is bright, class 0 where it is dark; nothing else matters."""
+
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(4.0))
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, x):
+        bright = self.dropout(x)[:, :, ROWS, COLUMNS].mean((1, 2, 3))
+        return torch.stack([-self.gain * bright, self.gain * bright], 1)
+
+
+@pytest.fixture
+def model():
+    return LooksAtOneRegion().train()
+
+
+@pytest.fixture
+def images():
+    dark = torch.randint(0, 60, (3, 3, 32, 32), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    dark[:, :, ROWS, COLUMNS] = 250
+    return dark
+
+
+ONES = torch.ones(3, dtype=torch.int64)
+
+
+def inside_and_outside(maps):
+    region = torch.zeros(32, 32, dtype=torch.bool)
+    region[ROWS, COLUMNS] = True
+    return maps[:, region], maps[:, ~region]
+
+
+def test_gradient_is_found_in_the_region_and_nowhere_else(model, images):
+    inside, outside = inside_and_outside(gradient_saliency(model, images, ONES))
+    assert (outside == 0).all()
+    assert inside == pytest.approx(torch.full_like(inside, 4.0 / (3 * 64)))
+
+
+def test_gradient_is_that_of_finite_differences():
+    torch.manual_seed(0)
+    model, data = TinyResNet(10).eval(), load("handwritten-photo", count=1)
+    maps = gradient_saliency(model, data.images, data.labels)
+    model.double()
+    x, step = scale(data.images).double(), 1e-6
+    for row, column in ((5, 7), (16, 16)):
+        slopes = []
+        for colour in range(3):
+            moved = [x.clone() for _ in range(2)]
+            moved[0][0, colour, row, column] += step
+            moved[1][0, colour, row, column] -= step
+            with torch.inference_mode():
+                up, down = (model(m)[0, data.labels[0]].item() for m in moved)
+            slopes.append(abs(up - down) / (2 * step))
+        assert maps[0, row, column].item() == pytest.approx(max(slopes), rel=1e-3, abs=1e-6)
+
+
+def test_gradient_leaves_the_network_alone(model, images):
+    gradient_saliency(model, images, ONES)
+    assert model.gain.grad is None
+    assert model.training
+    assert model.dropout.training
+
+
+def test_each_image_has_its_own_map(model, images):
+    together = gradient_saliency(model, images, torch.tensor([1, 0, 1]))
+    alone = gradient_saliency(model, images[1:2], torch.tensor([0]))
+    assert torch.allclose(together[1], alone[0])
+
+
+def test_occlusion_finds_the_region(model, images):
+    inside, outside = inside_and_outside(occlusion_map(model, images, ONES))
+    assert inside.min() > 0.1
+    far = occlusion_map(model, images, ONES)[:, :, :12]  # squares that reach no column from 20 on
+    assert far.abs().max() < 1e-6
+    assert inside.mean() > 5 * outside.mean()
+    assert model.training
+
+
+def test_occlusion_agrees_with_a_naive_one(model, images):
+    ours = occlusion_map(model.eval(), images[:1], ONES[:1], patch=8, stride=8)[0]
+    before = model(scale(images[:1])).softmax(1)[0, 1]
+    for top in range(0, 32, 8):
+        for left in range(0, 32, 8):
+            covered = images[:1].clone()
+            for colour in range(3):
+                covered[0, colour, top : top + 8, left : left + 8] = (
+                    images[0, colour].float().mean().round().to(torch.uint8)
+                )
+            after = model(scale(covered)).softmax(1)[0, 1]
+            assert ours[top : top + 8, left : left + 8] == pytest.approx(
+                torch.full((8, 8), (before - after).item()), abs=1e-6
+            )
+
+
+@pytest.mark.parametrize(("patch", "stride"), [(8, 4), (7, 5), (32, 32), (3, 3)])
+def test_every_pixel_is_covered(model, images, patch, stride):
+    maps = occlusion_map(model, images[:1], ONES[:1], patch, stride)
+    assert torch.isfinite(maps).all()
+    assert maps[:, ROWS, COLUMNS].min() > 0
+
+
+def test_hiding_takes_the_most_important_first(images):
+    importance = torch.zeros(3, 32, 32)
+    importance[:, ROWS, COLUMNS] = 1.0
+    hidden = hide(images, importance, 64 / 1024)
+    assert (hidden != images).any(1).sum() >= 3 * 60  # a pixel that had the mean colour already does not change
+    mean = images.float().mean((2, 3)).round().to(torch.uint8)
+    assert (hidden[:, :, ROWS, COLUMNS] == mean[:, :, None, None]).all()
+    outside = torch.ones(32, 32, dtype=torch.bool)
+    outside[ROWS, COLUMNS] = False
+    assert torch.equal(hidden[:, :, outside], images[:, :, outside])
+
+
+def test_hiding_nothing_and_everything(images):
+    importance = torch.rand(3, 32, 32)
+    assert torch.equal(hide(images, importance, 0), images)
+    assert hide(images, importance, 1).float().std((2, 3)).max() == 0
+
+
+@pytest.mark.parametrize("function", [gradient_saliency, occlusion_map])
+def test_bad_images(function, model, images):
+    with pytest.raises(TypeError, match=r"images are torch\.float32, but uint8"):
+        function(model, scale(images), ONES)
+    with pytest.raises(ValueError, match=r"got images of shape \[3, 3, 32, 32\] and classes \[2\]"):
+        function(model, images, ONES[:2])
+
+
+@pytest.mark.parametrize(("patch", "stride"), [(33, 1), (4, 5), (4, 0)])
+def test_squares_that_do_not_fit(model, images, patch, stride):
+    with pytest.raises(ValueError, match=f"got a square of {patch} pixels moved by {stride}"):
+        occlusion_map(model, images, ONES, patch, stride)
+
+
+def test_bad_maps(images):
+    with pytest.raises(ValueError, match=r"Expected \[N, H, W\] and a share from 0 to 1"):
+        hide(images, torch.zeros(3, 16, 16), 0.5)
+    with pytest.raises(ValueError, match=r"a share of 10"):
+        hide(images, torch.zeros(3, 32, 32), 10)
+
+
+def test_a_patch_is_round_and_where_it_should_be():
+    rows, columns = torch.tensor([8.0, 16.0]), torch.tensor([20.0, 16.0])
+    for patch, row, column in zip(patch_map(rows, columns), rows, columns, strict=True):
+        covered = (patch >= patch.flatten().topk(52).values[-1]).nonzero() + 0.5  # [52, 2]
+        distance = (covered - torch.stack([row, column])).norm(dim=1)
+        assert distance.max() < 4.3  # a disc of 52 pixels has a radius of 4.07
+        assert torch.allclose(covered.mean(0), torch.stack([row, column]), atol=0.01)

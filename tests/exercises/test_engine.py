@@ -1,0 +1,441 @@
+"""The engine behind the exercises, on small exercises made for these tests."""
+
+import math
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from tlcourse.exercises.answers import same_code
+from tlcourse.exercises.card import COLOURS, Card, Outcome, verdict
+from tlcourse.exercises.compare import same, show_value, size
+from tlcourse.exercises.exercise import Mistake, NotSolvedError
+from tlcourse.exercises.kinds import Case, Challenge, Choice, Foresee, Function, Mend, Value
+from tlcourse.exercises.progress import read_records
+from tlcourse.exercises.quiz import Option, Question, Quiz
+from tlcourse.exercises.runner.process import Limits
+
+NAN = float("nan")
+
+
+@pytest.fixture(autouse=True)
+def own_progress(tmp_path, monkeypatch):
+    monkeypatch.setenv("TLCOURSE_PROGRESS", str(tmp_path / "progress.json"))
+
+
+# --- are two values the same? ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("got", "expected"),
+    [
+        (1, 1.0),
+        (torch.tensor(2.0), 2),
+        (torch.tensor([2.0]), 2.0),
+        ([1, 2], torch.tensor([1, 2])),
+        ((1, 2), [1, 2]),
+        (np.array([1.0, NAN]), torch.tensor([1.0, NAN])),
+        (math.inf, math.inf),
+        (torch.tensor([1.0], dtype=torch.bfloat16), 1.0),
+        (1e6 + 50, 1e6),
+        (True, 1),
+        ("a", "a"),
+        (None, None),
+        ({"a": [1]}, {"a": torch.tensor([1])}),
+        ([1, 2], {2, 1}),
+        (torch.nn.Parameter(torch.ones(2)), torch.ones(2)),
+        (["a", 1], ("a", 1.0)),
+        ([], []),
+    ],
+)
+def test_these_are_the_same(got, expected):
+    assert same(got, expected)
+
+
+@pytest.mark.parametrize(
+    ("got", "expected"),
+    [
+        (1, 1.01),
+        (NAN, 1.0),
+        (1.0, NAN),
+        (-math.inf, math.inf),
+        (torch.ones(2, 3), torch.ones(3, 2)),
+        (torch.ones(1, 3), torch.ones(3)),
+        (torch.ones(2), 1.0),
+        ([1, 2, 3], [1, 2]),
+        ("1", 1),
+        (1, "1"),
+        (None, 0),
+        (0, None),
+        ({"a": 1}, {"b": 1}),
+        ({"a": 1}, [1]),
+        ("ab", ["a", "b"]),
+        ([[1, 2], [3]], torch.ones(3)),
+        (object(), 1.0),
+    ],
+)
+def test_these_are_not(got, expected):
+    assert not same(got, expected)
+
+
+def test_tolerance_is_relative_to_large_numbers_and_absolute_for_small_ones():
+    assert same(1000.5, 1000.0, 1e-3)
+    assert not same(1002.0, 1000.0, 1e-3)
+    assert same(0.0005, 0.0, 1e-3)
+    assert not same(0.002, 0.0, 1e-3)
+
+
+def test_a_value_is_shown_short():
+    assert show_value(torch.tensor([1.0, 2.5])) == "tensor([1. , 2.5])"
+    assert show_value(np.array([True])) == "array([ True])"
+    assert show_value(torch.zeros(100, 3)).startswith("tensor [100, 3] float32: ")
+    assert len(show_value(torch.rand(100, 100))) < 200
+    assert len(show_value(["word"] * 1000)) <= 300
+    assert show_value({"a": 1.0}) == "{'a': 1}"
+    assert show_value(1 / 3) == "0.333333"
+
+
+def test_size_counts_numbers():
+    assert size(torch.ones(2, 3)) == 6
+    assert size([1, 2]) < size([1, 2, 3]) < size(torch.ones(10))
+    assert size({"a": torch.ones(4)}) == 4
+
+
+# --- cards -----------------------------------------------------------------------------------------------
+
+
+def test_a_card_says_the_same_as_text_and_as_html():
+    card = verdict(Outcome.WRONG, "look <here>", [("you gave", "a\nb"), ("for", "f(<x>)")])
+    assert repr(card) == "WRONG: look <here>\n  you gave  a\n            b\n  for       f(<x>)"
+    page = card._repr_html_()
+    assert "look &lt;here&gt;" in page
+    assert "<x>" not in page
+    assert COLOURS["WRONG"] in page
+    assert Card("Hint", "try", code="x < 1").__repr__() == "Hint: try\nx < 1"
+
+
+def test_a_verdict_is_worth_all_or_nothing_unless_told():
+    assert verdict(Outcome.CORRECT, "").share == 1
+    assert verdict(Outcome.WRONG, "").share == 0
+    assert verdict(Outcome.WRONG, "", share=0.5).share == 0.5
+
+
+# --- functions -------------------------------------------------------------------------------------------
+
+COMMON = {
+    "title": "t",
+    "objective": 1,
+    "level": "Build",
+    "prompt": "p",
+    "hints": ("one", "two"),
+    "limits": Limits(seconds=2.0, memory=2**29),
+}
+
+
+def double_cases(seed):
+    draw = torch.Generator().manual_seed(seed)
+    random = [Case((torch.randint(0, 9, (n,), generator=draw),)) for n in (5, 3)]
+    return [*random, Case((torch.tensor([-1]),), note="below zero")]
+
+
+double = Function(
+    id="99.q1",
+    **COMMON,
+    starter='def double(x):\n    """Twice x."""\n    ...\n',
+    answer="double",
+    reference="def double(x):\n    return 2 * x  # why\n",
+    alternative="double = lambda x: x + x",
+    cases=double_cases,
+    mistakes=(
+        Mistake("squares", "def double(x):\n    return x * x\n", "that is a square"),
+        Mistake("drops the sign", "def double(x):\n    return 2 * x.abs()\n", "what about numbers below zero?"),
+    ),
+)
+
+
+def test_right_answers_are_right_however_they_are_written():
+    for answer in (lambda x: x * 2, lambda x: [2 * int(v) for v in x], torch.tensor(2).mul, lambda x: x.numpy() * 2.0):
+        assert double.check(answer).outcome is Outcome.CORRECT, answer
+
+
+def test_the_starter_is_recognised_however_it_is_laid_out():
+    def starter(x):
+        """Twice x."""
+
+    assert double.check(None).outcome is Outcome.NOT_ATTEMPTED
+    assert double.check(double.made_by(double.starter)).outcome is Outcome.NOT_ATTEMPTED
+    assert double.check(double.made_by("# mine\n\n" + double.starter)).outcome is Outcome.NOT_ATTEMPTED
+    assert same_code(starter, double.made_by(double.starter))
+    assert double.check(lambda x: None).outcome is Outcome.WRONG
+
+
+def test_the_smallest_failing_input_is_shown():
+    found = double.check(lambda x: x * 3)
+    assert found.outcome is Outcome.WRONG
+    assert dict(found.details)["for"] == "double(tensor([-1]))    (below zero)"
+    assert dict(found.details)["you gave"] == "tensor([-3])"
+    assert dict(found.details)["expected"] == "tensor([-2])"
+    only_long = double.check(lambda x: 2 * x if len(x) < 5 else x)
+    assert len(dict(only_long.details)["for"].split(",")) == 5
+
+
+def test_known_mistakes_are_told_apart_by_what_they_do():
+    assert double.check(lambda x: x**2).mistake == "squares"
+    assert double.check(lambda x: abs(x) + abs(x)).message == "what about numbers below zero?"
+    assert double.check(lambda x: x * 0).mistake == ""
+
+
+def test_a_forgotten_return_is_named():
+    assert "is the `return` missing?" in double.check(lambda x: None).message
+
+
+def test_an_error_is_the_learner_s_own_line():
+    def double_it(x):
+        return x.twice()
+
+    found = double.check(double_it)
+    assert found.outcome is Outcome.ERROR
+    assert "has no attribute 'twice'" in found.message
+    where = dict(found.details)["where"]
+    assert "in double_it: return x.twice()" in where
+    assert where.count("\n") == 0
+    assert double.check(lambda x, y: x).outcome is Outcome.ERROR
+    assert double.check(3).outcome is Outcome.ERROR
+
+
+ENDLESS = "def double(x):\n    while True:\n        pass\n"
+STUBBORN = (
+    "def double(x):\n    while True:\n        try:\n            while True: pass\n        except BaseException: pass\n"
+)
+HUNGRY = "def double(x):\n    kept = []\n    while True:\n        kept.append(bytearray(10**7))\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"), [(ENDLESS, "did not come to an end"), (STUBBORN, "after 2 seconds"), (HUNGRY, "memory")]
+)
+def test_what_never_ends_is_ended_and_the_kernel_lives(source, said):
+    found = double.check(double.made_by(source))
+    assert found.outcome is Outcome.ERROR
+    assert said in found.message
+    assert double.check(lambda x: 2 * x).outcome is Outcome.CORRECT
+
+
+def test_exit_ends_nothing_here():
+    found = double.check(lambda x: exit(3))
+    assert found.outcome is Outcome.ERROR
+    assert "Let it return a value" in found.message
+
+
+def test_what_it_prints_is_shown_once():
+    def chatty(x):
+        print("looking at", len(x))
+        return x
+
+    assert dict(double.check(chatty).details)["printed"] == "looking at 1"
+
+
+def test_a_change_in_place_spoils_no_check():
+    def in_place(x):
+        x *= 2
+        return x
+
+    assert double.check(in_place).outcome is Outcome.CORRECT
+    strict = Function(**{**vars(double), "keeps_inputs": True})
+    found = strict.check(in_place)
+    assert found.outcome is Outcome.WRONG
+    assert "changed its argument" in found.message
+    assert (dict(found.details)["it was"], dict(found.details)["it is"]) == ("tensor([-1])", "tensor([-2])")
+
+
+def test_nothing_the_answer_does_reaches_the_check():
+    def vandal(x):
+        torch.Tensor.__mul__ = lambda a, b: a
+        torch.equal = lambda a, b: True
+        return x
+
+    assert double.check(vandal).outcome is Outcome.WRONG
+    assert torch.equal(torch.ones(1) * 2, torch.tensor([2.0]))
+
+
+def test_what_cannot_leave_the_notebook_is_named():
+    lock = threading.Lock()
+
+    def locked(x):
+        with lock:
+            return 2 * x
+
+    found = double.check(locked)
+    assert found.outcome is Outcome.ERROR
+    assert "cannot be copied into a process of its own" in found.message
+
+
+def test_a_result_that_is_no_value_is_named():
+    found = double.check(lambda x: torch.nn.Linear(1, 1))
+    assert found.outcome is Outcome.ERROR
+    assert "Linear" in found.message
+
+
+def test_globals_and_helpers_of_the_notebook_come_along():
+    names = {"__name__": "__main__", "factor": 2}
+    exec("def help(x):\n    return factor * x\ndef double(x):\n    return help(x)\n", names)
+    assert double.check(names["double"]).outcome is Outcome.CORRECT
+
+
+def test_mending_starts_from_a_fault_that_runs():
+    mend = Mend(**{**vars(double), "level": "Mend", "starter": "def double(x):\n    return x + 1\n"})
+    assert mend.check(mend.made_by(mend.starter)).outcome is Outcome.NOT_ATTEMPTED
+    assert mend.check(lambda x: 1 + x).outcome is Outcome.WRONG
+
+
+def test_fresh_seeds_draw_other_inputs():
+    first, second = (double_cases(seed)[0].arguments[0] for seed in (0, 1))
+    assert not torch.equal(first, second)
+
+
+# --- values, choices, foreseeing -------------------------------------------------------------------------
+
+
+def value(**more):
+    wanted = COMMON | dict(  # noqa: C408
+        id="99.q2",
+        starter="x = None",
+        answer="x",
+        reference="x = 4.0  # why",
+        alternative="x = 2 + 2",
+        mistakes=(Mistake("forgot", "x = 3", "one more"), Mistake("wild", "x = 99", "too far", lambda v: v > 50)),
+    )
+    return Value(**(wanted | more))
+
+
+def test_a_value_is_compared_and_mistakes_by_value_or_by_rule():
+    exercise = value(unit="points")
+    assert exercise.check(4).outcome is Outcome.CORRECT
+    assert exercise.check(torch.tensor(4.0)).outcome is Outcome.CORRECT
+    assert exercise.check(3).message == "one more"
+    assert exercise.check(60).message == "too far"
+    unknown = exercise.check(5)
+    assert unknown.mistake == ""
+    assert dict(unknown.details)["you gave"] == "5 points"
+    assert "wanted is" not in dict(unknown.details)
+    hinted = value(starter="x = None  # a number, such as 3").check(5)
+    assert dict(hinted.details)["wanted is"] == "a number, such as 3"
+
+
+def test_a_rule_may_accept_many_values():
+    exercise = value(accepts=lambda v: isinstance(v, int) and v % 2 == 0)
+    assert exercise.check(8).outcome is Outcome.CORRECT
+    assert exercise.check(7).outcome is Outcome.WRONG
+
+
+def test_a_choice_takes_letters_in_any_case():
+    choice = Choice(
+        id="99.q3",
+        **COMMON,
+        starter="x = None",
+        answer="x",
+        reference='x = "b"  # why',
+        alternative='x = "B"',
+        options={"a": "left", "b": "right"},
+        why="because",
+        mistakes=(Mistake("left", 'x = "a"', "other left"),),
+    )
+    assert choice.check(" B ").message == "because"
+    assert choice.check("a").message == "other left"
+    assert choice.check("z").message == "'z' is none of the options. Expected one of 'a', 'b'."
+    assert choice.check(3).outcome is Outcome.WRONG
+
+
+def test_the_code_itself_judges_what_was_foreseen():
+    exercise = Foresee(**vars(value()), snippet="result = sum(range(3)) + 1", why="0 + 1 + 2 + 1")
+    assert exercise.check(4).message == "0 + 1 + 2 + 1"
+    assert exercise.check(3).message == "one more"
+
+
+# --- challenges ------------------------------------------------------------------------------------------
+
+guess = Challenge(
+    id="99.q4",
+    **{**COMMON, "level": "Challenge"},
+    starter="def guess(n):\n    ...\n",
+    answer="guess",
+    reference="def guess(n):\n    return 50.0  # why\n",
+    alternative="guess = lambda n: 51.0",
+    inputs=lambda seed: (seed,),
+    score=lambda report, seed: report + seed,
+    goal=50,
+    mistakes=(Mistake("text", 'guess = lambda n: "x"', "no text", lambda report, score: score is None),),
+)
+
+
+def test_a_challenge_needs_the_goal_and_keeps_the_learner_s_runs():
+    assert guess.check(lambda n: 40.0).outcome is Outcome.WRONG
+    assert guess.check(lambda n: 60.0).outcome is Outcome.CORRECT
+    found = guess.check(lambda n: 50.0)
+    assert found.outcome is Outcome.CORRECT
+    lines = dict(found.details)["your runs"].splitlines()
+    assert [line.split()[1] for line in lines] == ["60.0", "50.0", "40.0"]
+    assert lines[1].endswith("this run")
+    assert [record["score"] for record in read_records()] == [40.0, 60.0, 50.0]
+
+
+def test_a_run_below_the_best_five_is_still_named():
+    for score in (61, 62, 63, 64, 65):
+        guess.check(lambda n, score=score: float(score))
+    lines = dict(guess.check(lambda n: 55.0).details)["your runs"].splitlines()
+    assert len(lines) == 6
+    assert lines[-1] == "6. 55.0 %  this run"
+
+
+def test_what_cannot_be_scored_is_a_mistake_or_is_named():
+    assert guess.check(lambda n: "x").message == "no text"
+    plain = Challenge(**{**vars(guess), "mistakes": ()})
+    found = plain.check(lambda n: "x")
+    assert found.outcome is Outcome.WRONG
+    assert "'x' cannot be scored" in found.message
+    assert found.score is None
+
+
+# --- hints, solutions, quizzes, nbgrader -----------------------------------------------------------------
+
+
+def test_hints_come_one_by_one_and_begin_again():
+    fresh = Function(**{**vars(double), "id": "99.hints"})
+    assert [fresh.hint().message for _ in range(3)] == ["one", "two This was the last one.", "one"]
+    assert [record["kind"] for record in read_records()] == ["hint"] * 3
+
+
+def test_a_solution_is_kept_as_looked_at():
+    card = double.solution()
+    assert "You have not tried yet" in card.message
+    assert card.code == double.reference
+    double.check(lambda x: x)
+    assert "You have not tried" not in double.solution().message
+
+
+def test_nbgrader_sees_an_exception_unless_the_answer_is_right(monkeypatch):
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    assert double.check(lambda x: 2 * x).outcome is Outcome.CORRECT
+    for answer in (None, lambda x: x):
+        with pytest.raises(NotSolvedError, match=r"NOT ATTEMPTED|WRONG"):
+            double.check(answer)
+
+
+QUIZ = Quiz(
+    "99.quiz",
+    (
+        Question("One?", (Option("no", "wrong because"), Option("yes", "right because", right=True))),
+        Question("Two?", (Option("yes", "this it is", right=True), Option("no", "not this"))),
+    ),
+)
+
+
+def test_a_quiz_explains_and_counts():
+    assert QUIZ.starter.startswith("answers = dict(q1=None, q2=None)")
+    found = QUIZ.check({"q1": "B", "q2": None})
+    assert found.share == 0.5
+    assert found.details == (("q1", "b is right. right because"), ("q2", "open"))
+    assert QUIZ.check({"q1": "b", "q2": "a"}).outcome is Outcome.CORRECT
+    assert "'x' is no option. Expected one of a, b." in dict(QUIZ.check({"q1": "x"}).details)["q1"]
+    assert QUIZ.check("ba").outcome is Outcome.ERROR
+    assert "1. One?\n   * **a** no\n   * **b** yes" in QUIZ.markdown()

@@ -1,0 +1,109 @@
+"""What the checks of notebook 01 draw, compare and score."""
+
+import numpy as np
+import pytest
+import torch
+
+from tlcourse.data.cleaning import find_exact_duplicates, find_near_duplicates, precision_recall
+from tlcourse.data.worlds import load
+from tlcourse.lessons.nb01_preprocessing import exercises as ex
+
+SEEDS = range(2)
+
+
+def test_copies_are_made_as_they_say():
+    images, kinds = ex.with_copies(0)
+    assert len(images) == 996
+    assert sorted(list(kinds.values()).count(how) for how in ex.MADE) == [ex.EACH] * len(ex.MADE)
+    for (copy, original), how in kinds.items():
+        assert original < copy
+        assert torch.equal(images[copy], images[original]) == (how == "exact")
+
+
+def test_no_image_of_the_check_is_in_the_notebook():
+    images, _ = ex.with_copies(0)
+    for split in ("train", "test"):
+        assert not find_exact_duplicates(images, load("handwritten-photo", split=split).images)
+
+
+def test_every_seed_plants_elsewhere():
+    assert ex.with_copies(0)[1].keys() != ex.with_copies(1)[1].keys()
+    assert not torch.equal(ex.with_copies(0)[0], ex.with_copies(1)[0])
+
+
+def test_turned_and_enlarged_pictures_keep_size_and_brightness():
+    image = load("handwritten-photo").images[0]
+    for change in (ex.turn, ex.enlarge):
+        changed = change(image, torch.Generator().manual_seed(0))
+        assert (changed.shape, changed.dtype) == (image.shape, torch.uint8)
+        assert not torch.equal(changed, image)
+        assert abs(changed.float().mean() - image.float().mean()) < 15
+
+
+def test_the_score_is_the_f1_of_the_pairs():
+    planted = list(ex.with_copies(0)[1])
+    found = [*planted[:45], *[(995, i) for i in range(45)]]
+    precision, recall = precision_recall(ex.as_pairs(found), planted)
+    assert ex.f1(found, 0) == pytest.approx(100 * 2 * precision * recall / (precision + recall))
+    assert ex.f1(planted, 0) == 100
+    assert ex.f1([pair[::-1] for pair in planted], 0) == 100
+    assert ex.f1([], 0) == 0
+
+
+@pytest.mark.parametrize("kind", [list, set, tuple, torch.tensor, np.array])
+def test_pairs_may_come_in_any_container(kind):
+    assert ex.as_pairs(kind([(3, 7), (5, 2), (7, 3)])) == {(7, 3), (5, 2)}
+
+
+@pytest.mark.parametrize("report", [None, 3, "pairs", [1, 2], [(1, 2, 3)], {1: 2}, torch.zeros(4), [("a", "b")]])
+def test_what_is_no_list_of_pairs_is_refused(report):
+    with pytest.raises((TypeError, ValueError)):
+        ex.as_pairs(report)
+
+
+@pytest.mark.parametrize("empty", [[], (), set(), torch.zeros(0, 2), np.zeros((0, 2))])
+def test_nothing_found_is_no_error(empty):
+    assert ex.as_pairs(empty) == set()
+
+
+def test_the_card_says_what_was_found_of_every_kind():
+    planted = ex.with_copies(0)[1]
+    details = dict(ex.what_was_found([pair for pair, how in planted.items() if how != "turned"], 0))
+    assert details["precision"] == "100% of 80 pairs"
+    assert details["recall"] == "89% of 90 copies"
+    assert "turned       0 of 10" in details["found"]
+    assert "enlarged    10 of 10" in details["found"]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_courses_detectors_reach_about_60_percent(seed):
+    images = ex.with_copies(seed)[0]
+    findings = find_exact_duplicates(images) + find_near_duplicates(images)
+    assert ex.f1([(f.which, f.partner) for f in findings], seed) == pytest.approx(60, abs=5)
+
+
+def test_columns_count_in_any_order_and_each_once():
+    right = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert ex.same_columns(right.flip(1), right)
+    assert ex.same_columns(right.tolist(), right)
+    assert ex.same_columns(right * 2**0.5, right)  # a deviation over N, here 2, and not over N - 1
+    assert not ex.same_columns(right * 1.2, right)
+    assert not ex.same_columns(right[:, [0, 0]], right)
+    assert not ex.same_columns(right[:, :1], right)
+    assert not ex.same_columns(right.flip(0), right)
+    assert not ex.same_columns(None, right)
+
+
+@pytest.mark.parametrize("got", [[2, 0], {0, 2}, (0, 2), torch.tensor([0, 2]), np.array([2, 0]), [torch.tensor(0), 2]])
+def test_numbers_count_in_any_order_and_container(got):
+    assert ex.same_numbers(got, [0, 2])
+
+
+@pytest.mark.parametrize("got", [[0], [0, 2, 2], [0, 1], [], None, 2, [[0, 2]], torch.tensor([True, False, True])])
+def test_other_numbers_are_not_the_same(got):
+    assert not ex.same_numbers(got, [0, 2])
+
+
+@pytest.mark.parametrize("empty", [[], set(), torch.tensor([]), torch.tensor([]).long()])
+def test_no_numbers_are_the_same_as_none(empty):
+    assert ex.same_numbers(empty, [])

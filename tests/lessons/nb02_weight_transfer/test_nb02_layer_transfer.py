@@ -1,0 +1,155 @@
+import dataclasses
+
+import pytest
+import torch
+
+from tlcourse.lessons.nb02_weight_transfer.layer_transfer import (
+    BASE,
+    DEPTHS,
+    DROP_HEADER,
+    LAYER_CURVE,
+    WAYS,
+    LayerRecipe,
+    LayerTrial,
+    drop,
+    drop_table,
+    heir,
+    layer_scores,
+    layer_summary,
+    only,
+    read_layer_trials,
+    run_layer_transfer,
+    run_layer_trial,
+    train_layers,
+    two_tasks,
+)
+from tlcourse.models.tiny_resnet import TinyResNet
+
+SHORT = LayerRecipe(images=300, test_images=100, steps=2, batch=16)
+
+
+@pytest.fixture(scope="module")
+def tasks():
+    return two_tasks(0, SHORT)
+
+
+@pytest.fixture(scope="module")
+def donors():
+    torch.manual_seed(0)
+    return {"a": TinyResNet(17), "b": TinyResNet(17)}
+
+
+def copies(model):
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def equal_names(model, state):
+    return {name for name, tensor in model.state_dict().items() if torch.equal(tensor, state[name])}
+
+
+def of_stages(model, stages):
+    return {name for name in model.state_dict() if name.split(".")[0] in stages}
+
+
+def test_tasks_are_equally_large_and_share_no_letter(tasks):
+    assert len(tasks.a.classes) == len(tasks.b.classes) == 17
+    assert not set(tasks.a.classes) & set(tasks.b.classes)
+    assert tasks.b.classes == tasks.test.classes
+    assert not tasks.a.shared_with(tasks.b)
+    assert not tasks.test.shared_with(tasks.b)
+    assert set(two_tasks(1, SHORT).a.classes) != set(tasks.a.classes)
+    assert two_tasks(0, SHORT).a.classes == tasks.a.classes
+
+
+def test_classes_are_numbered_anew(tasks):
+    kept = only(tasks.a, [4, 2])
+    assert kept.classes == (tasks.a.classes[4], tasks.a.classes[2])
+    assert len(kept) == int(((tasks.a.labels == 4) | (tasks.a.labels == 2)).sum())
+    first = tasks.a.images[(tasks.a.labels == 4).nonzero()[0, 0]]
+    assert torch.equal(kept.images[(kept.labels == 0).nonzero()[0, 0]], first)
+
+
+def test_tasks_too_large():
+    with pytest.raises(ValueError, match=r"two tasks of 18 letters each.*Expected from 2 to 17"):
+        two_tasks(0, dataclasses.replace(SHORT, classes=18))
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_an_heir_has_the_donors_first_stages_and_nothing_else(donors, depth):
+    donor = donors["a"]
+    carried = of_stages(donor, list(donor.stages())[:depth])
+    model = heir(donor, depth, 3, frozen=False)
+    weights = {name for name, _ in model.named_parameters() if name.endswith("conv.weight") or "conv" in name}
+    assert carried <= equal_names(model, donor.state_dict())
+    assert not (weights - carried) & equal_names(model, donor.state_dict())
+    assert not torch.equal(model.head.weight, donor.head.weight)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_frozen_stages_stay_and_the_rest_moves(donors, tasks, depth):
+    for frozen in (True, False):
+        model = heir(donors["a"], depth, 3, frozen)
+        before = copies(model)
+        train_layers(model, tasks.b, 0, SHORT)
+        carried = of_stages(model, list(model.stages())[:depth])
+        assert equal_names(model, before) == (carried if frozen else set())
+
+
+def test_fresh_weights_are_the_same_for_all_ways(donors):
+    a, b = heir(donors["a"], 2, 3, frozen=True), heir(donors["b"], 2, 3, frozen=False)
+    assert of_stages(a, ["block3", "block4", "head"]) <= equal_names(a, b.state_dict())
+    assert "stem.0.weight" not in equal_names(a, b.state_dict())
+
+
+def test_own_comes_from_b_and_other_from_a(donors, tasks, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "tlcourse.lessons.nb02_weight_transfer.layer_transfer.train_layers", lambda model, *_: seen.append(model)
+    )
+    for way in WAYS:
+        run_layer_trial(way, 1, 0, donors, tasks, SHORT)
+    stems = [model.stem[0].weight for model in seen]
+    assert [torch.equal(stem, donors["b"].stem[0].weight) for stem in stems] == [True, True, False, False]
+    assert [stem.requires_grad for stem in stems] == [False, True, False, True]
+
+
+def test_the_plan_is_covered_and_repeats():
+    options = {"ways": WAYS[:3:2], "depths": (2, 5), "recipe": SHORT, "progress": False}
+    trials = run_layer_transfer([0, 1], **options)
+    cells = [(BASE, 0)] + [(way, depth) for depth in (2, 5) for way in WAYS[:3:2]]
+    assert [(t.seed, t.way, t.depth) for t in trials] == [(s, *cell) for s in (0, 1) for cell in cells]
+    again = run_layer_transfer([1], **options)
+    assert [t.accuracy for t in again] == [t.accuracy for t in trials[5:]]
+
+
+@pytest.mark.parametrize("depth", [0, 6])
+def test_impossible_depth(donors, depth):
+    with pytest.raises(ValueError, match=f"depth is {depth}, but from 1 to 5 stages.*stem, block1"):
+        heir(donors["a"], depth, 0, frozen=True)
+
+
+def test_unknown_way(donors, tasks):
+    with pytest.raises(ValueError, match="'AnB' is not a way to carry stages"):
+        run_layer_trial("AnB", 1, 0, donors, tasks, SHORT)
+
+
+def made_up():
+    trials = [LayerTrial(BASE, 0, seed, 90.0 + seed, 1.0) for seed in (1, 0, 2)]
+    return trials + [LayerTrial(way, 1, seed, 80.0 + seed + i, 1.0) for i, way in enumerate(WAYS) for seed in range(3)]
+
+
+def test_drops_are_paired_with_the_base_of_the_same_seed():
+    trials = made_up()
+    assert layer_scores(trials, BASE, 0) == [90, 91, 92]
+    assert layer_summary(trials)["own, frozen", 1].mean == 81
+    interval = drop(trials, "other, frozen", 1)
+    assert (interval.mean, interval.low, interval.high) == (-8, -8, -8)
+    assert drop_table(trials) == [["1", *(f"{-10 + i}.0 [{-10 + i}.0, {-10 + i}.0]" for i in range(4))]]
+    assert len(drop_table(trials)[0]) == len(DROP_HEADER)
+
+
+def test_what_ships_covers_every_cell():
+    trials = read_layer_trials()
+    assert {(t.way, t.depth) for t in trials} == {(BASE, 0)} | {(way, depth) for way in WAYS for depth in DEPTHS}
+    assert all(len(layer_scores(trials, t.way, t.depth)) == 6 for t in trials)
+    assert LAYER_CURVE.stat().st_size < 10_000

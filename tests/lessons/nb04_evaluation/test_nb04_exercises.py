@@ -1,0 +1,106 @@
+"""What the challenge of notebook 04 is made of: an archive, and a score that counts only when the promise is kept."""
+
+import numpy as np
+import pytest
+import torch
+
+from tlcourse.evaluation import intervals as stats
+from tlcourse.exercises.card import Outcome
+from tlcourse.lessons.nb04_evaluation import archives
+from tlcourse.lessons.nb04_evaluation import exercises as ex
+
+
+@pytest.fixture(autouse=True)
+def no_progress(monkeypatch):
+    monkeypatch.setenv("TLCOURSE_PROGRESS", "off")
+
+
+def by_t(seed):
+    intervals = [stats.t_interval(row) for row in archives.archive(seed)[0].tolist()]
+    return np.array([[i.low, i.high] for i in intervals])
+
+
+def test_an_archive_is_drawn_by_its_seed():
+    differences, truths = archives.archive(0)
+    assert differences.shape == (2000, 5)
+    assert truths.shape == (2000,)
+    assert differences.mean(1) - truths == pytest.approx(0, abs=8)
+    assert abs((differences.mean(1) - truths).mean()) < 0.15  # points: the truths are the means
+    archives.archive.cache_clear()
+    assert np.array_equal(archives.archive(0)[0], differences)
+    assert not np.array_equal(archives.archive(1)[0], differences)
+
+
+@pytest.mark.parametrize("seed", [0, 3, 11])
+def test_t_intervals_hold_what_they_promise_and_score_0(seed):
+    ends = by_t(seed)
+    assert archives.percent_narrower(ends, seed) == 0
+    assert archives.percent_holding(ends, seed) == pytest.approx(95, abs=1.5)
+    assert archives.t_width(seed) == pytest.approx((ends[:, 1] - ends[:, 0]).mean())
+
+
+def test_a_width_counts_only_when_the_promise_is_kept():
+    truths = archives.archive(2)[1]
+    half = archives.t_width(2) / 4
+    told = np.stack([truths - half, truths + half], axis=1)  # half as wide, and all of them hold the truth
+    assert archives.percent_narrower(told, 2) == pytest.approx(50)
+    lost = told.copy()
+    lost[: 2000 * 8 // 100] += 100  # eight in a hundred miss it
+    assert archives.percent_holding(lost, 2) == pytest.approx(92)
+    assert archives.percent_narrower(lost, 2) == -100
+    assert dict(archives.held_and_width(lost, 2))["hold the truth"].startswith("92.0 %")
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor, lambda ends: ends.tolist(), lambda ends: tuple(ends.T)])
+def test_ends_are_read_from_whatever_holds_them(kind):
+    ends = by_t(0)
+    assert np.array_equal(archives.read_ends(kind(ends)), ends)
+
+
+@pytest.mark.parametrize("report", [None, 3.0, [1.0, 2.0], np.zeros((2000, 3)), np.zeros((1999, 2)), {"low": 1}])
+def test_another_shape_is_refused_with_the_shape_that_is_wanted(report):
+    with pytest.raises(ValueError, match=r"\[2000, 2\] was expected"):
+        archives.read_ends(report)
+
+
+@pytest.mark.parametrize("row", [(2.0, 1.0), (float("nan"), 1.0), (0.0, float("inf"))])
+def test_ends_that_are_none_are_refused(row):
+    ends = by_t(0)
+    ends[7] = row
+    with pytest.raises(ValueError, match="not finite, or lies on the wrong side"):
+        archives.read_ends(ends)
+
+
+def test_the_card_says_what_the_score_is_made_of():
+    found = ex.q4.check(ex.q4.made_by(ex.q4.reference))
+    assert found.outcome is Outcome.CORRECT
+    details = dict(found.details)
+    assert "of 2,000 intervals" in details["hold the truth"]
+    assert "t intervals" in details["mean width"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_goal_is_reached_whatever_archive_is_drawn(seed):
+    differences = archives.archive(seed)[0]
+    for source in (ex.q4.reference, ex.q4.alternative):
+        ends = ex.q4.made_by(source)(differences.copy())
+        assert archives.percent_narrower(ends, seed) > ex.q4.goal + 2
+    narrow = ex.q4.made_by(ex.q4.mistakes[0].answer)(differences.copy())
+    assert archives.percent_narrower(narrow, seed) == -100
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_cases_leave_nothing_to_taste(seed):
+    """In the mending exercise no two networks tie where a choice is made; in peeking no interval ends at 0."""
+    for case in ex.q2.cases(seed):
+        hits, fold_of = case.arguments
+        sizes = fold_of.unique(return_counts=True)[1]
+        assert sizes.unique().numel() == 1  # a mean over folds is the mean over images
+        for fold in fold_of.unique() if len(hits) > 1 else ():
+            best, second = hits[:, fold_of != fold].sum(1).topk(2).values.tolist()
+            assert best > second
+    for case in ex.q3.cases(seed):
+        (differences,) = case.arguments
+        for n in range(3, len(differences) + 1):
+            seen = stats.t_interval(differences[:n])
+            assert min(abs(seen.low), abs(seen.high)) > 1e-3

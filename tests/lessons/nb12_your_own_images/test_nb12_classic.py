@@ -1,0 +1,148 @@
+"""The classic recipe is the one that everybody knows, and the improved one differs where it says so."""
+
+import sys
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tlcourse.data import cifar10 as cifar
+from tlcourse.data import resuming
+from tlcourse.data.augmentations import Crop, Flip
+from tlcourse.data.cache import cached
+from tlcourse.data.worlds import load
+from tlcourse.evaluation.predict import accuracy
+from tlcourse.lessons import __main__ as command
+from tlcourse.lessons.nb12_your_own_images import classic
+from tlcourse.models.pretrained import build
+from tlcourse.notebook.rows import read_rows
+from tlcourse.repro import seeded
+
+WORLD = "handwritten"
+SMALL = {"world": WORLD, "count": 130, "progress": False}
+
+
+def test_the_classic_recipe_is_plain_pytorch_with_adam():
+    trained = classic.run_classic("classic", epochs=2, **SMALL)
+    images = load(WORLD, count=130)
+    with seeded("classic", 0):
+        model = build("small_cnn").to(memory_format=torch.channels_last)  # the sums in the order that `fit` has
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    batches = images.batches(128, seed=0)  # Normalize(0.5, 0.5), as test_augmentations holds `scale` to it
+    for _ in range(2):
+        for x, y in batches:
+            optimizer.zero_grad()
+            F.cross_entropy(model(x.to(memory_format=torch.channels_last)), y).backward()
+            optimizer.step()
+    found = trained.model.state_dict()
+    assert all(torch.allclose(found[name], tensor, atol=1e-5) for name, tensor in model.state_dict().items())
+
+
+def test_the_recipes_are_what_the_text_says():
+    plain, improved = classic.RECIPES["classic"], classic.RECIPES["improved"]
+    assert (plain.network, plain.rate, plain.decay, plain.cycle, plain.augment) == (
+        "small_cnn",
+        1e-3,
+        0.0,
+        False,
+        False,
+    )
+    assert improved.cycle
+    assert improved.augment
+    assert improved.decay > 0
+    assert (classic.BATCH, classic.EPOCHS) == (128, 100)
+
+
+def test_only_photographs_are_mirrored():
+    assert [type(part) for part in classic.augmentation("cifar10").parts] == [Flip, Crop]
+    assert [type(part) for part in classic.augmentation(WORLD).parts] == [Crop]
+
+
+def test_the_rates_are_those_of_the_recipes():
+    rates = {name: classic.run_classic(name, epochs=4, **SMALL).history.learning_rate for name in classic.RECIPES}
+    assert rates["classic"] == pytest.approx([1e-3] * 4)
+    assert max(rates["improved"]) > 4 * rates["improved"][-1]
+
+
+def test_the_score_is_that_of_the_last_network_on_the_whole_test_half():
+    trained = classic.run_classic("improved", epochs=1, **SMALL)
+    run, test = trained.run, load(WORLD, split="test")
+    assert run.accuracy == pytest.approx(accuracy(trained.model, test))
+    assert run.low < run.accuracy < run.high
+    assert (run.images, run.epochs, run.network, run.world) == (130, 1, "tiny_resnet", WORLD)
+    assert "tiny_resnet, 1 epochs of 130 images of handwritten" in str(run)
+    assert run.train_loss == pytest.approx(trained.history.train_loss[-1])
+
+
+def test_the_same_seed_gives_the_same_network_and_another_another():
+    runs = [classic.run_classic("classic", epochs=1, seed=seed, **SMALL).model for seed in (0, 0, 1)]
+    first, same, other = (model.fc2.weight.detach() for model in runs)
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+def test_an_interrupted_training_goes_on(tmp_path):
+    whole = classic.run_classic("classic", epochs=2, **SMALL).model
+    file = tmp_path / "training.pt"
+    classic.run_classic("classic", epochs=1, checkpoint=file, **SMALL)
+    resumed = classic.run_classic("classic", epochs=2, checkpoint=file, **SMALL).model
+    assert torch.equal(whole.fc2.weight, resumed.fc2.weight)
+
+
+def test_it_learns():
+    history = classic.run_classic("classic", epochs=8, **SMALL).history
+    assert history.train_loss[-1] < history.train_loss[0] - 0.1
+
+
+def test_another_network_by_the_same_recipe():
+    run = classic.run_classic("improved", epochs=1, network="small_cnn", **SMALL).run
+    assert (run.recipe, run.network) == ("improved", "small_cnn")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"recipe": "best"}, r"'best' is not a recipe. Expected one of: 'classic', 'improved'"),
+        ({"network": "resnet50"}, r"no network 'resnet50'"),
+        ({"world": "cifar100"}, r"'cifar100' is not a world"),
+        ({"epochs": 0}, r"0"),
+    ],
+)
+def test_bad_arguments_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        classic.run_classic(**({"epochs": 1} | SMALL | options))
+
+
+def small_cifar(split, count):
+    draws = torch.Generator().manual_seed(len(split))
+    images = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8, generator=draws)
+    return {"images": images, "labels": torch.arange(count) % 10}
+
+
+def test_cifar_10_is_what_it_runs_on_unless_told_otherwise(tmp_path, monkeypatch):
+    monkeypatch.setenv("TLCOURSE_CACHE", str(tmp_path))
+    for split in cifar.COUNT:
+        cached(cifar.cache_key(split), lambda split=split: small_cifar(split, 150))
+    run = classic.run_classic(epochs=1, progress=False).run
+    assert (run.world, run.recipe, run.images) == ("cifar10", "classic", 150)
+
+
+def test_from_the_command_line(tmp_path, monkeypatch, capsys):
+    words = ["classic", "--world", WORLD, "--epochs", "1", "--count", "100", "--out", str(tmp_path / "t.csv")]
+    monkeypatch.setattr(sys, "argv", ["experiments", *words])
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+    assert ended.value.code == 0
+    rows = read_rows(tmp_path / "t.csv", classic.ClassicRun)
+    assert [row.recipe for row in rows] == ["classic", "improved"]
+    said = capsys.readouterr().out
+    assert "classic recipe, small_cnn" in said
+    assert "wrote 2 rows" in said
+
+
+def test_without_network_the_command_says_what_to_do_and_fails(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TLCOURSE_CACHE", str(tmp_path))
+    monkeypatch.setattr(resuming, "PAUSE", 0.0)
+    monkeypatch.chdir(tmp_path)
+    assert classic.main(["--epochs", "1"]) == 1
+    assert "handwritten-photo" in capsys.readouterr().err

@@ -1,0 +1,601 @@
+"""Every image classifier of torchvision gets the course's surface, and its numbers stay those of torchvision."""
+
+import contextlib
+import copy
+import hashlib
+import os
+import pickle
+import shutil
+from collections import Counter
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torchvision.models import MobileNet_V2_Weights, WeightsEnum, get_model, get_model_weights, regnet
+
+from tlcourse.data import resuming
+from tlcourse.data.downloads import DownloadError
+from tlcourse.data.imageset import ImageSet
+from tlcourse.data.normalisation import normalise
+from tlcourse.evaluation.predict import extract_features, predict
+from tlcourse.models.backbone_families import OPTIONS, PlacewiseHead, build_net
+from tlcourse.models.backbone_weights import FoundWeights, load_found, match_head
+from tlcourse.models.torchvision_backbones import backbone, backbone_facts, backbone_names, imagenet_classes
+from tlcourse.repro import generator, seeded
+from tlcourse.storage import StorageError, save_tensors
+from tlcourse.training.checkpoint import copy_weights
+from tlcourse.training.loop import fit
+from tlcourse.transfer.freezing import freeze, layerwise_rates, parameter_groups, training_mode
+from tlcourse.transfer.heads import get_classifier, reset_classifier
+from tlcourse.transfer.linear_probe import solve_probe, write_head
+from tlcourse.transfer.weights import check_still, weights_moved
+
+REAL = Path(os.environ.get("TLCOURSE_REAL_DATA", "missing"))
+needs_real_data = pytest.mark.skipif(
+    not (REAL / "imagenet_weights").is_dir(), reason="TLCOURSE_REAL_DATA does not name a folder with real weights"
+)
+# one small network of each kind, and the side of images that it is tried on
+KINDS = {
+    **{"alexnet": 63, "squeezenet1_0": 21, "squeezenet1_1": 40, "densenet121": 29, "resnet18": 33, "mobilenet_v2": 32},
+    **{
+        "regnet_y_400mf": 32,
+        "mobilenet_v3_small": 32,
+        "shufflenet_v2_x0_5": 32,
+        "mnasnet0_5": 32,
+        "efficientnet_b0": 33,
+    },
+    **{"convnext_tiny": 32, "vit_b_32": 64, "swin_t": 32, "swin_v2_t": 40, "maxvit_t": 224},
+}
+WITH_CRUTCHES = {"googlenet": 32, "inception_v3": 75}
+
+
+@contextlib.contextmanager
+def no_first_weights():
+    """Leave new weights as they are in memory: drawing millions that will be overwritten takes most of the time."""
+    names = [name for name in vars(nn.init) if name.endswith("_") and not name.startswith("_")]
+    with mock.patch.multiple(nn.init, **dict.fromkeys(names, lambda tensor, *args, **options: tensor)):
+        yield
+
+
+@torch.no_grad()
+def random_net(name, classes=5, side=32, **options):
+    """A network of torchvision with random weights whose scores depend on the image, as those of most do not."""
+    with no_first_weights():
+        net = get_model(name, weights=None, num_classes=classes, **(OPTIONS.get(name, {}) | options))
+    draws = generator("net", name)
+    for key, weight in net.named_parameters():
+        if weight.ndim > 1:
+            bound = (6 / weight[0].numel()) ** 0.5  # variance 2 / fan-in
+            weight.uniform_(-bound, bound, generator=draws)
+        elif key.endswith("weight"):
+            weight.uniform_(0.5, 1.5, generator=draws)
+        else:
+            weight.uniform_(-0.1, 0.1, generator=draws)
+    return wake_up(net, side)
+
+
+def wake_up(net, side):
+    """Let batch normalisation see some images, so that the signal does not fade on its way through random layers."""
+    norms = [layer for layer in net.eval().modules() if isinstance(layer, nn.BatchNorm2d)]
+    for layer in norms:
+        layer.momentum = 1.0
+        layer.train()
+    if norms and side < 100:  # MaxViT takes nothing smaller and is slow, but its signal does not fade
+        with torch.no_grad():
+            net(images(side, 16, seed=1))
+    return net.eval()
+
+
+def images(side, count=2, seed=0):
+    return torch.randn(count, 3, side, side, generator=generator("images", seed))
+
+
+def loaded(monkeypatch, name, tensors, classes=None):
+    """A backbone from a file, without writing hundreds of megabytes."""
+    monkeypatch.setattr("tlcourse.models.backbone_weights.read_tensors", lambda path: tensors)
+    with no_first_weights():
+        return backbone(name, classes, "any.pth").eval()
+
+
+@pytest.fixture
+def small():
+    with seeded("small"):
+        return wake_up(backbone("shufflenet_v2_x0_5", 4, weights=None), 32)
+
+
+# The whole registry
+
+
+@pytest.fixture
+def on_meta(monkeypatch):
+    """Networks without memory behind them: shapes and names are real, and 600 million weights cost nothing."""
+    original = regnet.BlockParams.from_init_params.__func__
+
+    def with_numbers(cls, *args, **options):  # RegNet computes its widths with tensors, which must hold numbers
+        with torch.device("cpu"):
+            return original(cls, *args, **options)
+
+    monkeypatch.setattr(regnet.BlockParams, "from_init_params", classmethod(with_numbers))
+    with no_first_weights():
+        yield torch.device("meta")
+
+
+@pytest.mark.parametrize("name", backbone_names())
+def test_every_network_of_the_registry(name, on_meta):
+    with on_meta:
+        model = backbone(name, 7, weights=None).eval()
+        x = torch.empty(2, 3, model.input_rule.side, model.input_rule.side)
+    received = []
+    get_classifier(model).register_forward_hook(lambda head, inputs, scores: received.append(inputs[0].shape))
+    with torch.no_grad():
+        assert model(x).shape == (2, 7)
+    assert received == [(2, model.num_features)]
+    assert model.preprocessing.crop >= model.input_rule.side
+    assert not [key for key in model.state_dict() if "aux" in key.lower()]
+    check_stages(model)
+
+
+def check_stages(model):
+    """Every parameter is in one stage or the head, and stages follow the order in which the parameters were made."""
+    stages = model.stages()
+    assert list(stages) in ([f"stage{n}" for n in range(1, count + 1)] + neck for count in (4, 5, 3) for neck in NECKS)
+    places = Counter(id(p) for part in (*stages.values(), get_classifier(model)) for p in part.parameters())
+    assert places == Counter(id(p) for p in model.parameters())
+    groups = parameter_groups(model, layerwise_rates(model, 1e-2))
+    assert all(group["params"] for group in groups)
+    order = {id(p): position for position, p in enumerate(model.parameters())}
+    first = [min(order[id(p)] for p in part.parameters()) for part in stages.values()]
+    if not hasattr(model.body, "class_token"):  # a vision transformer makes its class token before its patches
+        assert first == sorted(first)
+    statistics = {id(m) for m in model.modules() if isinstance(m, nn.BatchNorm2d)}
+    assert statistics == {id(m) for part in stages.values() for m in part.modules() if isinstance(m, nn.BatchNorm2d)}
+
+
+NECKS = ([], ["neck"])
+
+
+def test_the_registry_is_torchvisions():
+    names = backbone_names()
+    assert {"resnext50_32x4d", "wide_resnet50_2", "vgg16_bn", *KINDS, *WITH_CRUTCHES} <= set(names)
+    assert not [name for name in names if "rcnn" in name or "deeplab" in name or name.startswith("quantized")]
+
+
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [
+        ("resnet18", [["conv1", "bn1"], ["layer1"], ["layer2"], ["layer3"], ["layer4"]]),
+        ("vit_b_32", [["conv_proj", ""], *([[f"encoder.layers.encoder_layer_{3 * k + j}" for j in range(3)]
+            + ["encoder.ln"] * (k == 3) for k in range(4)])]),
+        ("convnext_tiny", [[f"features.{2 * k}", f"features.{2 * k + 1}"] + ["classifier"] * (k == 3)
+            for k in range(4)]),
+        ("googlenet", [["conv1"], ["conv2", "conv3"], ["inception3a", "inception3b"],
+            [f"inception4{c}" for c in "abcde"], ["inception5a", "inception5b"]]),
+    ],
+)  # fmt: skip
+def test_stages_are_where_one_would_look_for_them(name, stages, on_meta):
+    with on_meta:
+        model = backbone(name, weights=None)
+    names = {id(module): path for path, module in model.body.named_modules()}
+    assert [[names.get(id(piece), "") for piece in part] for part in model.stages().values()] == stages
+
+
+# The numbers are torchvision's
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_scores_are_torchvisions(name, monkeypatch):
+    options = {"image_size": KINDS[name]} if name.startswith("vit") else {}
+    net, x = random_net(name, side=KINDS[name], **options), images(KINDS[name])
+    model = loaded(monkeypatch, name, net.state_dict())
+    received = []
+    model.head.register_forward_hook(lambda head, inputs, scores: received.append(inputs[0]))
+    with torch.no_grad():
+        wanted, scores = net(x), model(x)
+    assert (wanted[0] - wanted[1]).abs().max() > 1e-3  # scores that are the same for all images would prove nothing
+    assert torch.allclose(scores, wanted, rtol=1e-5, atol=1e-6)
+    if not isinstance(model.head, PlacewiseHead):
+        assert received[0].shape == (2, model.num_features)
+    if name.startswith("vit"):
+        assert model.preprocessing.crop == model.preprocessing.resize == KINDS[name]
+
+
+@pytest.mark.parametrize("name", WITH_CRUTCHES)
+def test_auxiliary_heads_stay_behind(name, monkeypatch):
+    side = WITH_CRUTCHES[name]
+    tensors = random_net(name, 1000, side, aux_logits=True).state_dict()
+    assert [key for key in tensors if key.lower().startswith("aux")]
+    monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda self, **options: tensors)
+    with no_first_weights():
+        net = get_model(name, weights="DEFAULT").eval()  # as torchvision itself would load them
+    x = images(side)
+    model = loaded(monkeypatch, name, tensors)
+    with torch.no_grad():
+        assert torch.allclose(model(x), net(x), rtol=1e-5, atol=1e-6)
+        assert model.train()(x).shape == (2, 1000)  # one tensor in training too, not two or three
+
+
+@needs_real_data
+@pytest.mark.parametrize("name", ["mobilenet_v2", "squeezenet1_0"])
+def test_real_weights_give_torchvisions_scores(name):
+    file = REAL / "imagenet_weights" / f"{name}.pth"
+    model, net = backbone(name, weights=file).eval(), get_model(name).eval()
+    net.load_state_dict(torch.load(file, weights_only=True))
+    paths = sorted((REAL / "groceries" / "test").rglob("*.jpg"))[::80]
+    photos = [Image.open(path).convert("RGB") for path in paths]
+    ours = torch.stack([model.preprocessing(photo) for photo in photos])
+    theirs = torch.stack([get_model_weights(name).DEFAULT.transforms()(photo) for photo in photos])
+    with torch.no_grad():
+        assert torch.allclose(model(ours), net(theirs), rtol=1e-5, atol=1e-5)
+
+
+@needs_real_data
+def test_a_kept_head_names_what_is_on_the_photograph():
+    model = backbone("mobilenet_v2", weights=REAL / "imagenet_weights" / "mobilenet_v2.pth").eval()
+    for name, wanted in (("Zucchini", "zucchini"), ("Lemon", "lemon"), ("Pineapple", "pineapple")):
+        paths = sorted((REAL / "groceries" / "test" / name).iterdir())[:4]
+        batch = torch.stack([model.preprocessing(Image.open(path).convert("RGB")) for path in paths])
+        with torch.no_grad():
+            answers = [imagenet_classes()[answer] for answer in model(batch).argmax(1).tolist()]
+        assert wanted in answers, answers
+
+
+# Heads
+
+
+def test_a_fresh_head_for_any_number_of_classes(small):
+    assert small.head.out_features == 4
+    body = {key: value for key, value in copy_weights(small).items() if key.startswith("body.")}
+    head = reset_classifier(small, 11)
+    assert get_classifier(small) is head
+    assert head.weight.shape == (11, small.num_features)
+    assert small.eval()(images(32)).shape == (2, 11)
+    assert not weights_moved(body, {key: small.state_dict()[key] for key in body}).moved
+
+
+def test_maxvits_head_gets_a_bias_of_zeros(on_meta):
+    with on_meta:
+        assert get_model("maxvit_t").classifier[-1].bias is None
+        assert backbone("maxvit_t", weights=None).head.bias.shape == (1000,)
+
+
+def test_squeezenets_own_head_scores_places_and_a_new_one_their_average():
+    with seeded("squeeze"):
+        model = backbone("squeezenet1_1", weights=None).eval()
+    x = images(64)
+    maps = model.body.classifier(model.body.features(x))
+    assert maps.shape[2:] == (3, 3)
+    by_hand = torch.stack([model.head(maps[:, :, i, j]).relu() for i in range(3) for j in range(3)]).mean(0)
+    assert torch.allclose(model(x), by_hand, atol=1e-6)
+    assert not torch.allclose(model(x), model.head(model.forward_features(x)), atol=1e-4)
+    reset_classifier(model, 3)
+    assert torch.equal(
+        model(x), model.head(model.forward_features(x))
+    )  # so what a probe finds is what the network does
+
+
+@pytest.mark.parametrize("classes", [1, 0, -2])
+def test_too_few_classes(classes):
+    with pytest.raises(ValueError, match=f"{classes} classes were asked for. Expected at least 2, or None"):
+        backbone("resnet18", classes, None)
+
+
+# Sizes of images
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "message"),
+    [
+        ("vit_b_32", 192, "exactly 224 x 224"),
+        ("vit_b_32", 256, "exactly 224 x 224"),
+        ("maxvit_t", 256, "exactly 224 x 224"),
+        ("inception_v3", 74, "at least 75 x 75"),
+        ("swin_t", 31, "at least 32 x 32"),
+        ("alexnet", 62, "at least 63 x 63"),
+    ],
+)
+def test_sizes_that_a_network_does_not_take(name, side, message, on_meta):
+    with on_meta:
+        model, x = backbone(name, weights=None), torch.empty(1, 3, side, side)
+    with pytest.raises(ValueError, match=rf"{name} got images of shape \[1, 3, {side}, {side}\].*{message}.*accept_sc"):
+        model(x)
+    with pytest.raises(ValueError, match=message):
+        model.forward_features(x)
+    with pytest.raises(ValueError, match=message):
+        model.accept_scaled(side)
+
+
+def test_oblong_images(small):
+    assert small.eval()(torch.zeros(1, 3, 32, 50)).shape == (1, 4)
+    with pytest.raises(ValueError, match=r"shape \[1, 3, 0, 50\]"):
+        small(torch.zeros(1, 3, 0, 50))
+
+
+def test_images_of_another_kind(small):
+    with pytest.raises(TypeError, match=r"torch.uint8 images, but normalised floats.*model.preprocessing"):
+        small(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+    for shape in ((1, 1, 32, 32), (3, 32, 32), (1, 32, 32, 3)):
+        with pytest.raises(ValueError, match=r"\[B, 3, H, W\]"):
+            small(torch.zeros(shape))
+
+
+# Images of the course
+
+
+def test_scaled_images_become_those_of_imagenet(small):
+    raw = torch.randint(256, (3, 3, 32, 32), generator=generator("raw"), dtype=torch.uint8)
+    data = ImageSet(raw, torch.tensor([0, 1, 2]), ("a", "b", "c"))
+    wanted = small.eval()(normalise(raw, small.preprocessing.statistics))
+    wrong = predict(small, data)
+    assert small.accept_scaled() is small
+    assert torch.allclose(predict(small, data), wanted, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(wrong, wanted, atol=1e-3)
+
+
+def test_small_images_are_enlarged(small):
+    shapes = []
+    small.body.register_forward_hook(lambda body, inputs, features: shapes.append(inputs[0].shape))
+    grey = torch.zeros(2, 3, 32, 32)
+    small.eval().accept_scaled(64)(grey)
+    small.accept_scaled()(grey)
+    assert shapes == [(2, 3, 64, 64), (2, 3, 32, 32)]
+    with pytest.raises(TypeError, match=r"torch\.uint8"):
+        small(grey.to(torch.uint8))
+
+
+# Freezing, rates, training, probing
+
+
+def data_set(classes=4, count=16):
+    draws = generator("training")
+    labels = torch.arange(count) % classes
+    raw = torch.randint(256, (count, 3, 32, 32), generator=draws, dtype=torch.uint8)
+    return ImageSet(raw, labels, tuple("abcd"[:classes]))
+
+
+def test_frozen_stages_stay_and_the_others_move(small):
+    small.accept_scaled()
+    frozen = freeze(small, 2)
+    assert frozen == ["stage1", "stage2"]
+    optimizer = torch.optim.SGD(parameter_groups(small, layerwise_rates(small, 0.1)), momentum=0.9)
+    before = copy_weights(small)
+    fit(small, data_set().batches(8), epochs=2, optimizer=optimizer, progress=False, device="cpu")
+    report = weights_moved(before, small.state_dict())
+    check_still(report, ["body.conv1.", "body.stage2."])
+    for part in ("body.stage3.", "body.stage4.", "body.conv5.", "head."):
+        assert [name for name in report.moved if name.startswith(part)], part
+    assert [name for name in report.moved if "running_mean" in name and name.startswith("body.stage3.")]
+
+
+def test_training_mode_wakes_only_what_learns(small):
+    freeze(small, 1)
+    training_mode(small)
+    assert not small.body.conv1[1].training
+    assert small.body.stage2[0].branch2[1].training
+
+
+def test_training_goes_back_to_the_best_weights(monkeypatch):
+    """MNASNet refuses a dict that does not say its version, as a copy of its own weights does not."""
+    with seeded("mnasnet"):
+        model = backbone("mnasnet0_5", 4, weights=None).accept_scaled()
+    data = data_set()
+    history = fit(
+        model, data.batches(8), epochs=2, validation=data, patience=2, progress=False, device="cpu", channels_last=False
+    )
+    assert len(history) == 2
+    with pytest.raises(ValueError, match="version"):
+        model.body.load_state_dict(copy_weights(model.body))
+    with pytest.raises(RuntimeError, match=r"Missing key.*head\.bias"):
+        model.load_state_dict({key: value for key, value in copy_weights(model).items() if key != "head.bias"})
+
+
+def test_a_probe_on_features_is_the_networks_answer(small):
+    data = data_set()
+    features = extract_features(small.accept_scaled(), data)
+    assert features.shape == (16, 1024)
+    write_head(small, solve_probe(features, data.labels, 4))
+    assert torch.allclose(predict(small, data), small.head(features), atol=1e-5)
+    assert torch.equal(predict(small, data).argmax(1), data.labels)  # 16 images, 1024 features: a line separates them
+
+
+def test_copies_and_pickles(small):
+    x = images(32)
+    wanted = small.eval()(x)
+    for other in (copy.deepcopy(small), pickle.loads(pickle.dumps(small))):
+        assert torch.equal(other(x), wanted)
+        assert set(map(id, other.stages()["stage1"].parameters())) <= set(map(id, other.parameters()))
+        assert (other.name, other.preprocessing) == (small.name, small.preprocessing)
+
+
+# Files
+
+
+def test_a_state_dict_of_torchvision_with_other_classes(tmp_path):
+    net, x = random_net("shufflenet_v2_x0_5", 6), images(32)
+    for file in ("net.pth", "net.safetensors"):
+        path = save_tensors(tmp_path / file, net.state_dict())
+        assert torch.equal(backbone("shufflenet_v2_x0_5", weights=path).eval()(x), net(x))
+        assert torch.equal(backbone("shufflenet_v2_x0_5", weights=str(path)).eval()(x), net(x))
+        fresh = backbone("shufflenet_v2_x0_5", 3, path).eval()
+        assert fresh(x).shape == (2, 3)
+        net_features = copy.deepcopy(net)
+        net_features.fc = nn.Identity()
+        assert torch.equal(fresh.forward_features(x), net_features(x))
+
+
+@pytest.mark.parametrize("name", ["shufflenet_v2_x0_5", "squeezenet1_1"])
+def test_a_backbone_that_the_course_saved(name, tmp_path):
+    with seeded(name):
+        saved, x = backbone(name, 6, weights=None).eval(), images(32)
+    path = save_tensors(tmp_path / "mine.safetensors", saved.state_dict())
+    again = backbone(name, weights=path).eval()
+    assert torch.equal(again(x), saved(x))
+    assert torch.equal(backbone(name, 3, path).eval().forward_features(x), saved.forward_features(x))
+
+
+def test_old_files(monkeypatch):
+    """DenseNet's names had one dot more, and batch normalisation did not count its batches."""
+    net, x = random_net("densenet121"), images(29)
+    tensors = {
+        key.replace("norm1.", "norm.1.").replace("conv2.", "conv.2."): value
+        for key, value in net.state_dict().items()
+        if not key.endswith("num_batches_tracked")
+    }
+    assert any("denselayer1.norm.1.weight" in key for key in tensors)
+    assert torch.equal(loaded(monkeypatch, "densenet121", tensors)(x), net(x))
+
+
+def test_only_fresh_weights_are_drawn_from_the_global_generator(tmp_path):
+    path = save_tensors(tmp_path / "net.safetensors", random_net("shufflenet_v2_x0_5").state_dict())
+    with seeded("outside"):
+        before = torch.get_rng_state()
+        backbone("shufflenet_v2_x0_5", weights=path)
+        assert torch.equal(torch.get_rng_state(), before)
+    heads = []
+    for seed in (0, 0, 1):
+        with seeded(seed):
+            heads.append(backbone("shufflenet_v2_x0_5", 3, path).head.weight)
+    assert torch.equal(heads[0], heads[1])
+    assert not torch.equal(heads[0], heads[2])
+
+
+def test_weights_of_another_network(tmp_path):
+    other = save_tensors(tmp_path / "other.safetensors", random_net("mobilenet_v3_small").state_dict())
+    with pytest.raises(
+        ValueError, match=r"other.safetensors do not fit shufflenet_v2_x0_5; nothing was loaded. 0 of its te"
+    ):
+        backbone("shufflenet_v2_x0_5", weights=other)
+    wider = save_tensors(tmp_path / "wider.safetensors", random_net("shufflenet_v2_x1_0").state_dict())
+    with pytest.raises(
+        ValueError, match=r"have another shape \(stage2.0.branch1.2.weight \[58, 24, 1, 1\] for \[24, 2"
+    ):
+        backbone("shufflenet_v2_x0_5", weights=wider)
+    with pytest.raises(ValueError, match="do not fit") as caught:
+        backbone("mobilenet_v2", weights=wider)
+    assert len(str(caught.value)) < 1000
+
+
+def test_weights_in_another_wrapping(tmp_path):
+    state = random_net("shufflenet_v2_x0_5").state_dict()
+    parallel = save_tensors(tmp_path / "p.safetensors", {f"module.{key}": value for key, value in state.items()})
+    with pytest.raises(ValueError, match=r'Every name begins with "module."'):
+        backbone("shufflenet_v2_x0_5", weights=parallel)
+    nested = tmp_path / "nested.pth"
+    torch.save({"epoch": 3, "state_dict": state}, nested)
+    with pytest.raises(StorageError, match="a state dict was expected"):
+        backbone("shufflenet_v2_x0_5", weights=nested)
+
+
+def test_what_does_not_fit_changes_nothing():
+    net = build_net("shufflenet_v2_x0_5")
+    before = copy_weights(net)
+    tensors = random_net("shufflenet_v2_x0_5", 1000).state_dict()
+    for wrong in (
+        {"fc.bias": torch.full((1000,), torch.nan)},
+        {"fc.bias": torch.zeros(5)},
+        {"fc.more": torch.zeros(1)},
+    ):
+        with pytest.raises(ValueError, match=r"nothing was loaded"):
+            load_found(net, FoundWeights(tensors | wrong, "these", None), "shufflenet_v2_x0_5")
+        assert not weights_moved(before, net.state_dict()).moved
+    match_head(net, FoundWeights({"fc.weight": torch.zeros(5, 3)}, "these", None))
+    assert net.fc.out_features == 1000
+    load_found(net, FoundWeights(tensors, "these", None), "shufflenet_v2_x0_5")
+    assert weights_moved(before, net.state_dict()).moved
+
+
+def test_weights_that_are_not_finite(tmp_path):
+    state = random_net("shufflenet_v2_x0_5").state_dict()
+    state["conv1.0.weight"][0, 0, 0, 0] = torch.inf
+    path = save_tensors(tmp_path / "broken.safetensors", state)
+    with pytest.raises(ValueError, match=r"broken.safetensors hold numbers that are infinite .* in conv1.0.weight"):
+        backbone("shufflenet_v2_x0_5", weights=path)
+
+
+def test_missing_files(tmp_path):
+    with pytest.raises(StorageError, match="could not read"):
+        backbone("resnet18", weights=tmp_path / "nothing.pth")
+    with pytest.raises(StorageError, match="is a folder"):
+        backbone("resnet18", weights=tmp_path)
+
+
+def test_unknown_names():
+    with pytest.raises(ValueError, match=r"no backbone 'mobilenetv2'. Did you mean 'mobilenet_v2' or"):
+        backbone("mobilenetv2")
+    with pytest.raises(ValueError, match=r"no backbone 'fasterrcnn_resnet50_fpn'"):
+        backbone("fasterrcnn_resnet50_fpn", weights=None)
+    for weights in ("IMAGENET1K_V7", "ResNet18_Weights.DEFAULT"):
+        with pytest.raises(
+            ValueError, match=f"mobilenet_v2 has no weights '{weights}'. Expected one of: IMAGENET1K_V1"
+        ):
+            backbone("mobilenet_v2", weights=weights)
+    with pytest.raises(TypeError, match=r"weights are a dict.*load_weights\(model, tensors\)"):
+        backbone("mobilenet_v2", weights={})
+
+
+# torchvision's cache
+
+
+@pytest.fixture
+def torch_home(tmp_path, monkeypatch):
+    """torchvision's cache, empty, as a user's environment names it."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(resuming, "PAUSE", 0)
+    return tmp_path / "hub" / "checkpoints"
+
+
+@pytest.fixture
+def published(torch_home, monkeypatch, tmp_path):
+    """Weights as torchvision publishes them: the name carries the hash, and the cache holds the file."""
+    file = save_tensors(tmp_path / "made.pth", random_net("shufflenet_v2_x0_5", 1000).state_dict())
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
+    member = get_model_weights("shufflenet_v2_x0_5").DEFAULT
+    monkeypatch.setattr(member.value, "url", f"https://example.invalid/models/shuffle-{digest}.pth")
+    torch_home.mkdir(parents=True)
+    return Path(shutil.copy(file, torch_home / f"shuffle-{digest}.pth"))
+
+
+@pytest.mark.parametrize("weights", ["DEFAULT", "IMAGENET1K_V1", "ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1", "enum"])
+def test_a_cache_that_is_there_is_used_without_network(published, weights):
+    weights = get_model_weights("shufflenet_v2_x0_5").DEFAULT if weights == "enum" else weights
+    model, x = backbone("shufflenet_v2_x0_5", weights=weights).eval(), images(32)
+    net = random_net("shufflenet_v2_x0_5", 1000)
+    assert torch.equal(model(x), net(x))
+    assert len(imagenet_classes()) == model.head.out_features
+    assert [path.name for path in published.parent.iterdir()] == [published.name]
+
+
+def test_a_damaged_cache_is_not_used(published):
+    published.write_bytes(published.read_bytes()[:-7])
+    with pytest.raises(DownloadError, match=r"could not download https://example.invalid/models/shuffle-"):
+        backbone("shufflenet_v2_x0_5", progress=False)
+
+
+def test_without_network_and_cache(torch_home):
+    with pytest.raises(DownloadError, match=r"Meanwhile, backbone\(\"mobilenet_v2\", weights=PATH\)") as caught:
+        backbone("mobilenet_v2", progress=False)
+    assert str(torch_home / "mobilenet_v2-7ebf99e0.pth") in str(caught.value)
+
+
+# What is published
+
+
+def test_facts():
+    facts = backbone_facts("mobilenet_v2", "IMAGENET1K_V1")
+    meta = MobileNet_V2_Weights.IMAGENET1K_V1.meta
+    assert (facts.name, facts.weights, facts.parameters) == ("mobilenet_v2", "IMAGENET1K_V1", meta["num_params"])
+    assert facts.top1 == pytest.approx(71.878)
+    assert facts.preprocessing.resize == 256
+    assert facts.megabytes == pytest.approx(4 * facts.parameters / 2**20, rel=0.05)
+    assert backbone_facts("mobilenet_v2").weights == "IMAGENET1K_V2"
+    with pytest.raises(ValueError, match="no weights 'V9'"):
+        backbone_facts("mobilenet_v2", "V9")
+    with pytest.raises(ValueError, match=r"no backbone 'resnet19'. Did you mean 'resnet18'"):
+        backbone_facts("resnet19")
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "shufflenet_v2_x0_5", "squeezenet1_1"])
+def test_the_published_count_is_ours(name):
+    assert sum(p.numel() for p in backbone(name, weights=None).parameters()) == backbone_facts(name).parameters

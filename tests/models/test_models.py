@@ -1,0 +1,119 @@
+import pytest
+import torch
+from torch import nn
+
+from tlcourse.models.pretrained import build
+from tlcourse.models.small_cnn import SmallCNN
+from tlcourse.models.tiny_resnet import TinyResNet
+from tlcourse.repro import seeded
+from tlcourse.transfer.freezing import count_weights
+from tlcourse.transfer.heads import get_classifier, reset_classifier
+
+NETWORKS = [SmallCNN, TinyResNet]
+
+
+def multiply_adds(model, x):
+    """Count the multiply-adds of convolutions and linear layers."""
+    total = 0
+
+    def count(layer, _inputs, output):
+        nonlocal total
+        inside = layer.in_features if isinstance(layer, nn.Linear) else layer.weight[0].numel()
+        total += output.numel() * inside
+
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    model(x)
+    for hook in hooks:
+        hook.remove()
+    return total
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_surface(network):
+    model, x = network(7).eval(), torch.randn(4, 3, 32, 32)
+    features = model.forward_features(x)
+    assert features.shape == (4, model.num_features)
+    assert torch.equal(model(x), get_classifier(model)(features))
+    assert model(x).shape == (4, 7)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_stages_and_head_hold_every_weight_once(network):
+    model = network(10)
+    parts = [*model.stages().values(), get_classifier(model)]
+    inside = [id(parameter) for part in parts for parameter in part.parameters()]
+    assert sorted(inside) == sorted(id(parameter) for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_stages_are_in_the_order_of_the_computation(network):
+    model, order = network(10), []
+    for name, stage in model.stages().items():
+        stage.register_forward_hook(lambda *_, name=name: order.append(name))
+    model(torch.zeros(2, 3, 32, 32))
+    assert order == list(model.stages())
+
+
+def test_small_cnn_is_exactly_the_classic_network():
+    classic = nn.Sequential(
+        nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(64 * 8 * 8, 128), nn.ReLU(), nn.Linear(128, 10),
+    )  # fmt: skip
+    model = SmallCNN(10)
+    names = [f"{layer}.{kind}" for layer in ("conv1", "conv2", "fc1", "fc2") for kind in ("weight", "bias")]
+    assert list(model.state_dict()) == names
+    model.load_state_dict(dict(zip(names, classic.state_dict().values(), strict=True)))
+    x = torch.randn(3, 3, 32, 32)
+    assert torch.allclose(model(x), classic(x), atol=1e-6)
+
+
+def test_tiny_resnet_is_as_small_as_it_says():
+    model = TinyResNet(10).eval()
+    assert multiply_adds(model, torch.zeros(1, 3, 32, 32)) == pytest.approx(4.1e6, rel=0.02)
+    assert count_weights(list(model.parameters())) == pytest.approx(309_000, rel=0.005)
+    assert "309,000 weights and 4.1 million multiply-adds" in TinyResNet.__doc__
+
+
+def test_tiny_resnet_takes_other_sizes_small_cnn_does_not():
+    assert TinyResNet(5)(torch.randn(2, 3, 64, 48)).shape == (2, 5)
+    with pytest.raises(ValueError, match=r"SmallCNN got images of shape \[2, 3, 64, 48\], but \[B, 3, 32, 32\]"):
+        SmallCNN(5)(torch.randn(2, 3, 64, 48))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_bytes_and_wrong_shapes_are_refused(network):
+    with pytest.raises(TypeError, match=r"got torch.uint8 images.*Use scale\(images\)"):
+        network()(torch.zeros(2, 3, 32, 32, dtype=torch.uint8))
+    for shape in [(3, 32, 32), (2, 1, 32, 32), (2, 32, 32, 3)]:
+        with pytest.raises(ValueError, match="Put the channels first"):
+            network()(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_replacing_the_head_changes_the_head_alone(network):
+    model = network(35)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    head = reset_classifier(model, 10)
+    assert get_classifier(model) is head
+    assert head.out_features == 10
+    after = model.state_dict()
+    kept = [
+        name for name in before if after[name].shape == before[name].shape and torch.equal(after[name], before[name])
+    ]
+    assert len(kept) == len(before) - 2
+    with seeded(1):
+        first = reset_classifier(model, 10).weight.clone()
+    with seeded(1):
+        assert torch.equal(reset_classifier(model, 10).weight, first)
+
+
+def test_a_head_needs_two_classes():
+    with pytest.raises(ValueError, match="at least 2"):
+        reset_classifier(SmallCNN(), 1)
+
+
+def test_unknown_network():
+    with pytest.raises(ValueError, match=r"there is no network 'huge'.*'small_cnn', 'tiny_resnet'"):
+        build("huge")

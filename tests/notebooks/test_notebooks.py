@@ -1,0 +1,192 @@
+"""Every notebook has the anatomy of the course's notebooks, and is kept in git without what does not belong there."""
+
+import ast
+import re
+import statistics
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tlcourse.lessons.registry import exercises_of
+from tlcourse.teaching.student_edition import cells_of
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SECTIONS = (  # in this order; others may stand between them
+    "Before you start",
+    "Predict",
+    "By hand",
+    "Measure",
+    "Lab",
+    "Exercises",
+    "Quiz",
+    "Recap",
+    "References",
+    "Next step",
+)
+COMPARED = "# NBVAL_CHECK_OUTPUT"
+MEDIAN_LINES, MOST_LINES, WIDEST_LINE = 4, 20, 88  # at 1280 pixels, JupyterLab shows 88 characters beside its sidebar
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code(path):
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def text(path):
+    return "\n\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+
+
+def section(path, name):
+    """The text from a heading to the next of the same level."""
+    found = re.search(rf"^## {name}.*?$(.*?)(?=^## |\Z)", text(path), re.MULTILINE | re.DOTALL)
+    return found[1] if found else ""
+
+
+def test_there_are_notebooks():
+    assert (ROOT / "notebooks" / "00_start_here.ipynb") in NOTEBOOKS
+
+
+@every_notebook
+def test_it_is_a_valid_notebook(path):
+    assert not list(nbformat.validator.iter_validate(read(path)))
+
+
+@every_notebook
+def test_it_begins_with_its_number_and_its_question(path):
+    first = read(path).cells[0]
+    assert first.cell_type == "markdown"
+    assert re.match(rf"# {path.stem[:2]} · .*\?", first.source), "the first line is '# NN · question?'"
+
+
+@every_notebook
+def test_sections_stand_in_order(path):
+    headings = re.findall(r"^## (.+)$", text(path), re.MULTILINE)
+    places = [next((i for i, h in enumerate(headings) if h.startswith(name)), None) for name in SECTIONS]
+    assert None not in places, f"missing: {[n for n, p in zip(SECTIONS, places, strict=True) if p is None]}"
+    assert places == sorted(places), f"out of order: {headings}"
+
+
+@every_notebook
+def test_what_the_sections_hold(path):
+    before = section(path, "Before you start")
+    assert re.search(r"\*\*Time\*\*: about \d+ minutes", before)
+    assert "**You need**" in before
+    assert 3 <= len(re.findall(r"^\d\. ", before, re.MULTILINE)) <= 5, "three to five objectives"
+    assert 2 <= len(re.findall(r"^\*\*\d\. ", section(path, "Exercises"), re.MULTILINE)) <= 4
+    assert 3 <= len(re.findall(r"^\d\. ", section(path, "Quiz"), re.MULTILINE)) <= 5
+    assert re.search(r"trap", text(path), re.IGNORECASE), "at least one trap"
+    references = re.findall(r"^\* .*$", section(path, "References"), re.MULTILINE)
+    assert len(references) >= 3
+    assert all(re.search(r"\b(19|20)\d\d, \w", line) for line in references if line.count('"')), "year and venue"
+
+
+@every_notebook
+def test_exercises_and_quiz_stand_there_word_for_word(path):
+    """Prompt, starter and check are those of the package, with their metadata, in this order."""
+    cells = cells_of(path.stem[:2])
+    found = [cell for cell in read(path).cells if re.match(r"\d\d-(q\d|quiz)-", cell.id)]
+    assert [cell.id for cell in found] == list(cells)
+    for cell in found:
+        assert cell.source == cells[cell.id].source
+        assert cell.metadata == cells[cell.id].metadata
+
+
+@every_notebook
+def test_no_solution_stands_in_it(path):
+    everything = "\n".join(cell.source for cell in read(path).cells)
+    assert "<summary>Answer" not in everything
+    for exercise in exercises_of(path.stem[:2]):
+        assert exercise.reference.strip() not in everything
+
+
+@every_notebook
+def test_objectives_that_exercises_serve_exist(path):
+    count = len(re.findall(r"^\d\. ", section(path, "Before you start"), re.MULTILINE))
+    assert all(exercise.objective <= count for exercise in exercises_of(path.stem[:2]))
+
+
+@every_notebook
+def test_every_prediction_has_a_name_of_its_own_and_is_compared(path):
+    source = "\n".join(cell.source for cell in code(path))
+    names = re.findall(r"(\w+) = predict\(\s*\"([^\"]+)\"", source)
+    assert names
+    assert len({name for _, name in names}) == len(names)
+    for variable, name in names:
+        assert name.startswith(path.stem[:2] + ".")
+        assert f"{variable}.compare(" in source
+
+
+@every_notebook
+def test_a_prediction_stands_before_the_first_measurement(path):
+    sources = [cell.source for cell in read(path).cells]
+    predicts = next(i for i, source in enumerate(sources) if 'predict("' in source or "predict(\n" in source)
+    measures = next(i for i, source in enumerate(sources) if source.startswith("## Measure"))
+    compares = next(i for i, source in enumerate(sources) if ".compare(" in source)
+    assert predicts < measures < compares
+
+
+@every_notebook
+def test_cells_are_short(path):
+    sizes = [cell.source.count("\n") + 1 for cell in code(path)]
+    assert statistics.median(sizes) <= MEDIAN_LINES
+    assert max(sizes) <= MOST_LINES
+    wide = [line for cell in code(path) for line in cell.source.splitlines() if len(line) > WIDEST_LINE]
+    assert not wide, "these lines would be cut off on a small screen"
+
+
+@every_notebook
+def test_cells_define_nothing(path):
+    """What is worth a function is worth a test, so it belongs into the module; answers are the learner's own."""
+    answers = {cell.id for cell in cells_of(path.stem[:2]).values() if cell.id.endswith("-answer")}
+    for cell in [cell for cell in code(path) if cell.id not in answers]:
+        kinds = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
+        assert not [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, kinds)], cell.source
+
+
+@every_notebook
+def test_every_figure_is_shown_with_a_text(path):
+    for cell in code(path):
+        calls = [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Call)]
+        names = [ast.unparse(call.func) for call in calls]
+        if any("subplots" in name or "plt.figure" in name for name in names):
+            assert "show" in names, f"a figure without show(figure, alt):\n{cell.source}"
+        assert "plt.show" not in names
+    for alt in re.findall(r"!\[(.*?)\]\(", text(path)):
+        assert len(alt) >= 30, f"an image needs a text that says what it shows: {alt!r}"
+    assert "<img" not in text(path)
+
+
+@every_notebook
+def test_outputs_are_kept_only_where_they_are_compared(path):
+    compared = 0
+    for cell in code(path):
+        if cell.source.startswith(COMPARED):
+            compared += 1
+            assert cell.execution_count is not None, "without a count, nbval skips the comparison without a word"
+            assert cell.outputs, "nothing to compare with"
+            assert all(output.output_type == "stream" for output in cell.outputs), "compare small text only"
+            assert sum(len(output.text) for output in cell.outputs) < 1000
+        else:
+            assert COMPARED not in cell.source, "the marker belongs into the first line"
+            assert not cell.outputs
+            assert cell.execution_count is None
+    assert compared, "at least one output should be compared"
+
+
+@every_notebook
+def test_no_widget_state_is_stored(path):
+    assert "widgets" not in read(path).metadata
+    assert set(read(path).metadata) == {"kernelspec", "language_info"}
+    assert read(path).metadata.kernelspec.name == "python3"
+
+
+@every_notebook
+def test_prose_is_plain(path):
+    assert not re.search(r"\b(simply|just click|obviously|of course|state-of-the-art|blazing)\b", text(path))

@@ -1,0 +1,309 @@
+"""A saved classifier: whole or absent, the same answers in a fresh process, and clear words for every broken file."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tlcourse.evaluation.intervals import Interval
+from tlcourse.photos import model_folder
+from tlcourse.photos.classifier import (
+    CARD,
+    PAGE,
+    REPORT,
+    WEIGHTS,
+    Answer,
+    check_model_folder,
+    load_classifier,
+    save_classifier,
+)
+from tlcourse.photos.folder import PhotoError
+from tlcourse.photos.model_card import ModelCard, card_from_json
+from tlcourse.photos.networks import COURSE_PREPROCESSING, photo_network, photo_network_names
+from tlcourse.storage import StorageError
+
+CLASSES = ("äpple", "日本", "two | words", "d")
+
+
+@pytest.fixture(scope="module")
+def network():
+    return photo_network("tiny_resnet", len(CLASSES), None, seed=1)
+
+
+def save(folder, network, **changes):
+    options = {
+        "backbone": "tiny_resnet",
+        "classes": CLASSES,
+        "preprocessing": network.preprocessing,
+        "temperature": 1.7,
+        "metrics": {"accuracy in %": Interval(93.0, 90.1, 95.2), "balanced accuracy in %": 92.5},
+        "counts": {"train": 70, "test": 30},
+        "training": {"seed": "3"},
+    }
+    return save_classifier(folder, network.model, **options | changes)
+
+
+@pytest.fixture
+def saved(tmp_path, network):
+    return save(tmp_path / "model", network)
+
+
+@pytest.fixture
+def picture(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 52, 3), dtype=np.uint8)
+    path = tmp_path / "picture.png"
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+# there and back
+
+
+def test_answers_are_those_of_the_network_at_the_fitted_temperature(saved, network, picture):
+    network.model.eval()
+    with torch.no_grad():
+        scores = network.model(network.preprocessing(Image.open(picture))[None])[0]
+    expected = (scores / 1.7).softmax(0)
+    answers = load_classifier(saved).classify(picture, top=4)
+    assert [a.label for a in answers] == [CLASSES[i] for i in expected.argsort(descending=True)]
+    assert torch.allclose(torch.tensor([a.probability for a in answers]), expected.sort(descending=True)[0], atol=1e-6)
+    assert sum(a.probability for a in answers) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_path_a_text_and_a_picture_of_any_mode_are_taken(saved, picture):
+    classifier = load_classifier(saved)
+    one = classifier.classify(picture)
+    assert len(one) == 3
+    assert isinstance(one[0], Answer)
+    assert classifier.classify(str(picture)) == one
+    assert classifier.classify(Image.open(picture)) == one
+    grey = classifier.classify(Image.open(picture).convert("L"), top=1)
+    assert grey == classifier.classify(Image.open(picture).convert("L").convert("RGB"), top=1)
+    assert len(classifier.classify(Image.open(picture).convert("CMYK"))) == 3
+
+
+def test_a_list_gives_a_list(saved, picture):
+    classifier = load_classifier(saved)
+    answers = classifier.classify([picture, Image.open(picture).rotate(90)], top=99)
+    assert [len(one) for one in answers] == [4, 4]
+    assert answers[0][0].label == classifier.classify(picture)[0].label
+    assert classifier.classify([picture])[0] == classifier.classify(picture)
+
+
+def test_temperature_moves_probabilities_and_no_answer(saved, picture):
+    classifier = load_classifier(saved)
+    cold, hot = (classifier.classify(picture, top=4, temperature=t) for t in (0.1, 10.0))
+    assert cold[0].probability > classifier.classify(picture)[0].probability > hot[0].probability
+    assert [a.label for a in cold] == [a.label for a in hot]
+    with pytest.raises(ValueError, match="temperature is 0"):
+        classifier.classify(picture, temperature=0)
+
+
+@pytest.mark.parametrize("name", ["small_cnn", "mobilenet_v2", "squeezenet1_0", "mnasnet0_5"])
+def test_any_network_comes_back(tmp_path, name):
+    model, preprocessing = photo_network(name, 3, None, seed=2, side=32)
+    folder = save_classifier(
+        tmp_path / "model", model, backbone=name, classes=("a", "b", "c"), preprocessing=preprocessing
+    )
+    again = load_classifier(folder)
+    x = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.allclose(again.model(x), model.eval()(x), atol=1e-5)
+    assert again.preprocessing == preprocessing
+    assert name in photo_network_names()
+
+
+def test_a_fresh_process_needs_neither_network_nor_photographs(saved, picture, environment):
+    code = (
+        "from tlcourse.photos.classifier import load_classifier\n"
+        f"print(load_classifier({str(saved)!r}).classify({str(picture)!r}, top=1)[0].label)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment | {"PYTHONIOENCODING": "utf-8"}, capture_output=True, check=True
+    )
+    assert run.stdout.decode().strip() == load_classifier(saved).classify(picture, top=1)[0].label
+
+
+# the card
+
+
+def test_the_card_says_what_must_be_known(saved):
+    card, page = load_classifier(saved).card, (saved / PAGE).read_text(encoding="utf-8")
+    assert card == card_from_json(card.to_json(), "here")
+    assert card.classes == CLASSES
+    assert card.metrics["accuracy in %"] == Interval(93.0, 90.1, 95.2)
+    assert torch.__version__.startswith(card.versions["torch"])
+    for expected in ("93.0 [90.1, 95.2]", "日本", "two \\| words", "1.700", "tiny_resnet", "What it is not for", "32"):
+        assert expected in page
+    assert card.created[:10] in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": ("a",)}, "at least two different names"),
+        ({"classes": ("a", "a")}, "at least two different names"),
+        ({"temperature": 0.0}, "finite number above 0"),
+        ({"temperature": float("inf")}, "finite number above 0"),
+    ],
+)
+def test_a_card_refuses_what_cannot_be(changes, message):
+    options = {"backbone": "tiny_resnet", "classes": ("a", "b"), "preprocessing": COURSE_PREPROCESSING} | changes
+    with pytest.raises(ValueError, match=message):
+        ModelCard(**options)
+
+
+# what cannot be used
+
+
+def test_a_missing_folder(tmp_path):
+    with pytest.raises(StorageError, match="does not exist, but the folder of a saved classifier was expected"):
+        load_classifier(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, CARD])
+def test_a_missing_file(saved, name):
+    (saved / name).unlink()
+    with pytest.raises(StorageError, match=f"lacks {name}"):
+        load_classifier(saved)
+
+
+def test_weights_of_another_model(saved, tmp_path, network):
+    other = save(tmp_path / "other", photo_network("tiny_resnet", len(CLASSES), None, seed=9))
+    os.replace(other / WEIGHTS, saved / WEIGHTS)
+    with pytest.raises(StorageError, match="incomplete or was changed"):
+        load_classifier(saved)
+
+
+def test_half_a_file(saved):
+    data = (saved / WEIGHTS).read_bytes()
+    (saved / WEIGHTS).write_bytes(data[: len(data) // 2])
+    with pytest.raises(StorageError, match="incomplete or was changed"):
+        load_classifier(saved)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes": ["a", "b"]}, "head for 4 classes, but 2 names"),
+        ({"classes": "abcd"}, "damaged: classes must be a list"),
+        ({"backbone": "mobilenet_v9"}, "no network 'mobilenet_v9'. Did you mean 'mobilenet_v2'"),
+        ({"backbone": "small_cnn"}, "do not fit SmallCNN"),
+        ({"temperature": "warm"}, "damaged: the temperature is 'warm'"),
+        ({"preprocessing": {"resize": 3}}, "damaged: a preprocessing was described by"),
+        ({"format": 99}, "another version of the course"),
+    ],
+)
+def test_a_card_that_does_not_fit(saved, change, message):
+    record = json.loads((saved / CARD).read_text(encoding="utf-8")) | change
+    (saved / CARD).write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(StorageError, match=message):
+        load_classifier(saved)
+
+
+@pytest.mark.parametrize(("text", "message"), [("{", "is damaged"), ("[]", "no card of a classifier"), ("{}", "lacks")])
+def test_a_foreign_card(saved, text, message):
+    (saved / CARD).write_text(text, encoding="utf-8")
+    with pytest.raises(StorageError, match=message):
+        load_classifier(saved)
+
+
+def test_pictures_that_cannot_be_opened(saved, tmp_path):
+    classifier = load_classifier(saved)
+    (tmp_path / "text.jpg").write_text("no picture")
+    with pytest.raises(PhotoError, match=r"text\.jpg"):
+        classifier.classify(tmp_path / "text.jpg")
+    with pytest.raises(PhotoError, match=r"gone\.jpg"):
+        classifier.classify(str(tmp_path / "gone.jpg"))
+    with pytest.raises(TypeError, match="a path or a PIL image was expected"):
+        classifier.classify([np.zeros((3, 3))])
+    with pytest.raises(ValueError, match="there is no photograph"):
+        classifier.classify([])
+    with pytest.raises(ValueError, match="top is 0"):
+        classifier.classify("x.png", top=0)
+
+
+def test_classes_and_names_are_checked_before_anything_is_written(tmp_path, network):
+    with pytest.raises(ValueError, match="head for 4 classes, but 3 names"):
+        save(tmp_path / "model", network, classes=("a", "b", "c"))
+    with pytest.raises(ValueError, match="there is no network 'resnet1'"):
+        save(tmp_path / "model", network, backbone="resnet1")
+    assert not (tmp_path / "model").exists()
+
+
+# one unit
+
+
+def test_a_newer_one_replaces_all_of_the_older(saved, network):
+    save(saved, network, report="<p>page</p>")
+    assert (saved / REPORT).read_text() == "<p>page</p>"
+    save(saved, network, temperature=2.0)
+    assert sorted(path.name for path in saved.iterdir()) == sorted([WEIGHTS, CARD, PAGE])
+    assert load_classifier(saved).temperature == 2.0
+    assert [path.name for path in saved.parent.iterdir()] == ["model"]
+
+
+def test_what_somebody_else_put_there_is_not_lost(saved, network):
+    (saved / "notes.txt").write_text("mine")
+    with pytest.raises(StorageError, match=r"holds notes\.txt, which would be lost"):
+        save(saved, network, temperature=2.0)
+    assert load_classifier(saved).temperature == 1.7
+    (saved.parent / "file").write_text("mine")
+    with pytest.raises(StorageError, match="is a file"):
+        check_model_folder(saved.parent / "file")
+
+
+@pytest.mark.parametrize("stop", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_a_failure_while_writing_leaves_the_older_one(saved, network, monkeypatch, stop, at):
+    calls = []
+
+    def failing(path, data):
+        calls.append(path)
+        if len(calls) > at:
+            raise stop
+        return original(path, data)
+
+    original = model_folder.write_atomically
+    monkeypatch.setattr(model_folder, "write_atomically", failing)
+    with pytest.raises(type(stop)):
+        save(saved, network, temperature=2.0)
+    assert load_classifier(saved).temperature == 1.7
+    assert sorted(path.name for path in saved.parent.iterdir()) == ["model"]
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_failure_while_swapping_leaves_the_older_one(saved, network, monkeypatch, at):
+    calls = []
+
+    def failing(source, target):
+        calls.append(source)
+        if len(calls) == at:
+            raise OSError(13, "Permission denied")
+        return original(source, target)
+
+    original = os.replace
+    monkeypatch.setattr(model_folder, "write_atomically", lambda path, data: write(path, data))
+    monkeypatch.setattr(model_folder.os, "replace", failing)
+    with pytest.raises(StorageError, match="What was there before is unchanged"):
+        save(saved, network, temperature=2.0)
+    monkeypatch.undo()
+    assert load_classifier(saved).temperature == 1.7
+    assert sorted(path.name for path in saved.parent.iterdir()) == ["model"]
+
+
+def write(path, data):
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+
+
+def test_a_machine_that_stops_between_the_two_moves(saved, network):
+    os.replace(saved, saved.with_name(".model.before"))
+    assert load_classifier(saved).temperature == 1.7
+    assert save(saved, network, temperature=2.0) == saved
+    assert load_classifier(saved).temperature == 2.0

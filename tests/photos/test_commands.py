@@ -1,0 +1,237 @@
+"""`tlcourse finetune` and `tlcourse predict`: what they write and print, and what happens when something is wrong."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+import torch
+
+from tlcourse.cli import main
+from tlcourse.data.downloads import DownloadError
+from tlcourse.data.worlds import load
+from tlcourse.photos import command_finetune as finetune
+from tlcourse.photos.classifier import CARD, FILES, load_classifier
+from tlcourse.photos.folder import write_image_folder
+from tlcourse.photos.report_parts import confusion_table, frequent_mistakes, table
+from tlcourse.photos.say import say
+
+ODD = "日本 <b>&.png"  # a name that must be text on the page
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Ten classes of twelve pictures, with a broken file, a text, and a copy with an odd name."""
+    folder = write_image_folder(load("handwritten-photo").few(12), tmp_path_factory.mktemp("photos") / "digits")
+    first = sorted((folder / "3").glob("*.png"))[0]
+    (folder / "3" / ODD).write_bytes(first.read_bytes())
+    (folder / "4" / "broken.png").write_bytes(first.read_bytes()[:200])
+    (folder / "5" / "notes.txt").write_text("no picture")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(photos, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out") / "model"
+    words = ["finetune", str(photos), "--backbone", "tiny_resnet", "--out", str(out), "--epochs", "2", "--no-mirror"]
+    assert main([*words, "--device", "cpu"]) == 0
+    return out
+
+
+class Page(HTMLParser):
+    """Collects tags, attributes and text; complains about tags that are not closed."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.words = [], [], []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+# finetune
+
+
+def test_the_folder_holds_a_classifier_and_its_report(trained, photos):
+    assert sorted(path.name for path in trained.iterdir()) == sorted(FILES)
+    classifier = load_classifier(trained)
+    assert classifier.classes == tuple("0123456789")
+    assert sum(classifier.card.counts.values()) == 120
+    assert classifier.card.training["mirrored"] == "no"
+    assert sorted(path.name for path in photos.iterdir()) == list("0123456789")
+
+
+def test_the_page_is_whole_and_needs_nothing_from_anywhere(trained):
+    text = (trained / "report.html").read_text(encoding="utf-8")
+    page = Page(text)
+    sources = [a["src"] for tag, a in page.tags if tag == "img"]
+    assert len(sources) > 2
+    assert all(source.startswith("data:image/") for source in sources)
+    assert all(len(a.get("alt", "")) > 5 for tag, a in page.tags if tag == "img")
+    assert not re.search(r"https?://|<script|url\(", text)
+    assert "prefers-color-scheme: dark" in text
+    assert not [tag for tag, _ in page.tags if tag == "b" and ODD in text]
+    words = " ".join(page.words)
+    for expected in (ODD, "broken.png", "notes.txt", "95 % interval", "Surest mistakes", "Class by class", "Training"):
+        assert expected in words
+
+
+def test_what_is_printed(photos, tmp_path, capsys):
+    words = ["finetune", str(photos), "--backbone", "tiny_resnet", "--out", str(tmp_path / "m"), "--probe-only"]
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    for expected in ("Nothing on disk was changed", "1  copy", "20 test photographs: accuracy", "saved in", "predict"):
+        assert expected in printed
+    assert "Fine-tuning" not in printed
+    assert "Training" not in (tmp_path / "m" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_table_of_labels_and_a_test_folder(photos, tmp_path, capsys):
+    rows = [
+        f"{p.parent.name}/{p.name},{'round' if p.parent.name in '0689' else 'straight'}" for p in photos.glob("?/*.png")
+    ]
+    (tmp_path / "labels.csv").write_text("file,label\n" + "\n".join(sorted(rows)), encoding="utf-8")
+    write_image_folder(load("handwritten-photo", split="test").few(3), tmp_path / "test")
+    options = ["--backbone", "tiny_resnet", "--probe-only", "--out", str(tmp_path / "m")]
+    assert main(["finetune", str(photos), *options, "--csv", str(tmp_path / "labels.csv")]) == 0
+    assert load_classifier(tmp_path / "m").classes == ("round", "straight")
+    assert main(["finetune", str(photos), *options, "--test", str(tmp_path / "test")]) == 0
+    assert load_classifier(tmp_path / "m").card.counts["test"] == 30
+    assert "30 test photographs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--backbone", "mobilenet_v9"], r"no network 'mobilenet_v9'\. Did you mean 'mobilenet_v2'"),
+        (["--backbone", "tiny_resnet", "--epochs", "0"], "--epochs is 0"),
+        (["--backbone", "tiny_resnet", "--device", "abacus"], "--device is 'abacus'"),
+        (["--backbone", "tiny_resnet", "--weights", "nothing.pth"], "could not read nothing.pth"),
+        (["--backbone", "tiny_resnet", "--test", "nowhere"], "nowhere does not exist"),
+    ],
+)
+def test_wrong_arguments(photos, tmp_path, capsys, words, message):
+    assert main(["finetune", str(photos), "--out", str(tmp_path / "m"), *words]) == 1
+    assert re.search(message, capsys.readouterr().err)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_holds_other_things_is_refused_before_the_work(photos, tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("mine")
+    assert main(["finetune", str(photos), "--backbone", "tiny_resnet", "--out", str(tmp_path)]) == 1
+    assert "holds thesis.txt, which would be lost" in capsys.readouterr().err
+
+
+def test_without_network_the_error_says_what_works(photos, tmp_path, capsys, monkeypatch):
+    def unreachable(*arguments):
+        raise DownloadError("could not download https://example.org/mobilenet.pth: no route to host.")
+
+    monkeypatch.setattr(finetune, "find_weights", unreachable)
+    assert main(["finetune", str(photos), "--out", str(tmp_path / "m")]) == 1
+    said = capsys.readouterr().err
+    assert "no route to host" in said
+    assert "--weights FILE" in said
+    assert "--backbone tiny_resnet, which came with the course and works offline" in said
+
+
+@pytest.mark.parametrize("where", ["inspect", "train_on_photos", "report_page"])
+def test_ctrl_c_leaves_the_older_model(trained, photos, tmp_path, capsys, monkeypatch, where):
+    def stop(*arguments, **options):
+        raise KeyboardInterrupt
+
+    before = (trained / CARD).read_bytes()
+    monkeypatch.setattr(finetune, where, stop)
+    words = ["finetune", str(photos), "--backbone", "tiny_resnet", "--out", str(trained), "--probe-only"]
+    assert main(words) == 130
+    assert "Nothing was written" in capsys.readouterr().err
+    assert (trained / CARD).read_bytes() == before
+    assert sorted(path.name for path in trained.parent.iterdir()) == ["model"]
+
+
+# predict
+
+
+def test_one_bad_photograph_does_not_stop_the_others(trained, photos, capsys):
+    good = sorted((photos / "7").glob("*.png"))[:2]
+    words = ["predict", str(trained), str(good[0]), str(photos / "5" / "notes.txt"), str(good[1]), "gone.jpg"]
+    assert main([*words, "--top", "2"]) == 1
+    out, err = capsys.readouterr()
+    lines = out.strip().splitlines()
+    assert len(lines) == 2
+    assert all(re.fullmatch(r".*\.png: \d [\d.]+ %, \d [\d.]+ %", line) for line in lines)
+    assert "notes.txt" in err
+    assert "gone.jpg" in err
+    assert main(["predict", str(trained), str(good[0])]) == 0
+
+
+def test_answers_for_programs(trained, photos, capsys):
+    good = sorted((photos / "7").glob("*.png"))[0]
+    assert main(["predict", str(trained), str(good), "gone.jpg", "--json", "--top", "10"]) == 1
+    first, second = json.loads(capsys.readouterr().out)
+    assert first["image"] == str(good)
+    assert sum(answer["probability"] for answer in first["answers"]) == pytest.approx(1, abs=1e-4)
+    expected = load_classifier(trained).classify(good, top=10)
+    assert [answer["class"] for answer in first["answers"]] == [answer.label for answer in expected]
+    assert "gone.jpg" in second["error"]
+
+
+def test_patterns_are_expanded_where_the_terminal_does_not(trained, photos, capsys):
+    assert main(["predict", str(trained), str(photos / "7" / "*.png")]) == 0
+    assert len(capsys.readouterr().out.strip().splitlines()) == 12
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere", "x.png"], "the folder of a saved classifier was expected"),
+        (["nowhere", "x", "--top", "0"], "--top is 0"),
+    ],
+)
+def test_predict_with_wrong_arguments(capsys, words, message):
+    assert main(["predict", *words]) == 1
+    assert message in capsys.readouterr().err
+
+
+# parts of the page
+
+
+def test_very_many_classes_get_a_list_instead_of_a_matrix():
+    classes = [f"class {i}" for i in range(50)]
+    confusion = 5 * torch.eye(50, dtype=torch.int64)
+    confusion[3, 7] = 4
+    confusion[8, 2] = 1
+    assert frequent_mistakes(confusion, classes) == [["class 3", "class 7", "4"], ["class 8", "class 2", "1"]]
+    assert "confusion" not in confusion_table(confusion, classes)
+    assert 'class="confusion"' in confusion_table(confusion[:10, :10], classes[:10])
+
+
+def test_names_are_text_in_tables():
+    assert "<i>" not in table(["a"], [["<i>"]])
+    assert "<i>" not in confusion_table(torch.eye(2, dtype=torch.int64), ["<i>", "b"])
+
+
+def test_a_terminal_that_knows_few_letters(monkeypatch, capsys):
+    class Narrow:
+        encoding = "ascii"
+
+        def write(self, text):
+            text.encode("ascii")
+            lines.append(text)
+
+        def flush(self):
+            pass
+
+    lines = []
+    monkeypatch.setattr("sys.stdout", Narrow())
+    say("日本: 93 %")
+    assert "".join(lines) == "??: 93 %\n"

@@ -1,0 +1,445 @@
+"""From a folder to a judged classifier: every step against what it promises, and the whole on real photographs."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import nn
+
+from tlcourse.data.transforms import Preprocessing
+from tlcourse.data.worlds import load
+from tlcourse.lessons.nb12_your_own_images.experiment import (
+    METHODS,
+    REAL_DATA,
+    SETTINGS,
+    read_photo_transfer,
+    real_data,
+    transfer_rows,
+)
+from tlcourse.models.pretrained import pretrained
+from tlcourse.photos import pipeline as photo_pipeline
+from tlcourse.photos.classifier import load_classifier
+from tlcourse.photos.division import divide, leaking, with_classes
+from tlcourse.photos.evaluation import judge_scores
+from tlcourse.photos.finetuning import (
+    CachedFeatures,
+    ask,
+    balanced_rows,
+    cache_features,
+    careful_temperature,
+    class_loss,
+    fine_tune,
+    make_optimizer,
+    set_statistics,
+    solve_photo_probe,
+)
+from tlcourse.photos.folder import inspect, scan, write_image_folder
+from tlcourse.photos.memory import DecodedPhotos, PhotosOnDisk, open_photos, read_for
+from tlcourse.photos.networks import COURSE_PREPROCESSING, photo_network
+from tlcourse.photos.photoset import PhotoSet
+from tlcourse.photos.pipeline import train_on_photos
+from tlcourse.photos.recipe import PhotoRecipe
+from tlcourse.photos.views import RandomView
+from tlcourse.storage import save_tensors
+from tlcourse.training.checkpoint import copy_weights
+from tlcourse.transfer.heads import get_classifier
+
+STILL = RandomView(smallest=1.0, stretch=1.0, mirror=False, light=0.0)
+QUICK = PhotoRecipe(epochs=2, batchnorm="adapt", view=RandomView(smallest=0.7, mirror=False))
+
+
+def draws(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """120 handwritten digits as a folder of photographs, and a hundred others."""
+    root = tmp_path_factory.mktemp("digits")
+    for name, split, count in (("train", "train", 12), ("test", "test", 10)):
+        write_image_folder(load("handwritten-photo", split=split).few(count), root / name)
+    return {name: inspect(scan(root / name), progress=False).photos for name in ("train", "test")}
+
+
+@pytest.fixture(scope="module")
+def parts(digits):
+    return divide(digits["train"], digits["test"])
+
+
+@pytest.fixture(scope="module")
+def network():
+    return photo_network("tiny_resnet", 10)
+
+
+@pytest.fixture(scope="module")
+def sources(parts):
+    return [open_photos(part, COURSE_PREPROCESSING, progress=False) for part in (parts.train, parts.validation)]
+
+
+# views and batches
+
+
+def test_a_view_of_everything_is_the_image_itself():
+    images = torch.randint(0, 256, (3, 3, 20, 20), dtype=torch.uint8, generator=draws())
+    assert torch.allclose(STILL(images, 20, draws()), images / 255, atol=1e-5)
+
+
+def test_half_of_the_views_are_mirrored_and_each_has_a_draw_of_its_own():
+    images = torch.randint(0, 256, (1, 3, 8, 8), dtype=torch.uint8, generator=draws()).expand(400, -1, -1, -1)
+    seen = replace(STILL, mirror=True)(images, 8, draws())
+    mirrored = [bool(torch.allclose(x, images[0].flip(2) / 255, atol=1e-5)) for x in seen]
+    assert 0.4 < sum(mirrored) / 400 < 0.6
+    assert all(m or torch.allclose(x, images[0] / 255, atol=1e-5) for m, x in zip(mirrored, seen, strict=True))
+
+
+def test_views_show_the_share_of_the_area_that_was_asked_for_and_stay_inside():
+    places = RandomView(smallest=0.35, mirror=False).draw(2000, draws())
+    width, height, x, y = places[:, 0, 0], places[:, 1, 1], places[:, 0, 2], places[:, 1, 2]
+    assert (width * height).min() >= 0.3  # a little less than 0.35 where a stretched part would not fit
+    assert (width * height).max() <= 1
+    assert (width + x.abs()).max() <= 1 + 1e-6
+    assert (height + y.abs()).max() <= 1 + 1e-6
+    assert (width / height).max() <= 4 / 3 + 1e-5
+
+
+def test_light_changes_every_image_by_its_own_amount_and_stays_in_range():
+    images = torch.full((50, 3, 4, 4), 128, dtype=torch.uint8)
+    seen = replace(STILL, light=0.4)(images, 4, draws())
+    assert seen.min() >= 0
+    assert seen.max() <= 1
+    assert len(seen[:, 0, 0, 0].unique()) > 40
+    assert torch.equal(seen, replace(STILL, light=0.4)(images, 4, draws()))
+
+
+@pytest.mark.parametrize("wrong", [{"smallest": 0}, {"smallest": 1.1}, {"stretch": 0.5}, {"light": -1}])
+def test_views_out_of_range(wrong):
+    with pytest.raises(ValueError, match="Expected a share above 0"):
+        RandomView(**wrong)
+
+
+@pytest.mark.parametrize(("resize", "crop"), [(32, 32), (40, 32), (38, 32), (41, 32), (64, 31)])
+def test_photographs_in_memory_are_exactly_what_the_preprocessing_gives(tmp_path, resize, crop):
+    pixels = np.random.default_rng(0)
+    paths = []
+    for i, size in enumerate([(50, 70), (71, 45), (64, 64), (33, 90)]):
+        paths.append(tmp_path / f"{i}.png")
+        Image.fromarray(pixels.integers(0, 256, (*size, 3), dtype=np.uint8)).save(paths[-1])
+    photos = PhotoSet(tuple(paths), torch.tensor([0, 1, 0, 1]), ("a", "b"), torch.arange(4))
+    preprocessing = Preprocessing(resize, crop)
+    expected = torch.stack([preprocessing(read_for(path, preprocessing)) for path in paths])
+    memory = open_photos(photos, preprocessing, progress=False)
+    disk = open_photos(photos, preprocessing, most_bytes=0, progress=False)
+    assert isinstance(memory, DecodedPhotos)
+    assert isinstance(disk, PhotosOnDisk)
+    for source in (memory, disk):
+        x, y = (torch.cat(part) for part in zip(*source.in_order(3), strict=True))
+        assert torch.allclose(x, expected, atol=1e-6)
+        assert y.tolist() == [0, 1, 0, 1] == source.labels.tolist()
+        assert source.classes == ("a", "b")
+        assert len(source) == 4
+
+
+def test_every_photograph_is_seen_once_an_epoch_in_batches_of_about_the_same_size():
+    images = torch.arange(33, dtype=torch.uint8)[:, None, None, None].expand(33, 3, 4, 4).contiguous()
+    photos = DecodedPhotos(images, torch.arange(33) % 2, ("a", "b"), Preprocessing(4, 4, (0, 0, 0), (1, 1, 1)))
+    batches = photos.for_training(16, STILL, seed=3)
+    first, second = ([(x * 255).round()[:, 0, 0, 0] for x, _ in batches] for _ in range(2))
+    assert [len(x) for x in first] == [11, 11, 11]
+    assert len(batches) == 3
+    assert sorted(torch.cat(first).tolist()) == list(range(33)) == sorted(torch.cat(second).tolist())
+    assert torch.cat(first).tolist() != torch.cat(second).tolist()
+    batches.set_epoch(0)
+    assert torch.equal(torch.cat([(x * 255).round()[:, 0, 0, 0] for x, _ in batches]), torch.cat(first))
+
+
+@pytest.mark.parametrize(("count", "size"), [(2, 32), (3, 2), (33, 32), (993, 32), (64, 32)])
+def test_no_batch_from_disk_holds_one_photograph(count, size):
+    photos = PhotoSet((Path("x"),) * count, torch.zeros(count, dtype=torch.int64), ("a",), torch.arange(count))
+    loader = PhotosOnDisk(photos, COURSE_PREPROCESSING).for_training(size, STILL)
+    assert count % loader.batch_size != 1
+    assert loader.batch_size <= max(size, 3)
+
+
+def test_nothing_to_read():
+    nothing = PhotoSet((), torch.zeros(0, dtype=torch.int64), ("a",), torch.zeros(0, dtype=torch.int64))
+    with pytest.raises(ValueError, match="is empty, but at least one photograph"):
+        open_photos(nothing, COURSE_PREPROCESSING)
+
+
+# networks
+
+
+def test_networks_differ_in_nothing_but_the_head_and_the_same_seed_gives_the_same():
+    first, again, other = (photo_network("tiny_resnet", 4, seed=s).model for s in (0, 0, 1))
+    letters = pretrained("tiny_resnet", "letters")
+    assert torch.equal(first.block4.conv2.weight, letters.block4.conv2.weight)
+    assert torch.equal(first.head.weight, again.head.weight)
+    assert not torch.equal(first.head.weight, other.head.weight)
+    random = photo_network("tiny_resnet", 4, None).model
+    assert not torch.equal(random.block4.conv2.weight, letters.block4.conv2.weight)
+
+
+def test_weights_from_a_file_with_another_head(tmp_path):
+    letters = pretrained("tiny_resnet", "letters")
+    path = save_tensors(tmp_path / "w.safetensors", letters.state_dict())
+    model = photo_network("tiny_resnet", 4, path).model
+    assert torch.equal(model.stem[0].weight, letters.stem[0].weight)
+    assert model.head.out_features == 4
+
+
+def test_another_size_keeps_the_share_that_is_cropped_away():
+    model, preprocessing = photo_network("mobilenet_v2", 3, None, side=112)
+    assert (preprocessing.resize, preprocessing.crop) == (116, 112)
+    assert model.preprocessing == preprocessing
+    with pytest.raises(ValueError, match="Expected 32 x 32"):
+        photo_network("small_cnn", 3, None, side=64)
+    with pytest.raises(ValueError, match=r"no network 'mobilenetv2'\. Did you mean 'mobilenet_v2'"):
+        photo_network("mobilenetv2", 3)
+
+
+# parts
+
+
+def test_parts_are_disjoint_and_near_duplicates_stay_together():
+    labels = torch.arange(120) % 4
+    groups = torch.arange(120) // 8 * 4 + labels  # two photographs of the same class a group
+    photos = PhotoSet(tuple(Path(f"{i}.png") for i in range(120)), labels, tuple("abcd"), groups)
+    parts = divide(photos, seed=5)
+    paths = [path for part in (parts.train, parts.validation, parts.test) for path in part.paths]
+    assert sorted(paths) == sorted(photos.paths)
+    assert not len(leaking(parts))
+    assert not set(parts.test.groups.tolist()) & set(torch.cat([parts.train.groups, parts.validation.groups]).tolist())
+    assert parts.counts() == {"train": 80, "validation": 16, "test": 24}
+    assert set(parts.validation.counts().values()) == {4}
+    assert divide(photos, seed=5).test.paths == parts.test.paths != divide(photos, seed=6).test.paths
+
+
+def test_photographs_of_the_test_are_not_trained_on(digits, tmp_path):
+    paths = list(digits["train"].paths)
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(digits["test"].paths[0].read_bytes())
+    with_copy = replace(digits["train"], paths=(copy, *paths[1:]))
+    parts = divide(with_copy, digits["test"])
+    assert parts.left_out == (copy,)
+    assert copy not in parts.train.paths + parts.validation.paths
+    assert len(parts.train) + len(parts.validation) == len(paths) - 1
+    assert divide(digits["train"], digits["test"]).left_out == ()
+
+
+def test_classes_of_the_test_are_found_by_name_and_not_by_number():
+    test = PhotoSet((Path("x"), Path("y")), torch.tensor([0, 1]), ("b", "c"), torch.arange(2))
+    assert with_classes(test, ("a", "b", "c")).labels.tolist() == [1, 2]
+    with pytest.raises(ValueError, match=r"have the classes 'c', which there are none of"):
+        with_classes(test, ("a", "b"))
+
+
+def test_too_few_photographs():
+    photos = PhotoSet(tuple(map(Path, "abcdefg")), torch.tensor([0] * 5 + [1] * 2), ("many", "few"), torch.arange(7))
+    with pytest.raises(ValueError, match=r"too few different photographs in 'few' \(2\)"):
+        divide(photos)
+    with pytest.raises(ValueError, match="1 classes were found"):
+        divide(PhotoSet(tuple(map(Path, "abc")), torch.zeros(3, dtype=torch.int64), ("one",), torch.arange(3)))
+
+
+# the probe
+
+
+def test_the_probe_does_not_depend_on_the_size_of_the_features():
+    x = torch.randn(60, 5, generator=draws())
+    y = (x[:, 0] > 0).long() + (x[:, 1] > 0.5).long()
+    small, large = (
+        solve_photo_probe(CachedFeatures(x[:40] * s, y[:40]), CachedFeatures(x[40:] * s, y[40:]), 3)
+        for s in (1e-3, 1e3)
+    )
+    assert small.penalty == large.penalty
+    assert torch.allclose(small.scores(x * 1e-3), large.scores(x * 1e3), atol=1e-3)
+    assert small.validation_loss == pytest.approx(large.validation_loss, abs=1e-4)
+
+
+def test_validation_chooses_the_penalty():
+    noise = torch.randn(40, 30, generator=draws(1))
+    y = torch.arange(40) % 2
+    train, other = CachedFeatures(noise, y), CachedFeatures(torch.randn(40, 30, generator=draws(2)), y)
+    assert solve_photo_probe(train, train, 2).penalty == 0.1  # what was learned by heart is right again
+    assert solve_photo_probe(train, other, 2).penalty == 100.0  # on others, noise should be believed least
+    with pytest.raises(ValueError, match="no penalty was given"):
+        solve_photo_probe(train, other, 2, ())
+
+
+def test_rare_classes_are_repeated():
+    labels = torch.tensor([0] * 9 + [1] * 3 + [2] * 8)
+    rows = balanced_rows(labels, 4)
+    assert torch.bincount(labels[rows]).tolist() == [9, 9, 8]
+    assert set(rows.tolist()) == set(range(20))
+
+
+# the training
+
+
+def test_every_class_counts_the_same_in_the_loss():
+    labels = torch.tensor([0, 0, 0, 1])
+    scores = torch.randn(4, 2, generator=draws())
+    each = F.cross_entropy(scores, labels, reduction="none")
+    expected = (each[:3].mean() + each[3]) / 2
+    assert class_loss(labels, 2, 0.0)(scores, labels).item() == pytest.approx(expected.item())
+    even = torch.tensor([0, 1, 0, 1])
+    assert class_loss(even, 2, 0.1)(scores, even) == F.cross_entropy(scores, even, label_smoothing=0.1)
+
+
+def test_rates_fall_towards_the_pixels_and_are_equal_from_scratch(network):
+    recipe = PhotoRecipe(rate=1.0, decay=0.5, scratch_rate=0.2)
+    assert [group["lr"] for group in make_optimizer(network.model, recipe).param_groups][-3:] == [0.25, 0.5, 1.0]
+    assert {group["lr"] for group in make_optimizer(network.model, recipe, scratch=True).param_groups} == {0.2}
+
+
+def test_fine_tuning_starts_at_the_probe_moves_all_and_is_the_same_for_a_seed(sources):
+    train, validation = sources
+    ends = []
+    for seed in (0, 0, 1):
+        model = photo_network("tiny_resnet", 10).model
+        probe = solve_photo_probe(cache_features(model, train), cache_features(model, validation), 10)
+        before = copy_weights(model)
+        history = fine_tune(model, train, validation, QUICK, probe=probe, seed=seed, device="cpu", progress=False)
+        ends.append(copy_weights(model))
+        assert len(history) == 2
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in before)
+    assert any(not torch.equal(ends[0][name], ends[2][name]) for name in before)
+    assert not torch.equal(ends[0]["stem.0.weight"], before["stem.0.weight"])
+    assert not torch.equal(ends[0]["stem.1.running_mean"], before["stem.1.running_mean"])
+    start = probe.probe.weight.float()
+    assert F.cosine_similarity(ends[0]["head.weight"].flatten(), start.flatten(), dim=0) > 0.9
+
+
+def test_the_weights_of_the_best_epoch_are_taken(sources):
+    train, validation = sources
+    model = photo_network("tiny_resnet", 10).model
+    recipe = replace(QUICK, epochs=3, rate=0.02)
+    history = fine_tune(model, train, validation, recipe, device="cpu", progress=False)
+    loss = class_loss(train.labels, 10, recipe.smoothing)(ask(model, validation), validation.labels).item()
+    assert loss == pytest.approx(min(history.validation_loss), abs=1e-4)
+
+
+def test_statistics_that_are_kept_do_not_move(sources):
+    train, validation = sources
+    model = photo_network("tiny_resnet", 10).model
+    before = copy_weights(model)
+    recipe = replace(QUICK, epochs=1, batchnorm="keep")
+    fine_tune(model, train, validation, recipe, device="cpu", progress=False)
+    assert torch.equal(model.stem[1].running_mean, before["stem.1.running_mean"])
+    assert not torch.equal(model.stem[0].weight, before["stem.0.weight"])
+    with pytest.raises(ValueError, match="Expected 'adapt' or 'keep'"):
+        set_statistics(model, "freeze")
+
+
+def test_photographs_that_stay_on_disk_train_as_well(parts, sources):
+    train, validation = (
+        open_photos(part, COURSE_PREPROCESSING, most_bytes=0, progress=False)
+        for part in (parts.train, parts.validation)
+    )
+    model = photo_network("tiny_resnet", 10).model
+    assert torch.allclose(cache_features(model, train).features, cache_features(model, sources[0]).features, atol=1e-4)
+    history = fine_tune(model, train, validation, replace(QUICK, epochs=1), device="cpu", progress=False)
+    assert len(history) == 1
+
+
+def test_few_right_answers_do_not_make_certain():
+    scores = 2 * F.one_hot(torch.arange(12) % 3, 3).float()
+    labels = torch.arange(12) % 3
+    sure = (scores / careful_temperature(scores, labels)).softmax(1).max(1)[0].mean()
+    assert 0.9 < sure < 1 - 1 / 30
+    many, many_labels = scores.repeat(100, 1), labels.repeat(100)
+    assert careful_temperature(many, many_labels) < careful_temperature(scores, labels)
+
+
+# the judgement
+
+
+def test_a_judgement_agrees_with_its_formulas():
+    labels = torch.tensor([0] * 8 + [1] * 2)
+    scores = torch.zeros(10, 3)
+    scores[:, 0] = 2.0
+    scores[9] = torch.tensor([0.0, 3.0, 0.0])
+    found = judge_scores(scores, labels, ("a", "b", "c"), temperature=2.0)
+    assert found.accuracy.mean == 90
+    assert found.balanced_accuracy == pytest.approx(75)  # (1 + 1/2) / 2; the class without photographs does not count
+    assert found.confusion.tolist() == [[8, 0, 0], [1, 1, 0], [0, 0, 0]]
+    assert found.mistakes().tolist() == [8]
+    assert torch.equal(found.scores, scores / 2)
+    assert "90.0 [" in str(found)
+    assert set(found.metrics()) >= {"balanced accuracy in %"}
+
+
+# all of it
+
+
+@pytest.fixture(scope="module")
+def trained(digits):
+    options = {"test": digits["test"], "recipe": QUICK, "device": "cpu", "progress": False}
+    return train_on_photos(digits["train"], "tiny_resnet", **options)
+
+
+def test_the_whole_way_and_back(trained, digits, tmp_path):
+    assert trained.judgement.accuracy.mean > 40  # a tenth is luck
+    assert trained.kept in ("probe", "fine-tuned")
+    assert set(trained.seconds) == {"network", "reading", "probe", "fine-tuning", "test"}
+    classifier = load_classifier(trained.save(tmp_path / "model", "<p>report</p>"))
+    assert classifier.card.counts == trained.parts.counts()
+    found = classifier.scores(digits["test"].paths) / classifier.temperature
+    assert torch.allclose(found, trained.judgement.scores, atol=1e-4)
+    assert "10" in classifier.card.to_markdown()
+
+
+def test_the_test_photographs_change_nothing_that_is_learned(trained, digits):
+    half = digits["test"].subset(torch.arange(0, 100, 2))
+    options = {"test": half, "recipe": QUICK, "device": "cpu", "progress": False}
+    again = train_on_photos(digits["train"], "tiny_resnet", **options)
+    ours, theirs = trained.model.state_dict(), again.model.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert again.temperature == trained.temperature
+
+
+def test_a_fine_tuning_that_harms_is_taken_back(digits, monkeypatch):
+    def harm(model, *args, **options):
+        nn.init.normal_(get_classifier(model).weight)
+        return original(model, *args, **options)
+
+    original = photo_pipeline.fine_tune
+    monkeypatch.setattr(
+        photo_pipeline, "fine_tune", lambda m, t, v, r, probe, **o: harm(m, t, v, replace(r, rate=1e-9), **o)
+    )
+    options = {"test": digits["test"], "recipe": replace(QUICK, epochs=1), "device": "cpu", "progress": False}
+    result = train_on_photos(digits["train"], "tiny_resnet", **options)
+    assert result.kept == "probe"
+    assert torch.equal(get_classifier(result.model).weight.double(), result.probe.probe.weight.float().double())
+
+
+def test_the_probe_alone(digits):
+    result = train_on_photos(digits["train"], "tiny_resnet", probe_only=True, device="cpu", progress=False)
+    assert result.history is None
+    assert result.kept == "probe"
+    assert "epochs" not in result.in_words()
+
+
+# real photographs
+
+real = pytest.mark.skipif(not os.environ.get(REAL_DATA), reason=f"{REAL_DATA} names no folder of real photographs")
+
+
+@real
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_fresh_probe_on_real_photographs_agrees_with_the_shipped_table(name):
+    (fresh,) = transfer_rows(name, 0, METHODS[:1])
+    kept = next(row for row in read_photo_transfer() if (row.data, row.method, row.seed) == (name, METHODS[0], 0))
+    assert fresh.accuracy == pytest.approx(kept.accuracy, abs=3)
+    assert (fresh.train, fresh.validation, fresh.test) == (kept.train, kept.validation, kept.test)
+
+
+def test_without_real_photographs_the_error_says_what_is_expected(monkeypatch):
+    monkeypatch.delenv(REAL_DATA, raising=False)
+    with pytest.raises(ValueError, match="do not come with the course"):
+        real_data()

@@ -1,0 +1,287 @@
+"""The training loop does what the plain loop does, and everything around it does what it says."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tlcourse.models.small_cnn import SmallCNN
+from tlcourse.repro import generator, seeded
+from tlcourse.training.loop import NonFiniteLossError, choose_precision, fit
+from tlcourse.training.weight_averaging import WeightAverage
+from tlcourse.transfer.freezing import GradualUnfreezing, discriminative_rates, parameter_groups
+from tlcourse.transfer.heads import reset_classifier
+
+
+def toy(seed=0, classes=3):
+    with seeded("toy", seed):
+        return nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, classes))
+
+
+def points(count=30, classes=3, seed=0):
+    """Batches of 2x2 images whose class can be read off their brightest channel."""
+    draws = generator("points", seed)
+    y = torch.randint(classes, (count,), generator=draws)
+    x = torch.randn(count, 3, 2, 2, generator=draws) * 0.3
+    x[torch.arange(count), y] += 1
+    return list(zip(x.split(10), y.split(10), strict=True))
+
+
+def sgd(model, rate=0.1):
+    return torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
+
+
+def train(model, batches=None, **options):
+    return fit(model, batches or points(), **({"epochs": 3, "progress": False, "device": "cpu"} | options))
+
+
+def equal(a, b):
+    return all(torch.equal(a.state_dict()[name], tensor) for name, tensor in b.state_dict().items())
+
+
+def test_it_is_the_ordinary_loop():
+    ours, theirs = toy(), toy()
+    history = train(ours, optimizer=sgd(ours))
+    optimizer, losses = sgd(theirs), []
+    for _ in range(3):
+        for x, y in points():
+            loss = F.cross_entropy(theirs(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    assert equal(ours, theirs)
+    assert history.train_loss == pytest.approx([sum(losses[i : i + 3]) / 3 for i in (0, 3, 6)])
+
+
+def test_same_seed_same_bits_other_seed_other_bits():
+    first, again, other = toy(), toy(), toy(1)
+    for model in (first, again, other):
+        train(model, optimizer=sgd(model))
+    assert equal(first, again)
+    assert not equal(first, other)
+
+
+def test_loss_falls_and_weights_move():
+    model, before = toy(), toy()
+    history = train(model, optimizer=sgd(model), epochs=10)
+    assert history.train_loss[-1] < 0.3 * history.train_loss[0]
+    assert len(history) == 10
+    assert not equal(model, before)
+
+
+def test_default_optimiser_skips_what_is_frozen():
+    model, before = toy(), toy()
+    model[1].requires_grad_(False)
+    train(model)
+    assert torch.equal(model[1].weight, before[1].weight)
+    assert not torch.equal(model[3].weight, before[3].weight)
+
+
+def test_schedule_steps_after_every_batch():
+    model = toy()
+    optimizer = sgd(model, 1.0)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    history = train(model, optimizer=optimizer, schedule=schedule, epochs=2)
+    assert history.learning_rate == [0.5**3, 0.5**6]
+
+
+def test_clipping_shortens_the_gradient_and_only_when_it_is_longer():
+    start, free, loose, tight = toy(), toy(), toy(), toy()
+    for model, norm in ((free, None), (loose, 1e6), (tight, 1e-3)):
+        optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+        train(model, points()[:1], optimizer=optimizer, epochs=1, clip_norm=norm)
+    assert equal(free, loose)
+    step = sum((a - b).square().sum() for a, b in zip(tight.parameters(), start.parameters(), strict=True)).sqrt()
+    assert step.item() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_validation_is_measured_and_training_mode_comes_back():
+    model = toy()
+    history = train(model, optimizer=sgd(model), validation=points(seed=1), epochs=8)
+    assert len(history.validation_loss) == len(history.validation_accuracy) == 8
+    assert history.validation_accuracy[-1] > 90
+    assert model.training
+    assert history.best_epoch == min(range(8), key=history.validation_loss.__getitem__)
+    assert not history.stopped_early
+
+
+def test_patience_stops_and_returns_to_the_best_weights():
+    wrong = [(x, (y + 1) % 3) for x, y in points(seed=1)]  # the better the model learns, the worse it does here
+    model = toy()
+    history = train(model, optimizer=sgd(model), validation=wrong, patience=2, epochs=30)
+    assert history.stopped_early
+    assert len(history) == history.best_epoch + 3 < 30
+    twin = toy()
+    train(twin, optimizer=sgd(twin), epochs=history.best_epoch + 1)
+    assert equal(model, twin)
+
+
+def test_without_patience_the_last_weights_stay():
+    wrong = [(x, (y + 1) % 3) for x, y in points(seed=1)]
+    model, twin = toy(), toy()
+    train(model, optimizer=sgd(model), validation=wrong, epochs=6)
+    train(twin, optimizer=sgd(twin), epochs=6)
+    assert equal(model, twin)
+
+
+def test_channels_last_changes_the_layout_not_the_result():
+    x, y = torch.randn(8, 3, 32, 32, generator=generator(1)), torch.arange(8)
+    with seeded(0):
+        model = SmallCNN()
+    plain = copy.deepcopy(model)
+    train(model, [(x, y)])
+    train(plain, [(x, y)], channels_last=False)
+    assert model.conv2.weight.is_contiguous(memory_format=torch.channels_last)
+    assert plain.conv2.weight.is_contiguous()
+    assert torch.allclose(model.conv1.weight, plain.conv1.weight, atol=1e-4)
+
+
+def test_mixed_precision_computes_in_16_bits_and_keeps_weights_in_32():
+    seen = []
+    model = toy()
+    model[3].register_forward_hook(lambda _layer, _input, output: seen.append(output.dtype))
+    history = train(model, optimizer=sgd(model), mixed_precision=True, epochs=10)
+    assert set(seen) == {torch.bfloat16}
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert history.train_loss[-1] < 0.5 * history.train_loss[0]
+
+
+def test_precision_follows_the_device():
+    assert choose_precision(torch.device("cpu"), None) is None
+    assert choose_precision(torch.device("cuda"), False) is None
+    assert choose_precision(torch.device("cpu"), True) == torch.bfloat16
+
+
+def test_precision_on_gpus_with_and_without_bfloat16(monkeypatch):
+    for able, expected in ((True, torch.bfloat16), (False, torch.float16)):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda able=able: able)
+        assert choose_precision(torch.device("cuda"), None) == expected
+
+
+def test_progress_bar_can_be_shown(capfd):
+    fit(toy(), points(), epochs=1, device="cpu", progress=True)
+    assert "| 0/3 [" in capfd.readouterr().err
+    fit(toy(), points(), epochs=1, device="cpu", progress=False)
+    assert capfd.readouterr().err == ""
+
+
+def test_nan_loss_says_where_and_gives_the_weights_back():
+    model, twin = toy(), toy()
+    good = points()
+    bad = [*good[:2], (good[2][0] * float("nan"), good[2][1])]
+
+    class TurnsBad:
+        epoch = 0
+
+        def __iter__(self):
+            self.epoch += 1
+            return iter(bad if self.epoch == 3 else good)
+
+    with pytest.raises(NonFiniteLossError, match=r"became nan in epoch 2, batch 2.*Try a learning rate") as caught:
+        train(model, TurnsBad(), optimizer=sgd(model), epochs=5)
+    assert len(caught.value.history) == 2
+    train(twin, optimizer=sgd(twin), epochs=2)
+    assert equal(model, twin)
+
+
+def test_infinite_loss_is_caught_too():
+    model = toy()
+    with pytest.raises(NonFiniteLossError, match="epoch"):
+        train(model, optimizer=sgd(model, 1e30), epochs=5)
+    assert all(torch.isfinite(p).all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("label", [10, -1])
+def test_labels_outside_the_classes(label):
+    batch = torch.zeros(2, 3, 32, 32), torch.tensor([0, label])
+    with pytest.raises(ValueError, match=r"head has 10 classes, 0 to 9\. Replace the head"):
+        train(SmallCNN(10), [batch])
+
+
+def test_a_head_the_optimiser_never_saw():
+    model = SmallCNN(35)
+    optimizer = sgd(model)
+    reset_classifier(model, 10)
+    with pytest.raises(ValueError, match=r"does not know fc2\.weight, fc2\.bias.*Make the optimiser last"):
+        train(model, optimizer=optimizer)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "epochs=0"),
+        ({"patience": 0, "validation": []}, "patience=0"),
+        ({"patience": 3}, "patience was given without validation"),
+        ({"batches": iter(())}, "there was nothing to train on"),
+    ],
+)
+def test_impossible_trainings(options, message):
+    with pytest.raises(ValueError, match=message):
+        train(toy(), **options)
+
+
+def test_what_is_called_before_epochs_and_after_updates():
+    model, calls = toy(), []
+    train(
+        model,
+        before_epoch=lambda net, epoch: calls.append(("epoch", net is model, epoch)),
+        after_update=lambda net: calls.append(("update", net is model)),
+        epochs=2,
+    )
+    updates = [("update", True)] * 3
+    assert calls == [("epoch", True, 0), *updates, ("epoch", True, 1), *updates]
+
+
+def test_after_update_sees_the_new_weights():
+    model, twin, seen = toy(), toy(), []
+    train(model, points()[:1], optimizer=sgd(model), epochs=1, after_update=lambda net: seen.append(copy.deepcopy(net)))
+    train(twin, points()[:1], optimizer=sgd(twin), epochs=1)
+    assert equal(seen[0], twin)
+
+
+def pictures():
+    draws = generator("pictures")
+    return [(torch.randn(8, 3, 32, 32, generator=draws), torch.randint(10, (8,), generator=draws)) for _ in range(2)]
+
+
+def small(rate=0.01):
+    with seeded("small"):
+        model = SmallCNN()
+    return model, torch.optim.AdamW(parameter_groups(model, discriminative_rates(model, rate, rate)))
+
+
+def test_stages_freed_during_training_move_from_then_on():
+    model, optimizer = small()
+    before = copy.deepcopy(model)
+    for epochs, moved in ((1, {"fc2"}), (2, {"fc1", "fc2"})):
+        model.load_state_dict(before.state_dict())
+        train(model, pictures(), epochs=epochs, optimizer=optimizer, before_epoch=GradualUnfreezing())
+        pairs = zip(model.named_parameters(), before.parameters(), strict=True)
+        assert {name.split(".")[0] for (name, now), then in pairs if not torch.equal(now, then)} == moved
+
+
+def test_a_stage_freed_later_that_the_optimiser_never_saw():
+    model, _ = small()
+    optimizer = torch.optim.SGD(model.fc2.parameters(), lr=0.1)
+    unfreeze = GradualUnfreezing()
+    unfreeze(model, 0)
+    with pytest.raises(ValueError, match=r"does not know fc1\.weight, fc1\.bias"):
+        train(model, pictures(), epochs=2, optimizer=optimizer, before_epoch=unfreeze)
+
+
+def test_unfreezing_and_averaging_go_on_after_an_interruption_bit_for_bit(tmp_path):
+    whole, optimizer = small()
+    average = WeightAverage(decay=0.5, start=1)
+    options = {"before_epoch": GradualUnfreezing()}
+    train(whole, pictures(), epochs=5, optimizer=optimizer, after_update=average, **options)
+    for epochs in (2, 5):  # killed after 2 epochs, with everything made anew
+        model, again = small()
+        second = WeightAverage(decay=0.5, start=1)
+        file = tmp_path / "run"
+        train(model, pictures(), epochs=epochs, optimizer=again, after_update=second, checkpoint=file, **options)
+    assert equal(model, whole)
+    assert second.counted == average.counted == 9
+    assert all(torch.equal(second.mean[name], mean) for name, mean in average.mean.items())

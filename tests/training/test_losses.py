@@ -1,0 +1,127 @@
+"""Losses and their gradients against PyTorch, autograd and plain NumPy, and at their limits."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tlcourse.repro import generator
+from tlcourse.training.losses import (
+    cross_entropy,
+    cross_entropy_gradient,
+    log_softmax,
+    mean_squared_error,
+    mean_squared_error_gradient,
+    target_probabilities,
+)
+
+DRAWS = generator("losses")
+SCORES = torch.randn(7, 5, generator=DRAWS, dtype=torch.float64) * 3
+LABELS = torch.randint(5, (7,), generator=DRAWS)
+WANTED = torch.randn(7, 5, generator=DRAWS, dtype=torch.float64)
+smoothings = pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
+
+
+def autograd(function, x):
+    x = x.clone().requires_grad_()
+    function(x).backward()
+    return x.grad
+
+
+def test_squared_error_is_pytorchs():
+    assert torch.allclose(mean_squared_error(SCORES, WANTED), F.mse_loss(SCORES, WANTED))
+
+
+def test_squared_error_in_plain_numbers():
+    assert mean_squared_error(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 2.0])).item() == 2.0  # (4 + 0) / 2
+
+
+def test_squared_error_gradient_is_autograds():
+    ours = mean_squared_error_gradient(SCORES, WANTED)
+    assert torch.allclose(ours, autograd(lambda x: F.mse_loss(x, WANTED), SCORES))
+
+
+def test_squared_error_is_zero_only_where_all_is_right():
+    assert mean_squared_error(WANTED, WANTED) == 0
+    assert not mean_squared_error_gradient(WANTED, WANTED).any()
+    assert mean_squared_error(WANTED + 1e-3, WANTED) > 0
+
+
+@smoothings
+def test_cross_entropy_is_pytorchs(smoothing):
+    ours = cross_entropy(SCORES, LABELS, smoothing)
+    assert torch.allclose(ours, F.cross_entropy(SCORES, LABELS, label_smoothing=smoothing))
+
+
+@smoothings
+def test_cross_entropy_gradient_is_autograds(smoothing):
+    ours = cross_entropy_gradient(SCORES, LABELS, smoothing)
+    theirs = autograd(lambda x: F.cross_entropy(x, LABELS, label_smoothing=smoothing), SCORES)
+    by_way_of_ours = autograd(lambda x: cross_entropy(x, LABELS, smoothing), SCORES)
+    assert torch.allclose(ours, theirs)
+    assert torch.allclose(ours, by_way_of_ours)
+    assert torch.allclose(ours.sum(1), torch.zeros(7, dtype=torch.float64))
+
+
+def test_cross_entropy_in_numpy():
+    e = np.exp(SCORES.numpy())
+    p = e / e.sum(1, keepdims=True)
+    naive = -np.mean([np.log(p[i, label]) for i, label in enumerate(LABELS.tolist())])
+    assert cross_entropy(SCORES, LABELS).item() == pytest.approx(naive)
+
+
+def test_knowing_nothing_costs_the_logarithm_of_the_number_of_classes():
+    for smoothing in (0.0, 0.3):
+        assert cross_entropy(torch.zeros(3, 10), torch.tensor([0, 4, 9]), smoothing).item() == pytest.approx(
+            math.log(10)
+        )
+
+
+def test_huge_scores_do_not_overflow():
+    scores = torch.tensor([[1e4, 0.0], [-1e4, 0.0]])
+    assert cross_entropy(scores, torch.tensor([0, 1])) == 0
+    assert cross_entropy(scores, torch.tensor([1, 0])) == 1e4
+    assert torch.isfinite(cross_entropy_gradient(scores, torch.tensor([1, 0]))).all()
+    assert torch.equal(log_softmax(scores), F.log_softmax(scores, 1))
+
+
+def test_smoothing_makes_certainty_expensive():
+    sure, humble = torch.tensor([[30.0, 0.0, 0.0]]), torch.tensor([[4.0, 0.0, 0.0]])
+    label = torch.tensor([0])
+    assert cross_entropy(sure, label) < cross_entropy(humble, label)
+    assert cross_entropy(sure, label, 0.1) > cross_entropy(humble, label, 0.1)
+
+
+def test_smoothed_targets():
+    rows = target_probabilities(torch.tensor([0, 2]), 4, 0.2)
+    assert torch.allclose(rows, torch.tensor([[0.85, 0.05, 0.05, 0.05], [0.05, 0.05, 0.85, 0.05]]))
+
+
+def test_squared_error_behind_a_softmax_goes_silent_where_cross_entropy_shouts():
+    """Why squared error does not suit classes: surest of a wrong answer, it hardly moves."""
+    scores, label = torch.tensor([[12.0, 0.0]], dtype=torch.float64), torch.tensor([1])
+    target = target_probabilities(label, 2).double()
+    assert cross_entropy_gradient(scores, label).abs().max() > 0.99
+    assert autograd(lambda s: mean_squared_error(s.softmax(1), target), scores).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("function", [mean_squared_error, mean_squared_error_gradient])
+def test_a_column_against_a_row(function):
+    with pytest.raises(ValueError, match=r"shape \[3, 1\], wanted values \[3\].*squeeze"):
+        function(torch.zeros(3, 1), torch.zeros(3))
+    with pytest.raises(ValueError, match="at least one number"):
+        function(torch.zeros(0), torch.zeros(0))
+
+
+@pytest.mark.parametrize("function", [cross_entropy, cross_entropy_gradient])
+def test_bad_scores_and_labels(function):
+    with pytest.raises(ValueError, match=r"shape \[3\] and labels \[3\]"):
+        function(torch.zeros(3), torch.zeros(3).long())
+    with pytest.raises(ValueError, match=r"labels \[2\]"):
+        function(torch.zeros(3, 4), torch.zeros(2).long())
+    with pytest.raises(ValueError, match="labels go from 0 to 4, but there are 4 classes"):
+        function(torch.zeros(2, 4), torch.tensor([0, 4]))
+    with pytest.raises(ValueError, match="smoothing is 1"):
+        function(torch.zeros(2, 4), torch.tensor([0, 1]), 1.0)

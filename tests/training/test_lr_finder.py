@@ -1,0 +1,130 @@
+"""The range test finds where training breaks, and leaves no trace."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from tlcourse.data.worlds import load
+from tlcourse.models.pretrained import build
+from tlcourse.repro import generator, seeded
+from tlcourse.training.lr_finder import RangeTest, range_test, smoothed
+
+
+class Parabola(nn.Module):
+    """Its loss is weight^2 * steepness / 2, so gradient descent breaks at a rate of 2 / steepness."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([3.0]))
+
+    def forward(self, x):
+        return self.weight * x
+
+
+def steep(steepness=10.0):
+    return lambda scores, _labels: steepness / 2 * scores.square().mean()
+
+
+NOTHING = [(torch.ones(1), torch.zeros(1).long())]
+
+
+def trace(steps=200):
+    model = Parabola()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return range_test(model, NOTHING, optimizer, low=1e-4, high=100.0, steps=steps, loss=steep())
+
+
+def test_it_breaks_where_theory_says():
+    """The loss falls below 2 / steepness = 0.2 and grows above it."""
+    found = trace()
+    assert 0.05 < found.lowest < 0.3
+    assert found.rates[-1] < 1.0  # it stopped long before the last rate
+    assert found.suggestion == pytest.approx(found.lowest / 3)
+
+
+def test_rates_grow_by_a_constant_factor():
+    model = Parabola()
+    found = range_test(model, NOTHING, torch.optim.SGD(model.parameters()), low=1e-6, high=1e-3, steps=31, loss=steep())
+    assert found.rates[0] == pytest.approx(1e-6)
+    assert found.rates[-1] == pytest.approx(1e-3)
+    factors = [b / a for a, b in zip(found.rates, found.rates[1:], strict=False)]
+    assert factors == pytest.approx([factors[0]] * 30)
+    assert len(found.losses) == len(found.smooth) == 31
+    assert found.losses[0] == pytest.approx(45)  # 10 / 2 * 3^2, before the first step
+
+
+@pytest.fixture(scope="module")
+def training():
+    with seeded("rate finder"):
+        model = build("tiny_resnet")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.123)
+    batches = load("handwritten-photo").few(2).batches(10, steps=4, seed=3)
+    for x, y in batches:  # so that the optimiser has a memory
+        nn.functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    return model, optimizer, batches
+
+
+def test_it_leaves_no_trace(training):
+    model, optimizer, batches = training
+    model.stem.eval()
+    before = copy.deepcopy((model.state_dict(), optimizer.state_dict(), batches.epoch))
+    noise = torch.get_rng_state()
+    found = range_test(model, batches, optimizer, steps=12)
+    assert all(torch.equal(before[0][name], tensor) for name, tensor in model.state_dict().items())
+    assert optimizer.state_dict()["param_groups"] == before[1]["param_groups"]
+    for key, state in optimizer.state_dict()["state"].items():
+        assert all(torch.equal(value, before[1]["state"][key][name]) for name, value in state.items())
+    assert batches.epoch == before[2]
+    assert not model.stem.training
+    assert model.block1.training
+    assert torch.equal(torch.get_rng_state(), noise)
+    assert len(set(found.losses)) > 5  # but something was tried
+
+
+def test_no_trace_after_an_error_either(training):
+    model, optimizer, batches = training
+    before = copy.deepcopy(model.state_dict())
+    bad = [*batches, (torch.zeros(1, 3, 32, 32), torch.tensor([99]))]
+    with pytest.raises(ValueError, match="the labels of a batch go from 99"):
+        range_test(model, bad, optimizer, steps=30)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert optimizer.param_groups[0]["lr"] == 0.123
+
+
+def test_a_loss_that_is_no_number_ends_it():
+    model = Parabola()
+    found = range_test(model, NOTHING, torch.optim.SGD(model.parameters()), low=1e30, high=1e38, steps=20, loss=steep())
+    assert all(torch.isfinite(torch.tensor(found.losses)))
+    assert len(found.rates) == len(found.losses) < 20
+
+
+def test_smoothing_is_the_mean_of_neighbours():
+    values = torch.rand(9, generator=generator("smooth")).tolist()
+    assert smoothed(values)[4] == pytest.approx(sum(values[2:7]) / 5)
+    assert smoothed(values)[0] == pytest.approx(sum(values[:3]) / 3)
+    assert smoothed([2.0] * 4) == [2.0] * 4
+
+
+def test_the_lowest_point():
+    assert RangeTest((0.1, 0.2, 0.3), (9.0, 1.0, 5.0), (9.0, 4.0, 5.0)).lowest == 0.2
+
+
+@pytest.mark.parametrize("options", [{"low": 0.0}, {"low": 2.0, "high": 1.0}, {"steps": 9}])
+def test_impossible_ranges(options):
+    model = Parabola()
+    with pytest.raises(ValueError, match="Expected 0 < low < high, and 10 or more"):
+        range_test(model, NOTHING, torch.optim.SGD(model.parameters()), **options)
+
+
+def test_nothing_to_train_on():
+    model = Parabola()
+    with pytest.raises(ValueError, match="nothing to train on"):
+        range_test(model, [], torch.optim.SGD(model.parameters()))
+
+
+def test_an_optimiser_of_something_else():
+    with pytest.raises(ValueError, match="does not know weight"):
+        range_test(Parabola(), NOTHING, torch.optim.SGD(Parabola().parameters()))

@@ -1,0 +1,118 @@
+"""The rules by hand against `torch.optim`, after many steps in float64, and on a valley whose bottom is known."""
+
+import functools
+
+import pytest
+import torch
+
+from tlcourse.repro import generator
+from tlcourse.training.optimizers import Memory, adam, adamw, gradient_descent, momentum, walk, walk_library
+
+STEPS, RATE = 200, 0.05
+START = torch.randn(4, 3, generator=generator("descent"), dtype=torch.float64)
+STEEPNESS = torch.tensor([[1.0, 0.5, 4.0]] * 4, dtype=torch.float64)
+
+
+def loss(theta):
+    return (STEEPNESS * (theta - 2) ** 2).sum() / 2 + torch.sin(3 * theta).sum()
+
+
+def slope(theta):
+    return STEEPNESS * (theta - 2) + 3 * torch.cos(3 * theta)
+
+
+def library(optimizer, **options):
+    theta = START.clone().requires_grad_()
+    rule, path = optimizer([theta], lr=RATE, **options), [START]
+    for _ in range(STEPS):
+        rule.zero_grad()
+        loss(theta).backward()
+        rule.step()
+        path.append(theta.detach().clone())
+    return torch.stack(path)
+
+
+CASES = {
+    "gradient descent": (gradient_descent, torch.optim.SGD, {}),
+    "momentum": (momentum, torch.optim.SGD, {"momentum": 0.9}),
+    "less momentum": (functools.partial(momentum, friction=0.5), torch.optim.SGD, {"momentum": 0.5}),
+    "adam": (adam, torch.optim.Adam, {}),
+    "adam, other betas": (functools.partial(adam, betas=(0.8, 0.95), tiny=1e-3), torch.optim.Adam, {}),
+    "adamw": (adamw, torch.optim.AdamW, {"weight_decay": 0.01}),
+    "adamw, strong decay": (functools.partial(adamw, decay=0.5), torch.optim.AdamW, {"weight_decay": 0.5}),
+}
+CASES["adam, other betas"][2].update(betas=(0.8, 0.95), eps=1e-3)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_step_is_the_librarys(name):
+    rule, optimizer, options = CASES[name]
+    ours, theirs = walk(slope, START, rule, RATE, STEPS), library(optimizer, **options)
+    assert torch.allclose(ours, theirs, rtol=1e-10, atol=1e-12)
+    assert (ours[-1] - START).abs().max() > 0.1
+
+
+def test_the_rules_differ():
+    ends = [walk(slope, START, rule, RATE, STEPS)[20] for rule, *_ in CASES.values()]
+    for i, end in enumerate(ends):
+        assert not any(torch.allclose(end, other, atol=1e-6) for other in ends[:i])
+
+
+def test_one_step_in_plain_numbers():
+    theta, memory = gradient_descent(torch.tensor([1.0]), torch.tensor([4.0]), Memory(), 0.25)
+    assert theta.item() == 0
+    assert memory.step == 1
+
+
+def test_the_first_step_of_adam_is_the_rate_whatever_the_gradient():
+    gradient = torch.tensor([1e-4, 1.0, -1e4], dtype=torch.float64)
+    theta, _ = adam(torch.zeros(3, dtype=torch.float64), gradient, Memory(), 0.1)
+    assert torch.allclose(theta, torch.tensor([-0.1, -0.1, 0.1], dtype=torch.float64), rtol=1e-3)
+
+
+def test_decay_shrinks_weights_that_have_no_gradient_and_adam_leaves_them():
+    theta, nothing = torch.tensor([2.0]), torch.tensor([0.0])
+    assert adamw(theta, nothing, Memory(), 0.1, decay=0.5)[0].item() == pytest.approx(1.9)
+    assert adam(theta, nothing, Memory(), 0.1)[0].item() == 2.0
+
+
+def test_momentum_without_friction_left_is_gradient_descent():
+    plain = walk(slope, START, gradient_descent, RATE, 30)
+    assert torch.equal(walk(slope, START, functools.partial(momentum, friction=0.0), RATE, 30), plain)
+
+
+def test_nothing_changes_in_place():
+    theta, gradient = START.clone(), slope(START)
+    for rule in (gradient_descent, momentum, adam, adamw):
+        _, memory = rule(theta, gradient, Memory(), RATE)
+        kept = memory.first
+        before = None if kept is None else kept.clone()
+        rule(theta, gradient, memory, RATE)
+        assert torch.equal(theta, START)
+        assert kept is None or torch.equal(kept, before)
+
+
+def test_too_large_a_rate_climbs_and_a_small_one_arrives():
+    """On L = theta^2 / 2, a step multiplies theta by 1 - rate: below 2 it shrinks, above it grows."""
+    start = torch.tensor([1.0], dtype=torch.float64)
+    assert walk(lambda t: t, start, gradient_descent, 1.9, 100)[-1].abs() < 1e-4
+    assert walk(lambda t: t, start, gradient_descent, 2.1, 100)[-1].abs() > 1e4
+
+
+@pytest.mark.parametrize(("rate", "steps"), [(0.0, 5), (-1.0, 5), (float("nan"), 5), (0.1, 0)])
+def test_impossible_walks(rate, steps):
+    with pytest.raises(ValueError, match="Expected a rate above 0 and at least one step"):
+        walk(slope, START, adam, rate, steps)
+
+
+def test_a_gradient_of_another_shape():
+    with pytest.raises(ValueError, match=r"gradient has shape \[\], the weights \[4, 3\]"):
+        walk(loss, START, adam, 0.1, 1)
+
+
+def test_the_library_walks_the_same_way_without_autograd():
+    rule, optimizer, options = CASES["adamw"]
+    path = walk_library(slope, START, lambda weights: optimizer(weights, lr=RATE, **options), 20)
+    assert torch.allclose(path, library(optimizer, **options)[:21], rtol=1e-10)
+    assert torch.allclose(path, walk(slope, START, rule, RATE, 20), rtol=1e-10)
+    assert torch.equal(path[0], START)

@@ -1,0 +1,197 @@
+import pytest
+import torch
+from torch import nn
+
+from tlcourse.data.augment import Augment
+from tlcourse.data.worlds import load
+from tlcourse.models.small_cnn import SmallCNN
+from tlcourse.models.tiny_resnet import TinyResNet
+from tlcourse.training.loop import fit
+from tlcourse.transfer.freezing import (
+    L2SP,
+    GradualUnfreezing,
+    count_weights,
+    discriminative_rates,
+    freeze,
+    layerwise_rates,
+    parameter_groups,
+    trainable,
+    training_mode,
+)
+
+
+def moved(model, steps=2, **options):
+    """Train a little and return the names of all numbers that changed."""
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    batches = load("handwritten-photo").batches(16, steps=steps, transform=Augment())
+    optimizer = torch.optim.SGD(trainable(model), lr=0.05, momentum=0.9, weight_decay=0.01)
+    fit(model, batches, epochs=1, optimizer=optimizer, progress=False, **options)
+    return {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
+
+
+def belonging_to(model, stages):
+    return {name for name in model.state_dict() if name.split(".")[0] in stages}
+
+
+@pytest.mark.parametrize("network", [SmallCNN, TinyResNet])
+def test_what_is_frozen_stays_and_the_rest_moves(network):
+    for depth in range(len(network().stages()) + 1):
+        model = network()
+        frozen = freeze(model, depth)
+        assert frozen == list(model.stages())[:depth]
+        assert moved(model) == set(model.state_dict()) - belonging_to(model, frozen)
+
+
+def test_by_default_only_the_head_learns():
+    model = TinyResNet()
+    freeze(model)
+    assert moved(model) == {"head.weight", "head.bias"}
+    assert count_weights(trainable(model)) == 128 * 10 + 10
+
+
+def test_adapting_statistics_move_though_no_frozen_weight_does():
+    model = TinyResNet()
+    freeze(model, batchnorm="adapt")
+    statistics = {name for name in model.state_dict() if "running_" in name or "num_batches" in name}
+    assert moved(model) == {"head.weight", "head.bias"} | statistics
+
+
+def test_plain_train_mode_would_move_them_too():
+    model = TinyResNet()
+    freeze(model)
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    model.train()
+    assert all(norm.training for norm in norms)
+    training_mode(model)
+    assert not any(norm.training for norm in norms)
+    assert model.training
+
+
+def test_freezing_can_be_undone():
+    model = TinyResNet()
+    freeze(model)
+    freeze(model, 0)
+    assert moved(model) == set(model.state_dict())
+
+
+def test_a_gradient_left_behind_is_dropped():
+    model = SmallCNN()
+    model(torch.randn(2, 3, 32, 32)).sum().backward()
+    freeze(model, 1)
+    assert model.conv1.weight.grad is None
+    assert model.conv2.weight.grad is None
+    assert model.fc2.weight.grad is not None
+
+
+@pytest.mark.parametrize("depth", [-1, 4])
+def test_impossible_depth(depth):
+    with pytest.raises(ValueError, match=f"depth is {depth}, but SmallCNN has 3 stages: conv1, conv2, fc1"):
+        freeze(SmallCNN(), depth)
+
+
+def test_unknown_policy():
+    with pytest.raises(ValueError, match="batchnorm is 'ignore'"):
+        freeze(SmallCNN(), batchnorm="ignore")
+
+
+def test_discriminative_and_layerwise_rates():
+    model = SmallCNN()
+    assert discriminative_rates(model, 0.1, 0.01) == {"conv1": 0.01, "conv2": 0.01, "fc1": 0.01, "fc2": 0.1}
+    assert layerwise_rates(model, 0.8, 0.5) == {"conv1": 0.1, "conv2": 0.2, "fc1": 0.4, "fc2": 0.8}
+    assert set(layerwise_rates(model, 0.8, 1.0).values()) == {0.8}
+
+
+@pytest.mark.parametrize("network", [SmallCNN, TinyResNet])
+def test_groups_hold_every_parameter_once_with_its_real_rate(network):
+    model = network()
+    freeze(model)
+    groups = parameter_groups(model, layerwise_rates(model, 1.0))
+    inside = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(inside) == sorted(id(parameter) for parameter in model.parameters())
+    rates = [group["lr"] for group in torch.optim.AdamW(groups).param_groups]
+    assert rates == sorted(rates)
+    assert rates[-1] == 1.0
+
+
+def test_a_step_is_as_long_as_its_groups_rate_says():
+    model = SmallCNN()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    optimizer = torch.optim.SGD(parameter_groups(model, layerwise_rates(model, 0.8, 0.5)))
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    for name, rate in {"conv1": 0.1, "conv2": 0.2, "fc1": 0.4, "fc2": 0.8}.items():
+        moved = before[f"{name}.weight"] - model.state_dict()[f"{name}.weight"]
+        assert torch.allclose(moved, torch.full_like(moved, rate), atol=1e-5)
+
+
+def test_rates_that_do_not_fit():
+    model = SmallCNN()
+    with pytest.raises(ValueError, match=r"rates were given for \['conv1'\]. Expected one for each of: conv1, conv2"):
+        parameter_groups(model, {"conv1": 0.1})
+    with pytest.raises(ValueError, match=r"rates must be above 0, but got \{'fc1': 0.*use freeze"):
+        parameter_groups(model, discriminative_rates(model, 0.1, 0.1) | {"fc1": 0.0})
+    with pytest.raises(ValueError, match="decay is 0"):
+        layerwise_rates(model, 0.1, 0.0)
+
+
+def test_a_parameter_outside_all_stages_is_found():
+    model = SmallCNN()
+    model.extra = nn.Parameter(torch.zeros(1))
+    with pytest.raises(ValueError, match="extra belong to no stage"):
+        parameter_groups(model, discriminative_rates(model, 0.1, 0.1))
+
+
+def test_l2_sp_is_the_formula():
+    model = SmallCNN()
+    pull = L2SP(model, alpha=0.3, beta=0.2)
+    start = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1)
+    expected = 0.0
+    for name, tensor in model.state_dict().items():
+        head = name.startswith("fc2")
+        expected += 0.1 * (tensor.numpy() ** 2).sum() if head else 0.15 * ((tensor - start[name]).numpy() ** 2).sum()
+    assert pull().item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_l2_sp_costs_the_backbone_nothing_at_the_start_and_pulls_it_back_later():
+    model = SmallCNN()
+    pull = L2SP(model, alpha=1.0, beta=0.0)
+    assert pull().item() == 0
+    start = model.conv1.weight.detach().clone()
+    with torch.no_grad():
+        model.conv1.weight.add_(1.0)
+    pull().backward()
+    assert torch.allclose(model.conv1.weight.grad, model.conv1.weight.detach() - start, atol=1e-6)
+    assert not model.conv2.weight.grad.any()
+    assert not model.fc2.weight.grad.any()
+
+
+def test_l2_sp_of_the_head_pulls_to_zero():
+    model = SmallCNN()
+    L2SP(model, alpha=1.0, beta=0.5)().backward()
+    assert torch.allclose(model.fc2.weight.grad, 0.5 * model.fc2.weight.detach())
+
+
+def test_l2_sp_strengths():
+    with pytest.raises(ValueError, match="got alpha=-1"):
+        L2SP(SmallCNN(), alpha=-1)
+
+
+def test_gradual_unfreezing_frees_from_the_top():
+    model, unfreeze = SmallCNN(), GradualUnfreezing(every=2)
+    free = []
+    for epoch in range(8):
+        unfreeze(model, epoch)
+        free.append(sorted({name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad}))
+    assert free[0] == free[1] == ["fc2"]
+    assert free[2] == free[3] == ["fc1", "fc2"]
+    assert free[4] == free[5] == ["conv2", "fc1", "fc2"]
+    assert free[6] == free[7] == ["conv1", "conv2", "fc1", "fc2"]
+
+
+def test_gradual_unfreezing_needs_a_number_of_epochs():
+    with pytest.raises(ValueError, match="every is 0"):
+        GradualUnfreezing(every=0)

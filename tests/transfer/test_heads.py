@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tlcourse.repro import generator
+from tlcourse.transfer.heads import class_mean_head, kaiming_head, zero_head
+
+
+@pytest.fixture
+def examples():
+    draws = torch.Generator().manual_seed(0)
+    labels = torch.arange(3).repeat(5)
+    return torch.randn(15, 6, generator=draws) + labels[:, None], labels
+
+
+@pytest.fixture
+def new_points():
+    return torch.randn(200, 6, generator=torch.Generator().manual_seed(1)) * 2 + 1
+
+
+def test_zero_head_scores_nothing():
+    head = zero_head(nn.Linear(6, 3))
+    assert torch.equal(head(torch.randn(4, 6)), torch.zeros(4, 3))
+    assert zero_head(nn.Linear(6, 3, bias=False)).bias is None
+
+
+def test_a_zero_head_pulls_no_feature_at_first():
+    x = torch.randn(4, 6, requires_grad=True)
+    head = zero_head(nn.Linear(6, 3))
+    nn.functional.cross_entropy(head(x), torch.tensor([0, 1, 2, 0])).backward()
+    assert (x.grad == 0).all()
+    assert (head.weight.grad != 0).all()
+
+
+def test_kaiming_head_has_the_variance_of_the_library():
+    head = kaiming_head(nn.Linear(128, 2000), generator("k"))
+    library = nn.init.kaiming_normal_(torch.empty(2000, 128), generator=generator("other"))
+    assert head.weight.std().item() == pytest.approx((2 / 128) ** 0.5, rel=0.01)
+    assert head.weight.std().item() == pytest.approx(library.std().item(), rel=0.01)
+    assert head.weight.mean().item() == pytest.approx(0, abs=1e-3)
+    assert (head.bias == 0).all()
+
+
+def test_kaiming_head_follows_its_generator():
+    first, again, other = (kaiming_head(nn.Linear(6, 3), generator(seed)).weight for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.1])
+def test_class_means_are_the_nearest_mean_classifier(examples, new_points, scale):
+    features, labels = examples
+    head = class_mean_head(nn.Linear(6, 3), features, labels, scale)
+    x, means = new_points.double().numpy(), np.stack([features[labels == c].double().numpy().mean(0) for c in range(3)])
+    distances = ((x[:, None] - means) ** 2).sum(2)  # [200, 3]
+    assert np.array_equal(head(new_points).argmax(1).numpy(), distances.argmin(1))
+    scores = head(new_points).detach().numpy()
+    wanted = scale * ((x**2).sum(1, keepdims=True) - distances) / 2
+    assert np.allclose(scores, wanted, atol=1e-4)
+
+
+def test_class_means_are_scikit_learns_nearest_centroid(examples, new_points):
+    from sklearn.neighbors import NearestCentroid
+
+    features, labels = examples
+    head = class_mean_head(nn.Linear(6, 3), features, labels)
+    library = NearestCentroid().fit(features.numpy(), labels.numpy()).predict(new_points.numpy())
+    assert np.array_equal(head(new_points).argmax(1).numpy(), library)
+
+
+def test_the_scale_changes_how_sure_but_not_what(examples, new_points):
+    features, labels = examples
+    sure, unsure = (class_mean_head(nn.Linear(6, 3), features, labels, scale)(new_points) for scale in (1.0, 0.1))
+    assert torch.equal(sure.argmax(1), unsure.argmax(1))
+    assert sure.softmax(1).amax(1).mean() > unsure.softmax(1).amax(1).mean() + 0.1
+
+
+def test_scaled_scores_are_the_posterior_of_round_classes():
+    """Two classes at -1 and 1 with variance 0.5: the posterior is known."""
+    means = torch.tensor([[-1.0], [1.0]])
+    head = class_mean_head(nn.Linear(1, 2), means, torch.tensor([0, 1]), scale=1 / 0.5)
+    x = torch.linspace(-2, 2, 9)[:, None]
+    density = torch.exp(-((x - means.T) ** 2) / (2 * 0.5))
+    assert torch.allclose(head(x).softmax(1), density / density.sum(1, keepdim=True), atol=1e-5)
+
+
+def test_heads_stay_trainable(examples):
+    for head in (
+        zero_head(nn.Linear(6, 3)),
+        kaiming_head(nn.Linear(6, 3)),
+        class_mean_head(nn.Linear(6, 3), *examples),
+    ):
+        assert head.weight.requires_grad
+        assert head.bias.requires_grad
+
+
+def test_class_means_refuse_what_does_not_fit(examples):
+    features, labels = examples
+    with pytest.raises(ValueError, match=r"got features \[15, 5\].*\[N, 6\] and \[N\].*extract_features"):
+        class_mean_head(nn.Linear(6, 3), features[:, :5], labels)
+    with pytest.raises(ValueError, match=r"labels \[14\]"):
+        class_mean_head(nn.Linear(6, 3), features, labels[:14])
+    with pytest.raises(ValueError, match=r"labels lack \[3\] and have besides \[\]"):
+        class_mean_head(nn.Linear(6, 4), features, labels)
+    with pytest.raises(ValueError, match=r"labels lack \[\] and have besides \[2\]"):
+        class_mean_head(nn.Linear(6, 2), features, labels)
+    with pytest.raises(ValueError, match="no bias"):
+        class_mean_head(nn.Linear(6, 3, bias=False), features, labels)
+
+
+@pytest.mark.parametrize("scale", [0, -1.0, float("inf"), float("nan")])
+def test_impossible_scale(examples, scale):
+    with pytest.raises(ValueError, match="a number above 0 was expected"):
+        class_mean_head(nn.Linear(6, 3), *examples, scale)

@@ -1,0 +1,117 @@
+"""The probe against scikit-learn's logistic regression, and what it must leave alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from tlcourse.data.worlds import load
+from tlcourse.evaluation.predict import accuracy, extract_features
+from tlcourse.models.pretrained import pretrained
+from tlcourse.repro import generator, seeded
+from tlcourse.transfer.heads import reset_classifier
+from tlcourse.transfer.linear_probe import GRADIENT, linear_probe, solve_probe, write_head
+
+
+def cloud(count=60, size=6, classes=4, seed=0):
+    draws = generator("cloud", seed)
+    labels = torch.arange(count) % classes
+    return torch.randn(count, size, generator=draws) + torch.eye(classes, size)[labels], labels
+
+
+@pytest.fixture(scope="module")
+def network():
+    model = pretrained("tiny_resnet", "letters")
+    with seeded("probe"):
+        reset_classifier(model, 10)
+    return model
+
+
+@pytest.mark.parametrize("penalty", [0.1, 5.0])
+def test_it_is_logistic_regression(penalty):
+    from sklearn.linear_model import LogisticRegression
+
+    x, y = cloud()
+    theirs = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=5000).fit(x.double().numpy(), y.numpy())
+    ours = solve_probe(x, y, 4, penalty)
+    assert np.allclose(ours.weight.numpy(), theirs.coef_, atol=1e-4)
+    shift = theirs.intercept_ - ours.bias.numpy()  # the bias is only known up to the same number for all classes
+    assert np.allclose(shift, shift[0], atol=1e-4)
+
+
+def test_nothing_nearby_is_better():
+    x, y = cloud()
+    probe = solve_probe(x, y, 4)
+
+    def loss(weight, bias):
+        scores = x.double() @ weight.T + bias
+        return torch.nn.functional.cross_entropy(scores, y) + 5 / 60 / 2 * weight.square().sum()
+
+    best, draws = loss(probe.weight, probe.bias).item(), generator("nearby")
+    assert probe.loss == pytest.approx(best)
+    assert probe.gradient <= GRADIENT
+    for _ in range(20):
+        there = torch.randn(probe.weight.shape, generator=draws, dtype=torch.float64) * 0.01
+        assert loss(probe.weight + there, probe.bias) > best
+
+
+def test_a_larger_penalty_gives_smaller_weights():
+    x, y = cloud()
+    sizes = [solve_probe(x, y, 4, penalty).weight.norm().item() for penalty in (0.05, 5.0, 5e4)]
+    assert sizes[0] > 1.5 * sizes[1]
+    assert sizes[2] < 1e-2
+
+
+def test_it_needs_no_seed():
+    x, y = cloud()
+    assert torch.equal(solve_probe(x, y, 4).weight, solve_probe(x, y, 4).weight)
+
+
+def test_only_the_head_is_written(network):
+    labelled = load("handwritten-photo").few(5)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    probe = linear_probe(network, labelled)
+    moved = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert moved == {"head.weight", "head.bias"}
+    assert torch.allclose(network.head.weight.double(), probe.weight)
+    assert network.training
+    assert accuracy(network, labelled) == 100
+
+
+def test_the_head_of_the_network_says_what_the_probe_says(network):
+    labelled = load("handwritten-photo").few(2)
+    probe = linear_probe(network, labelled)
+    features = extract_features(network, labelled).double()
+    network.eval()
+    with torch.no_grad():
+        scores = network.head(features.float())
+    network.train()
+    assert torch.allclose(scores.double(), features @ probe.weight.T + probe.bias, atol=1e-4)
+
+
+def test_bad_features():
+    x, y = cloud()
+    with pytest.raises(ValueError, match=r"features have shape \[60\]"):
+        solve_probe(x[:, 0], y, 4)
+    with pytest.raises(ValueError, match=r"labels \[59\]"):
+        solve_probe(x, y[1:], 4)
+    with pytest.raises(ValueError, match="labels go from 0 to 3, but there are 2 classes"):
+        solve_probe(x, y, 2)
+    with pytest.raises(ValueError, match="a feature is infinite or not a number"):
+        solve_probe(x / 0, y, 4)
+
+
+@pytest.mark.parametrize("penalty", [0.0, -1.0, float("nan")])
+def test_bad_penalty(penalty):
+    with pytest.raises(ValueError, match="infinite weights, and there is no minimum"):
+        solve_probe(*cloud(), 4, penalty)
+
+
+def test_features_of_absurd_size_do_not_converge_silently():
+    x, y = cloud()
+    with pytest.raises(ArithmeticError, match=r"did not converge.*Use a larger penalty"):
+        solve_probe(x * 1e6, y, 4, 1e-7)
+
+
+def test_a_head_of_another_shape(network):
+    with pytest.raises(ValueError, match=r"the probe has shape \[4, 6\], the head \[10, 128\]"):
+        write_head(network, solve_probe(*cloud(), 4))

@@ -1,0 +1,226 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tlcourse.models.pretrained import pretrained
+from tlcourse.models.tiny_resnet import TinyResNet
+from tlcourse.models.variants import FOREIGN_NAMES, TinyResNetVariant, foreign_weights
+from tlcourse.transfer.surgery import ACTIONS, adapt_input, put_in_corner, rename, strip_prefix, transplant
+
+CONV = "stem.0.weight"
+
+
+@pytest.fixture(scope="module")
+def letters():
+    return pretrained("tiny_resnet", "letters").eval()
+
+
+@pytest.fixture(scope="module")
+def grey():
+    return torch.rand(4, 1, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def same(a, b):
+    return list(a) == list(b) and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_stripping_undoes_a_wrapper(letters):
+    wrapped = nn.ModuleDict({"module": letters}).state_dict()
+    assert all(name.startswith("module.") for name in wrapped)
+    assert same(strip_prefix(wrapped), letters.state_dict())
+    twice = {f"model.net.{name}": tensor for name, tensor in letters.state_dict().items()}
+    assert same(strip_prefix(twice, "model.net."), letters.state_dict())
+
+
+@pytest.mark.parametrize("names", [["module.a", "b"], ["a"], ["module."], []])
+def test_a_prefix_that_not_all_have(names):
+    with pytest.raises(ValueError, match=r"names do not begin with 'module\.'.*strip what they share"):
+        strip_prefix({name: torch.zeros(1) for name in names})
+
+
+def test_a_key_map_renames_layers_and_tensors_but_no_namesakes():
+    weights = {name: torch.tensor(i) for i, name in enumerate(["a.weight", "a.b.weight", "ab.weight", "c", "d.bias"])}
+    renamed = rename(weights, {"a": "x", "a.b": "y.z", "c": "e"})
+    assert {name: int(value) for name, value in renamed.items()} == {
+        "x.weight": 0,
+        "y.z.weight": 1,
+        "ab.weight": 2,
+        "e": 3,
+        "d.bias": 4,
+    }
+
+
+def test_names_can_be_exchanged():
+    weights = {"a.weight": torch.tensor(1), "b.weight": torch.tensor(2)}
+    assert int(rename(weights, {"a": "b", "b": "a"})["a.weight"]) == 2
+
+
+@pytest.mark.parametrize("network", ["tiny_resnet", "small_cnn"])
+def test_foreign_names_and_back(network):
+    foreign = foreign_weights(network)
+    own = pretrained(network, "letters").state_dict()
+    assert not set(foreign) & set(own)
+    back = {new: old for old, new in FOREIGN_NAMES[network].items()}
+    assert same(rename(strip_prefix(foreign), back), own)
+
+
+def test_an_entry_that_fits_nothing_and_a_lost_tensor():
+    weights = {"conv1.weight": torch.zeros(1), "conv2.weight": torch.zeros(1)}
+    with pytest.raises(ValueError, match=r"key map's \['conv'\] fit no name.*conv1\.weight"):
+        rename(weights, {"conv": "stem"})
+    with pytest.raises(ValueError, match=r"two tensors would be called \['conv2\.weight'\], and one would be lost"):
+        rename(weights, {"conv1": "conv2"})
+
+
+def test_colour_to_grey_gives_the_same_on_grey_pictures(letters, grey):
+    weight = letters.state_dict()[CONV]
+    adapted = adapt_input(weight, 1)
+    assert adapted.shape == (16, 1, 3, 3)
+    assert torch.allclose(adapted[:, 0], weight[:, 0] + weight[:, 1] + weight[:, 2])
+    before = F.conv2d(grey.expand(-1, 3, -1, -1), weight, stride=2, padding=1)
+    assert torch.allclose(F.conv2d(grey, adapted, stride=2, padding=1), before, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [2, 3, 5])
+def test_grey_to_colour_gives_the_same_on_grey_pictures(grey, channels):
+    weight = torch.randn(8, 1, 5, 5, generator=torch.Generator().manual_seed(1))
+    adapted = adapt_input(weight, channels)
+    assert adapted.shape == (8, channels, 5, 5)
+    out = F.conv2d(grey.expand(-1, channels, -1, -1), adapted)
+    assert torch.allclose(out, F.conv2d(grey, weight), atol=1e-5)
+    assert torch.allclose(adapt_input(adapted, 1), weight, atol=1e-6)  # there and back
+
+
+def test_the_whole_network_gives_the_same_in_grey_and_back_in_colour(letters, grey):
+    """Scores on grey pictures, repeated in three channels: first a grey network, then a colour one made from that."""
+    expected = letters(grey.expand(-1, 3, -1, -1))
+    grey_net, colour_net = TinyResNetVariant(35, channels=1).eval(), TinyResNet(35).eval()
+    weights, _ = transplant(letters.state_dict(), grey_net.state_dict(), first_conv=CONV)
+    grey_net.load_state_dict(weights)
+    assert torch.allclose(grey_net(grey), expected, atol=1e-4)
+    back, _ = transplant(weights, colour_net.state_dict(), first_conv=CONV)
+    colour_net.load_state_dict(back)
+    assert torch.allclose(colour_net(grey.expand(-1, 3, -1, -1)), expected, atol=1e-4)
+    coloured = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(2))
+    assert not torch.allclose(colour_net(coloured), letters(coloured), atol=0.1)  # colour itself was lost on the way
+
+
+def test_the_right_number_of_channels_is_left_alone():
+    weight = torch.randn(4, 3, 3, 3)
+    assert adapt_input(weight, 3) is weight
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (4, 3, 3), (3,)])
+def test_only_a_convolution_has_input_channels(shape):
+    with pytest.raises(ValueError, match="Expected that of a convolution"):
+        adapt_input(torch.zeros(shape), 1)
+
+
+def test_channels_that_no_rule_connects():
+    with pytest.raises(ValueError, match=r"takes 3 channels and shall take 4.*Go through grey"):
+        adapt_input(torch.zeros(4, 3, 3, 3), 4)
+    with pytest.raises(ValueError, match="for 0 channels"):
+        adapt_input(torch.zeros(4, 3, 3, 3), 0)
+
+
+@pytest.mark.parametrize("keep_output", [True, False])
+def test_the_block_lies_in_the_corner(keep_output):
+    small, large = torch.full((2, 3, 3, 3), 5.0), torch.full((4, 5, 3, 3), 7.0)
+    result = put_in_corner(small, large, keep_output)
+    assert (result[:2, :3] == 5).all()
+    assert (result[2:] == 7).all()
+    assert (result[:2, 3:] == (0 if keep_output else 7)).all()
+    assert (large == 7).all()
+    assert put_in_corner(torch.ones(2), torch.zeros(4)).tolist() == [1, 1, 0, 0]
+    assert put_in_corner(torch.tensor(3), torch.tensor(0)).item() == 3
+
+
+@pytest.mark.parametrize("shapes", [((4, 3), (2, 3)), ((4, 3), (4, 2)), ((4,), (4, 1)), ((2, 3, 3, 3), (4, 6, 5, 5))])
+def test_what_has_no_place_in_the_corner(shapes):
+    small, large = (torch.zeros(shape) for shape in shapes)
+    with pytest.raises(ValueError, match=r"cannot lie in the corner.*none smaller, and the same kernel"):
+        put_in_corner(small, large)
+
+
+def test_a_wider_network_begins_exactly_as_good(letters):
+    x = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(3))
+    wide = TinyResNetVariant(35, width=2).eval()
+    weights, steps = transplant(letters.state_dict(), wide.state_dict())
+    wide.load_state_dict(weights)
+    assert torch.allclose(wide(x), letters(x), atol=1e-4)
+    assert torch.allclose(wide.forward_features(x)[:, :128], letters.forward_features(x), atol=1e-5)
+    assert wide.forward_features(x)[:, 128:].std() > 0  # the new channels do compute something of their own
+    assert {step.action for step in steps} == {"copied", "adapted"}
+
+
+def test_without_silencing_the_wider_network_is_another(letters):
+    x = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(3))
+    wide = TinyResNetVariant(35, width=2).eval()
+    ours = wide.state_dict()
+    wide.load_state_dict({n: put_in_corner(t, ours[n], keep_output=False) for n, t in letters.state_dict().items()})
+    assert not torch.allclose(wide(x), letters(x), atol=0.1)
+
+
+def test_silenced_inputs_learn_from_the_second_step_on(letters):
+    wide = TinyResNetVariant(35, width=2)
+    weights, _ = transplant(letters.state_dict(), wide.state_dict())
+    wide.load_state_dict(weights)
+    x = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(4))
+    optimizer = torch.optim.SGD(wide.parameters(), lr=0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        F.cross_entropy(wide(x), torch.arange(8)).backward()
+        optimizer.step()
+    assert (wide.head.weight[:, 128:] != 0).any(1).all()
+    assert not torch.equal(wide.block4.conv1.weight[128:], weights["block4.conv1.weight"][128:])
+
+
+def test_every_tensor_is_accounted_for_once(letters):
+    target = TinyResNet(10)
+    own = {name: tensor.clone() for name, tensor in target.state_dict().items()}
+    theirs = dict(letters.state_dict())
+    theirs["extra"] = theirs.pop("block2.bn1.bias")
+    weights, steps = transplant(theirs, target.state_dict(), skip=["stem."])
+    by_name = {step.name: step for step in steps}
+    assert len(by_name) == len(steps) == len(own) + 1
+    assert {step.action for step in steps} == set(ACTIONS) - {"adapted"}
+    assert by_name["block2.bn1.bias"].action == "fresh"
+    assert by_name["extra"].action == by_name["head.weight"].action == by_name[CONV].action == "skipped"
+    assert by_name["head.weight"].theirs == (35, 128)
+    assert by_name["head.weight"].ours == (10, 128)
+    assert by_name["extra"].ours is None
+    for name, tensor in weights.items():
+        expected = theirs[name] if by_name[name].action == "copied" else own[name]
+        assert torch.equal(tensor, expected), name
+    target.load_state_dict(weights)
+
+
+def test_nothing_given_is_changed(letters):
+    theirs, target = letters.state_dict(), TinyResNetVariant(35, width=2).state_dict()
+    copies = [{n: t.clone() for n, t in state.items()} for state in (theirs, target)]
+    weights, _ = transplant(theirs, target)
+    for tensor in weights.values():
+        tensor.fill_(9)
+    assert same(theirs, copies[0])
+    assert same(target, copies[1])
+
+
+@pytest.mark.parametrize("options", [{"channels": 0}, {"width": 0}])
+def test_impossible_variant(options):
+    with pytest.raises(ValueError, match="Expected at least 1 of each"):
+        TinyResNetVariant(**options)
+
+
+def test_a_variant_takes_its_own_images_only():
+    x = torch.zeros(2, 3, 32, 32)
+    with pytest.raises(ValueError, match=r"floats \[B, 1, H, W\] were expected.*makes colour grey"):
+        TinyResNetVariant(channels=1)(x)
+    assert TinyResNetVariant(7, channels=1, width=3)(x[:, :1]).shape == (2, 7)
+
+
+def test_the_plain_variant_is_the_same_network(letters):
+    twin = TinyResNetVariant(35).eval()
+    twin.load_state_dict(letters.state_dict())
+    x = torch.rand(2, 3, 32, 32)
+    assert torch.equal(twin(x), letters(x))

@@ -1,0 +1,160 @@
+import pytest
+import torch
+from torch import nn
+
+from tlcourse.models.tiny_resnet import TinyResNet
+from tlcourse.transfer.weights import MoveReport, check_still, compare_weights, load_weights, weights_moved
+
+
+def network(hidden=4, classes=3):
+    return nn.ModuleDict(
+        {"body": nn.Linear(2, hidden), "norm": nn.BatchNorm1d(hidden), "head": nn.Linear(hidden, classes)}
+    )
+
+
+def snapshot(model):
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def same(model, state):
+    return {name for name, tensor in model.state_dict().items() if torch.equal(tensor, state[name])}
+
+
+def test_equal_networks_load_everything_as_pytorch_does():
+    source, ours, theirs = network(), network(), network()
+    source["norm"].running_mean.fill_(3)
+    report = load_weights(ours, source.state_dict())
+    theirs.load_state_dict(source.state_dict())
+    assert same(ours, theirs.state_dict()) == set(ours.state_dict()) == set(report.loaded)
+    assert not [*report.missing, *report.unexpected, *report.mismatched]
+
+
+def test_skipping_the_head_leaves_it_as_it_was():
+    source, target = network(classes=5), network(classes=3)
+    before = snapshot(target)
+    report = load_weights(target, source.state_dict(), skip=["head."])
+    assert torch.equal(target["body"].weight, source["body"].weight)
+    assert {"head.weight", "head.bias"} <= same(target, before)
+    assert set(report.missing) == {"head.weight", "head.bias"} == set(report.unexpected)
+
+
+def test_partial_loads_what_fits_and_reports_the_rest():
+    source, target = network(classes=5).state_dict(), network(classes=3)
+    source["extra"] = torch.zeros(1)
+    del source["norm.bias"]
+    before = snapshot(target)
+    report = load_weights(target, source, partial=True)
+    assert report.missing == ("norm.bias",)
+    assert report.unexpected == ("extra",)
+    assert report.mismatched == {"head.weight": ((5, 4), (3, 4)), "head.bias": ((5,), (3,))}
+    assert torch.equal(target["body"].weight, source["body.weight"])
+    assert {"head.weight", "head.bias", "norm.bias"} <= same(target, before)
+
+
+@pytest.mark.parametrize("spoil", ["shape", "missing", "unexpected"])
+def test_anything_unplanned_raises_and_changes_nothing(spoil):
+    source, target = network(classes=5 if spoil == "shape" else 3).state_dict(), network()
+    if spoil == "missing":
+        del source["body.bias"]
+    if spoil == "unexpected":
+        source["extra"] = torch.zeros(1)
+    before = snapshot(target)
+    with pytest.raises(ValueError, match=r"(?s)do not fit ModuleDict; nothing was loaded.*partial=True"):
+        load_weights(target, source)
+    assert same(target, before) == set(before)
+
+
+def test_nothing_fits_is_an_error_even_for_partial():
+    with pytest.raises(ValueError, match=r"(?s)nothing was loaded.*would fit +0"):
+        load_weights(network(), TinyResNet(10).state_dict(), partial=True)
+
+
+def test_comparing_changes_nothing():
+    source, target = network(), network()
+    before = snapshot(target)
+    assert len(compare_weights(target, source.state_dict()).loaded) == len(before)
+    assert same(target, before) == set(before)
+
+
+def test_report_reads_well():
+    report = compare_weights(network(classes=3), network(classes=5).state_dict())
+    assert str(report).splitlines()[0] == "loaded        7"
+    assert "head.weight [5, 4] -> [3, 4]" in str(report)
+
+
+def test_what_moved_is_named_with_its_largest_change():
+    model = network()
+    before = snapshot(model)
+    with torch.no_grad():
+        model["body"].weight[1, 0] += 0.5
+        model["body"].weight[0, 0] -= 0.25
+    model["norm"].num_batches_tracked += 3
+    report = weights_moved(before, model.state_dict())
+    assert report.moved == {"body.weight": pytest.approx(0.5), "norm.num_batches_tracked": 3}
+    assert set(report.stayed) == set(before) - set(report.moved)
+    assert str(report).splitlines() == ["moved   2  norm.num_batches_tracked by 3, body.weight by 0.5", "stayed  7"]
+
+
+def test_nothing_moved():
+    model = network()
+    report = weights_moved(snapshot(model), model.state_dict())
+    assert not report.moved
+    assert list(report.stayed) == list(model.state_dict())
+    assert str(report) == "moved   0\nstayed  9"
+
+
+def test_the_smallest_change_is_a_change():
+    a = {"w": torch.tensor([1.0])}
+    assert weights_moved(a, {"w": torch.nextafter(a["w"], torch.tensor(2.0))}).moved
+
+
+def test_not_a_number_moves_infinitely_far_and_may_stay():
+    nan = {"w": torch.tensor([1.0, float("nan")])}
+    assert weights_moved(nan, {"w": nan["w"].clone()}).stayed == ("w",)
+    assert weights_moved(nan, {"w": torch.tensor([1.0, 1.0])}).moved == {"w": float("inf")}
+
+
+def test_a_state_dict_is_no_copy():
+    """The classic mistake: state_dict() shares memory with the network, so before and after are always equal."""
+    model = network()
+    before = model.state_dict()
+    with torch.no_grad():
+        model["body"].weight += 1
+    with pytest.raises(ValueError, match=r"share their memory \(body\.weight and 8 more\).*Take a copy first"):
+        weights_moved(before, model.state_dict())
+
+
+def test_states_of_different_networks_cannot_be_compared():
+    with pytest.raises(ValueError, match=r"not states of one network: head\.bias, head\.weight differ"):
+        weights_moved(snapshot(network(classes=5)), network(classes=3).state_dict())
+    lacking = snapshot(network())
+    del lacking["norm.bias"]
+    with pytest.raises(ValueError, match=r"norm\.bias differ"):
+        weights_moved(lacking, network().state_dict())
+
+
+def test_what_must_stay_and_did():
+    check_still(MoveReport({"head.weight": 0.1}, ("body.weight",)), ["body."])
+
+
+@pytest.mark.parametrize(
+    ("moved", "reason"),
+    [
+        ("stem.1.running_mean", r"1 of 2 frozen tensors moved\. 1 statistics.*training_mode\(model\)\.$"),
+        ("stem.0.weight", r"1 of 2 frozen tensors moved\. 1 weights: momentum or weight decay.*trainable\(model\)\.$"),
+    ],
+)
+def test_what_must_stay_and_did_not_says_why(moved, reason):
+    with pytest.raises(ValueError, match=reason):
+        check_still(MoveReport({moved: 0.1, "head.weight": 1.0}, ("stem.1.weight",)), ["stem."])
+
+
+def test_a_check_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="nothing was checked"):
+        check_still(MoveReport({}, ("body.weight",)), ["stem."])
+
+
+@pytest.mark.parametrize("weights", ["model.pth", TinyResNet(10)])
+def test_weights_must_come_by_name(weights):
+    with pytest.raises(TypeError, match=rf"weights are a {type(weights).__name__}.*read_tensors\(path\)"):
+        load_weights(TinyResNet(10), weights)

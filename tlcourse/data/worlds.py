@@ -1,0 +1,218 @@
+"""The four worlds of the course, the dial that moves them apart, and `load`, the one way in."""
+
+import importlib.metadata
+import math
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+from tlcourse.data import cifar10 as cifar
+from tlcourse.data.backgrounds import SOURCE_PHOTO, TARGET_PHOTO, cut_patches, patch_boxes
+from tlcourse.data.cache import cached
+from tlcourse.data.glyphs import DIGITS, LETTERS, draw_printed
+from tlcourse.data.handwriting import handwritten_digits
+from tlcourse.data.imageset import ImageSet
+from tlcourse.repro import generator
+from tlcourse.storage import Tensors
+
+RECIPE = 1  # raise when any image would come out different, so that old files in the cache are not used
+MADE_WITH = ("matplotlib", "pillow", "scikit-learn", "torch")  # other versions of these may draw otherwise
+LABELS = {"digits": DIGITS, "letters": LETTERS}
+SPLITS = ("train", "test")
+PRINTED_COUNT = 10_000  # images of a printed world when no number is given
+HANDWRITTEN_COUNT = {"train": 906, "test": 891}
+CACHED_UP_TO = 20_000  # larger sets are drawn anew each time: that takes seconds, and the files would be large
+
+# Where the dial `shift` leads. At 1, characters lean by 30 degrees more, ink keeps 45 % of its strength, and the light
+# is that of a late afternoon: less green, half the blue.
+LEAN, FADE, EVENING = 30.0, 0.55, (1.0, 0.8, 0.5)
+
+
+class World(NamedTuple):
+    """How a world is made: who writes, and the photograph behind, if any."""
+
+    handwritten: bool
+    photo: str | None
+
+
+WORLDS = {
+    "printed": World(False, None),
+    "printed-photo": World(False, SOURCE_PHOTO),
+    "handwritten": World(True, None),
+    "handwritten-photo": World(True, TARGET_PHOTO),
+}
+
+
+def load(
+    world: str,
+    labels: str = "digits",
+    split: str = "train",
+    *,
+    count: int | None = None,
+    shift: float = 0.0,
+    seed: int = 0,
+) -> ImageSet:
+    """Return images of a world, from the cache or drawn now.
+
+    Fonts, regions of the photographs and sheets of handwriting are split into a training and a test pool that share
+    nothing. The same arguments give the same images. `shift` moves the very same images away: it leans the
+    characters, fades the ink and turns the light to evening, a little at 0.1 and hard at 1.
+
+    Args:
+        world: `"printed"`, `"printed-photo"`, `"handwritten"` or `"handwritten-photo"`; or `"cifar10"`, small
+            photographs that are downloaded once (170 MB).
+        labels: `"digits"` (10 classes) or, for printed worlds, `"letters"` (35 classes, none of which looks like a
+            digit). CIFAR-10 has its own ten classes, and `labels` is then left as it is.
+        split: `"train"` or `"test"`.
+        count: number of images; by default 10,000 printed ones, or all handwritten ones (906 for training, 891 for
+            testing), or all of CIFAR-10 (50,000 and 10,000); of real images, a smaller number keeps the first.
+        shift: how far to move the world, from 0 to 1. A photograph of CIFAR-10 leans as a whole and loses contrast.
+        seed: which draw of fonts, positions and patches; CIFAR-10 has none.
+
+    Returns:
+        The image set. Printed worlds carry the attributes `weight`, `slant`, `serif` and `angle` (degrees), handwritten
+        ones `sheet` (which paper form a digit came from).
+
+    Raises:
+        ValueError: an argument is not one of those above.
+        CacheError: the cache folder cannot be written.
+        DownloadError: CIFAR-10 is not on this machine and could not be fetched.
+    """
+    _check(world, labels, split, count, shift)
+    if world == cifar.NAME:
+        photos = cifar.cifar10(split, count)
+        return replace(photos, images=_shift_photos(photos.images, shift)) if shift else photos
+    wanted = {"world": world, "labels": labels, "split": split, "count": count, "shift": float(shift), "seed": seed}
+    if (count or 0) > CACHED_UP_TO:
+        tensors = _render(**wanted)
+    else:
+        made_with = {name: importlib.metadata.version(name) for name in MADE_WITH}
+        tensors = cached({**wanted, **made_with, "recipe": RECIPE}, lambda: _render(**wanted))
+    return ImageSet(tensors.pop("images"), tensors.pop("labels"), LABELS[labels], tensors, f"{world} {labels}, {split}")
+
+
+def train_test(world: str, *, shift: float = 0.0) -> tuple[ImageSet, ImageSet]:
+    """Return the training and the test half of a world, of CIFAR-10 the first 2,000 images each.
+
+    A notebook has about a minute, and few labels are what it is about; `load` gives all images.
+
+    Args:
+        world: as in `load`.
+        shift: as in `load`.
+
+    Returns:
+        Both halves.
+
+    Raises:
+        ValueError: there is no such world.
+        DownloadError: CIFAR-10 is not on this machine and could not be fetched.
+    """
+    count = cifar.IN_A_NOTEBOOK if world == cifar.NAME else None
+    train, test = (load(world, split=split, count=count, shift=shift) for split in SPLITS)
+    return train, test
+
+
+def _render(world: str, labels: str, split: str, count: int | None, shift: float, seed: int) -> Tensors:
+    """Draw the characters, put the photograph behind, and turn the result into bytes."""
+    ink, targets, attributes = _characters(world, labels, split, count, seed)
+    if "angle" in attributes:
+        attributes["angle"] += LEAN * shift
+    ink = lean(ink, LEAN * shift) * (1 - FADE * shift)
+    photo = WORLDS[world].photo
+    boxes = patch_boxes(photo, len(ink), split, generator("patches", photo, split, seed)) if photo else None
+    light = 1 - shift * (1 - torch.tensor(EVENING))
+    rows = torch.arange(len(ink)).split(1000)  # in pieces that fit the processor's caches
+    images = torch.cat([_picture(ink[r], photo, None if boxes is None else boxes[r], light) for r in rows])
+    return {name: values[:count] for name, values in {"images": images, "labels": targets, **attributes}.items()}
+
+
+def _characters(
+    world: str, labels: str, split: str, count: int | None, seed: int
+) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
+    """Return ink, labels and attributes: as many printed characters as asked for, or all handwritten ones."""
+    if not WORLDS[world].handwritten:
+        draws = generator("printed", labels, split, seed)
+        return draw_printed(LABELS[labels], count or PRINTED_COUNT, split, draws)
+    ink, targets, sheets = handwritten_digits(split, generator("handwriting", split, seed))
+    return ink, targets, {"sheet": sheets}
+
+
+def _picture(ink: torch.Tensor, photo: str | None, boxes: torch.Tensor | None, light: torch.Tensor) -> torch.Tensor:
+    """Blend ink `[N, 32, 32]` with patches, light the scene `[3]`, and return uint8 `[N, 3, 32, 32]`."""
+    white = ink[:, None].expand(-1, 3, -1, -1) * 255
+    scene = white if photo is None else blend(white, cut_patches(photo, boxes))
+    return (scene * light[:, None, None]).round().to(torch.uint8)
+
+
+def _shift_photos(images: torch.Tensor, shift: float) -> torch.Tensor:
+    """Move whole photographs, uint8 `[N, 3, 32, 32]`, as far as the dial says: lean, fade towards grey, evening."""
+    light = (1 - shift * (1 - torch.tensor(EVENING)))[:, None, None]
+    moved = []
+    for some in images.split(1000):
+        leaning = lean(some.flatten(0, 1).float() - 127.5, LEAN * shift).unflatten(0, (-1, 3))  # grey comes in
+        moved.append(((leaning * (1 - FADE * shift) + 127.5) * light).round().to(torch.uint8))
+    return torch.cat(moved)
+
+
+def blend(ink: torch.Tensor, scene: torch.Tensor) -> torch.Tensor:
+    """Lay ink over a scene by absolute difference, as MNIST-M is made: ink inverts what lies behind it.
+
+    Args:
+        ink: float32 `[N, 3, H, W]` from 0 to 255.
+        scene: float32 of the same shape, from 0 to 255.
+
+    Returns:
+        float32 of the same shape, from 0 to 255.
+
+    Source: Ganin et al., "Domain-adversarial training of neural networks", 2016, Journal of Machine Learning Research.
+    """
+    return (scene - ink).abs()
+
+
+def lean(ink: torch.Tensor, degrees: float) -> torch.Tensor:
+    """Turn every image about its centre.
+
+    Args:
+        ink: float32 `[N, H, W]`.
+        degrees: angle, clockwise.
+
+    Returns:
+        float32 `[N, H, W]`; what turns in from outside is paper (0). At 0 degrees, the input itself.
+    """
+    if degrees == 0:
+        return ink
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    view = torch.tensor([[cos, sin, 0.0], [-sin, cos, 0.0]]).expand(len(ink), 2, 3)
+    grid = F.affine_grid(view, [len(ink), 1, *ink.shape[1:]], align_corners=False)
+    return F.grid_sample(ink[:, None], grid, align_corners=False)[:, 0]
+
+
+def _check(world: str, labels: str, split: str, count: int | None, shift: float) -> None:
+    worlds = (*WORLDS, cifar.NAME)
+    for what, value, choices in (("world", world, worlds), ("label space", labels, LABELS), ("split", split, SPLITS)):
+        if value not in choices:
+            hint = " Did you mean split='test'?" if value == "test" else ""
+            raise ValueError(f"{value!r} is not a {what}. Expected one of: {', '.join(map(repr, choices))}.{hint}")
+    if not 0 <= shift <= 1:
+        raise ValueError(f"shift is {shift}, but a number from 0 (this world) to 1 (far away) was expected.")
+    most = _most(world, labels, split)
+    if count is not None and not 1 <= count <= most:
+        raise ValueError(f"{count} images of {world!r} ({split}) were asked for. Expected from 1 to {most:,}.")
+
+
+def _most(world: str, labels: str, split: str) -> int:
+    """Return how many images a world has, refusing what it does not have at all."""
+    if world == cifar.NAME:
+        if labels != "digits":
+            raise ValueError(
+                f"labels={labels!r} was asked of 'cifar10', but its photographs have their own ten classes. Leave it "
+                "out, as in load('cifar10', split='test'), or use a printed world."
+            )
+        return cifar.COUNT[split]
+    if not WORLDS[world].handwritten:
+        return 1_000_000
+    if labels == "digits":
+        return HANDWRITTEN_COUNT[split]
+    raise ValueError(f"{world!r} has digits only: nobody wrote {labels}. Use labels='digits', or a printed world.")

@@ -1,0 +1,224 @@
+"""Asking a trained network: predictions, features, accuracy; and cross-validation, plain and nested."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tlcourse.data.augment import scale
+from tlcourse.data.imageset import ImageSet
+from tlcourse.data.splits import stratified_folds
+from tlcourse.repro import generator
+
+Pairs = Iterable[tuple[torch.Tensor, torch.Tensor]]
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def predict(model: nn.Module, data: ImageSet | Pairs, batch_size: int = 500) -> torch.Tensor:
+    """Return the network's scores for every image; dropout is off, batch normalisation uses its running statistics.
+
+    Args:
+        model: the network; its mode (training or evaluation) is as before afterwards.
+        data: an image set, or batches of `(x, y)`.
+        batch_size: images at a time, for image sets.
+
+    Returns:
+        Scores before the softmax, float32 `[N, classes]`, on the CPU.
+    """
+    return _ask(model, model, data, batch_size)[0]
+
+
+def extract_features(model: nn.Module, data: ImageSet | Pairs, batch_size: int = 500) -> torch.Tensor:
+    """Return what the backbone makes of every image, before the head.
+
+    Args:
+        model: a network with `features`; its mode is as before afterwards.
+        data: an image set, or batches of `(x, y)`.
+        batch_size: images at a time, for image sets.
+
+    Returns:
+        float32 `[N, num_features]`, on the CPU.
+    """
+    return _ask(model, model.forward_features, data, batch_size)[0]
+
+
+def accuracy(model: nn.Module, data: ImageSet | Pairs, batch_size: int = 500) -> float:
+    """Return the share of images whose highest score is that of their own class, in percent.
+
+    Args:
+        model: the network; its mode is as before afterwards.
+        data: an image set, or batches of `(x, y)`.
+        batch_size: images at a time, for image sets.
+
+    Returns:
+        From 0 to 100.
+    """
+    return evaluate(model, data, batch_size=batch_size)[1]
+
+
+def evaluate(
+    model: nn.Module, data: ImageSet | Pairs, loss: Loss = F.cross_entropy, batch_size: int = 500
+) -> tuple[float, float]:
+    """Return mean loss and accuracy in percent.
+
+    Args:
+        model: the network; its mode is as before afterwards.
+        data: an image set, or batches of `(x, y)`.
+        loss: takes scores `[N, classes]` and labels `[N]`, returns their mean loss.
+        batch_size: images at a time, for image sets.
+
+    Returns:
+        Loss and accuracy.
+
+    Raises:
+        ValueError: a label is outside the network's classes.
+    """
+    scores, labels = _ask(model, model, data, batch_size)
+    if int(labels.max()) >= scores.shape[1]:
+        raise ValueError(
+            f"a label is {int(labels.max())}, but the network tells {scores.shape[1]} classes apart, 0 to "
+            f"{scores.shape[1] - 1}. Choose images of its own classes, or replace and train the head."
+        )
+    hits = (scores.argmax(1) == labels).sum().item()
+    return loss(scores, labels).item(), 100 * hits / len(labels)
+
+
+def cross_validate(
+    score: Callable[[torch.Tensor, torch.Tensor], float], labels: torch.Tensor, folds: int = 5, seed: int = 0
+) -> list[float]:
+    """Train and measure as many times as there are folds; every image is held out once.
+
+    Args:
+        score: trains on the images of the first indices and returns the accuracy on those of the second, in percent.
+        labels: class numbers, int64 `[N]`; every fold gets the same share of each class.
+        folds: how many, from 2 to the images of the rarest class.
+        seed: which folds.
+
+    Returns:
+        One accuracy a fold, in percent. They share training images, so they are not independent measurements.
+
+    Raises:
+        ValueError: fewer than two folds, or a class with fewer images than folds.
+
+    Source: Stone, "Cross-validatory choice and assessment of statistical predictions", 1974, Journal of the Royal
+    Statistical Society B.
+    """
+    return [float(score(*indices)) for indices in stratified_folds(labels, folds, generator("folds", seed))]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What came of choosing among candidates by cross-validation inside cross-validation.
+
+    Attributes:
+        chosen: number of the candidate that won inside each outer fold.
+        promised: its mean score in the inner folds, in percent: the score that made it win.
+        kept: its score on the outer fold, which had no part in the choice, in percent.
+    """
+
+    chosen: tuple[int, ...]
+    promised: tuple[float, ...]
+    kept: tuple[float, ...]
+
+
+def nested_selection(
+    score: Callable[[Any, torch.Tensor, torch.Tensor], float],
+    candidates: Sequence[Any],
+    labels: torch.Tensor,
+    folds: tuple[int, int] = (5, 4),
+    seed: int = 0,
+) -> Selection:
+    """Measure what a choice is worth: hold a fold out, choose without it, then score the winner on it.
+
+    What is measured is the whole way to the answer, the choice included. To have a network at the end, choose once more
+    with all images; its expected accuracy is the mean of `kept`.
+
+    Args:
+        score: takes a candidate and two sets of indices, trains it on the first, returns the accuracy on the second.
+        candidates: what to choose among: rates, sources, anything that `score` understands.
+        labels: class numbers, int64 `[N]`.
+        folds: how many outer and inner folds.
+        seed: which folds.
+
+    Returns:
+        Winner, promise and what was kept of it, for every outer fold.
+
+    Raises:
+        ValueError: there is no candidate, or a class has too few images for so many folds.
+
+    Source: Varma and Simon, "Bias in error estimation when using cross-validation for model selection", 2006, BMC
+    Bioinformatics.
+    """
+    if not len(candidates):
+        raise ValueError("there is nothing to choose among: no candidate was given. Expected at least one.")
+    outer, inner = folds
+    chosen, promised, kept = [], [], []
+    for fold, (rest, held_out) in enumerate(stratified_folds(labels, outer, generator("outer folds", seed))):
+        deals = stratified_folds(labels[rest], inner, generator("inner folds", seed, fold))
+        means = [sum(score(c, rest[a], rest[b]) for a, b in deals) / inner for c in candidates]
+        best = max(range(len(candidates)), key=means.__getitem__)  # the first of equals
+        chosen.append(best)
+        promised.append(float(means[best]))
+        kept.append(float(score(candidates[best], rest, held_out)))
+    return Selection(tuple(chosen), tuple(promised), tuple(kept))
+
+
+def confident_mistakes(scores: torch.Tensor, labels: torch.Tensor, count: int) -> torch.Tensor:
+    """Return the wrong answers of which a network is surest, surest first.
+
+    Args:
+        scores: before the softmax, float `[N, classes]`.
+        labels: int64 `[N]`.
+        count: how many at most.
+
+    Returns:
+        Indices, int64 `[M]`; fewer than `count` where there are fewer mistakes.
+
+    Raises:
+        ValueError: shapes do not agree.
+    """
+    if scores.ndim != 2 or labels.shape != scores.shape[:1]:
+        raise ValueError(
+            f"scores have shape {list(scores.shape)}, labels {list(labels.shape)}. Expected [N, classes] and [N]."
+        )
+    confidence, answers = F.softmax(scores, 1).max(1)
+    wrong = (answers != labels).nonzero()[:, 0]
+    return wrong[confidence[wrong].argsort(descending=True, stable=True)][:count]
+
+
+@torch.no_grad()  # not inference_mode: what it returns could not be learned from, such as features by a new head
+def _ask(
+    model: nn.Module, function: Callable[[torch.Tensor], torch.Tensor], data: ImageSet | Pairs, batch_size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Run `function` over all batches in evaluation mode; return its answers and the labels."""
+    modes = {module: module.training for module in model.modules()}
+    device = next(model.parameters()).device
+    answers, labels = [], []
+    model.eval()
+    try:
+        for x, y in _in_order(data, batch_size):
+            answers.append(function(x.to(device).contiguous(memory_format=torch.channels_last)).float().cpu())
+            labels.append(y.cpu())
+    finally:
+        for module, training in modes.items():
+            module.training = training
+    if not answers:
+        raise ValueError("there is nothing to evaluate: the data gave no batch. Expected at least one image.")
+    return torch.cat(answers), torch.cat(labels)
+
+
+def _in_order(data: ImageSet | Pairs, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield batches of scaled images: those of an image set in its order, those of an iterable as they come."""
+    if isinstance(data, torch.Tensor):
+        raise TypeError(
+            f"got a tensor of shape {list(data.shape)}, but an image set, or batches of (images, labels), was expected."
+            " For scaled images alone, call the network itself: model(x)."
+        )
+    if not isinstance(data, ImageSet):
+        yield from data
+        return
+    for images, labels in zip(data.images.split(batch_size), data.labels.split(batch_size), strict=True):
+        yield scale(images), labels

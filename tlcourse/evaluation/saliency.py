@@ -1,0 +1,165 @@
+"""Where does the network look? Gradients of the score, and covering the image piece by piece."""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from tlcourse.data.augment import scale
+from tlcourse.data.imageset import ImageSet
+from tlcourse.evaluation.predict import predict
+
+
+def gradient_saliency(model: nn.Module, images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+    """Say for every pixel how strongly a small change of it would move the score of a class.
+
+    Args:
+        model: the network; its mode, weights and gradients are as before afterwards.
+        images: uint8 `[N, 3, H, W]`.
+        classes: whose score, int64 `[N]`: the answers, to see why they were given.
+
+    Returns:
+        float32 `[N, H, W]`, never negative: the largest change among the three colours. On the CPU.
+
+    Raises:
+        TypeError: images are not uint8.
+        ValueError: the numbers of images and classes differ.
+
+    Source: Simonyan, Vedaldi and Zisserman, "Deep inside convolutional networks: visualising image classification
+    models and saliency maps", 2014, ICLR workshop.
+    """
+    _check(images, classes)
+    with _looking(model) as device:
+        x = scale(images.to(device)).requires_grad_()
+        scores = model(x).gather(1, classes.to(device)[:, None])  # [N, 1]
+        (gradient,) = torch.autograd.grad(scores.sum(), x)  # no image touches the score of another
+    return gradient.abs().amax(1).cpu()
+
+
+def occlusion_map(
+    model: nn.Module, images: torch.Tensor, classes: torch.Tensor, patch: int = 8, stride: int = 4
+) -> torch.Tensor:
+    """Cover a square of the image, see how far the probability of a class falls, and move on to the next square.
+
+    The square takes the image's mean colour, so that covering adds as little as possible.
+
+    Args:
+        model: the network; its mode is as before afterwards.
+        images: uint8 `[N, 3, H, W]`.
+        classes: whose probability, int64 `[N]`.
+        patch: side of the square, in pixels.
+        stride: how far it moves, in pixels, at most `patch`.
+
+    Returns:
+        float32 `[N, H, W]`: for every pixel, the mean fall over the squares that covered it, from -1 to 1.
+
+    Raises:
+        TypeError: images are not uint8.
+        ValueError: the numbers of images and classes differ, or the square does not fit.
+
+    Source: Zeiler and Fergus, "Visualizing and understanding convolutional networks", 2014, ECCV.
+    """
+    _check(images, classes)
+    height, width = images.shape[2:]
+    if not 1 <= stride <= patch <= min(height, width):
+        raise ValueError(
+            f"got a square of {patch} pixels moved by {stride}, for images of {height}x{width}. Expected 1 <= stride "
+            "<= patch <= the image's side, so that every pixel gets covered."
+        )
+    masks = _squares(height, width, patch, stride)  # [P, H, W]
+    covered = torch.where(masks[:, None, None], _mean_colour(images), images)  # [P, N, 3, H, W]
+    before = _probability(model, images, classes)
+    after = _probability(model, covered.flatten(0, 1), classes.repeat(len(masks))).reshape(len(masks), -1)  # [P, N]
+    falls = torch.einsum("pn,phw->nhw", before - after, masks.float())
+    return falls / masks.sum(0)
+
+
+def hide(images: torch.Tensor, importance: torch.Tensor, share: float) -> torch.Tensor:
+    """Cover the pixels that a map calls most important with the image's mean colour.
+
+    A map that says something about the network must do more harm here than a random one.
+
+    Args:
+        images: uint8 `[N, 3, H, W]`.
+        importance: float `[N, H, W]`.
+        share: of the pixels, from 0 to 1.
+
+    Returns:
+        uint8 `[N, 3, H, W]`.
+
+    Raises:
+        ValueError: the shapes do not agree, or the share is out of range.
+    """
+    if importance.shape != (len(images), *images.shape[2:]) or not 0 <= share <= 1:
+        raise ValueError(
+            f"got maps of shape {list(importance.shape)} for images {list(images.shape)}, and a share of {share}. "
+            "Expected [N, H, W] and a share from 0 to 1."
+        )
+    ranks = importance.flatten(1).argsort(dim=1, descending=True, stable=True).argsort(1)  # 0 is the most important
+    covered = (ranks < round(share * ranks.shape[1])).reshape(importance.shape)
+    return torch.where(covered[:, None], _mean_colour(images), images)
+
+
+def patch_map(rows: torch.Tensor, columns: torch.Tensor, side: int = 32) -> torch.Tensor:
+    """Return maps that know nothing of the image: importance falls with the distance from a place.
+
+    What `hide` covers by such a map is one round patch, a fair control for maps whose important pixels lie together.
+
+    Args:
+        rows: where the patches are, from 0 (top) to `side`, float32 `[N]`.
+        columns: likewise from the left.
+        side: height and width of the images.
+
+    Returns:
+        float32 `[N, side, side]`, at most 0.
+    """
+    pixels = torch.arange(side) + 0.5
+    y, x = rows[:, None, None] - pixels[:, None], columns[:, None, None] - pixels
+    return -(y**2 + x**2)
+
+
+def _squares(height: int, width: int, patch: int, stride: int) -> torch.Tensor:
+    """Return every place of the square as a mask, bool `[P, H, W]`; the last row and column always touch the border."""
+    masks = []
+    for top in sorted({*range(0, height - patch, stride), height - patch}):
+        for left in sorted({*range(0, width - patch, stride), width - patch}):
+            mask = torch.zeros(height, width, dtype=torch.bool)
+            mask[top : top + patch, left : left + patch] = True
+            masks.append(mask)
+    return torch.stack(masks)
+
+
+def _mean_colour(images: torch.Tensor) -> torch.Tensor:
+    """Return the mean colour of every image, uint8 `[N, 3, 1, 1]`."""
+    return images.float().mean((2, 3), keepdim=True).round().to(torch.uint8)
+
+
+def _probability(model: nn.Module, images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+    """Return the softmax probability of one class an image, float32 `[N]`."""
+    unnamed = tuple(map(str, range(int(classes.max()) + 1)))
+    scores = predict(model, ImageSet(images.cpu(), classes.cpu(), unnamed))
+    return F.softmax(scores, 1).gather(1, classes.cpu()[:, None])[:, 0]
+
+
+@contextlib.contextmanager
+def _looking(model: nn.Module) -> Iterator[torch.device]:
+    """Put a network into evaluation mode, give its device, and put every mode back."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield next(model.parameters()).device
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def _check(images: torch.Tensor, classes: torch.Tensor) -> None:
+    if images.dtype != torch.uint8:
+        raise TypeError(f"images are {images.dtype}, but uint8 from 0 to 255 was expected, as in ImageSet.images.")
+    if images.ndim != 4 or classes.shape != images.shape[:1] or not len(images):
+        raise ValueError(
+            f"got images of shape {list(images.shape)} and classes {list(classes.shape)}. Expected [N, 3, H, W] and "
+            "one class number for each, with N at least 1."
+        )

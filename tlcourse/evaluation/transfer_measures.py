@@ -1,0 +1,147 @@
+"""What a transfer was worth: gain at equal labels, labels saved, time to accuracy, forgetting."""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+Curve = Mapping[int, float]  # accuracy in percent by labels per class
+
+
+@dataclass(frozen=True)
+class LabelCount:
+    """How many labels per class an accuracy takes, read off a measured curve.
+
+    Attributes:
+        value: labels per class; at an end of the curve, the last number that was measured.
+        bound: `"about"`, or which way the truth lies when the curve does not reach: `"at most"` or `"more than"`.
+    """
+
+    value: float
+    bound: str = "about"
+
+    def __str__(self) -> str:
+        """Show as `about 47`."""
+        return f"{self.bound} {self.value:.0f}" if self.value >= 10 else f"{self.bound} {self.value:.1f}"
+
+
+def gain_over_scratch(transfer: Curve, scratch: Curve) -> dict[int, float]:
+    """Return by how many points transfer is above scratch at every number of labels that both have.
+
+    Args:
+        transfer: accuracy in percent by labels per class.
+        scratch: the same, without transfer.
+
+    Returns:
+        Points by labels per class, in rising order; negative where transfer hurts.
+
+    Raises:
+        ValueError: the curves share no number of labels.
+    """
+    shared = sorted(transfer.keys() & scratch.keys())
+    if not shared:
+        raise ValueError(
+            f"transfer was measured at {sorted(transfer)} labels, scratch at {sorted(scratch)}. Expected at least one "
+            "number in both: a gain compares equal labels."
+        )
+    return {k: transfer[k] - scratch[k] for k in shared}
+
+
+def labels_needed(curve: Curve, accuracy: float) -> LabelCount:
+    """Return how many labels per class an accuracy takes, by interpolating where the curve first reaches it.
+
+    Between two measured points the curve is taken as straight over the logarithm of the labels. Beyond its ends nothing
+    is known, so nothing is made up: the answer then only says on which side the truth lies.
+
+    Args:
+        curve: accuracy in percent by labels per class, at least 2 points.
+        accuracy: what is to be reached, in percent.
+
+    Returns:
+        The number, or a bound.
+
+    Raises:
+        ValueError: fewer than two points, labels below 1, or an accuracy outside 0 to 100.
+    """
+    _check(curve, accuracy)
+    points = sorted(curve.items())
+    if accuracy <= points[0][1]:
+        return LabelCount(points[0][0], "about" if accuracy == points[0][1] else "at most")
+    for (k, low), (more, high) in itertools.pairwise(points):
+        if low < accuracy <= high:
+            share = (accuracy - low) / (high - low)
+            return LabelCount(math.exp(math.log(k) + share * (math.log(more) - math.log(k))))
+    return LabelCount(points[-1][0], "more than")
+
+
+def labels_saved(transfer: Curve, scratch: Curve, per_class: int) -> LabelCount:
+    """Return how many times as many labels scratch takes for what transfer reaches with `per_class`.
+
+    Args:
+        transfer: accuracy in percent by labels per class.
+        scratch: the same, without transfer.
+        per_class: the labels that transfer has, one of its measured numbers.
+
+    Returns:
+        A factor, or a bound where scratch's curve does not reach that accuracy.
+
+    Raises:
+        ValueError: transfer was not measured with so many labels, or scratch's curve cannot be read.
+    """
+    if per_class not in transfer:
+        raise ValueError(f"transfer was measured at {sorted(transfer)} labels per class, not at {per_class}.")
+    needed = labels_needed(scratch, transfer[per_class])
+    return LabelCount(needed.value / per_class, needed.bound)
+
+
+def time_to_accuracy(validation_accuracy: Sequence[float], seconds: float, accuracy: float) -> float | None:
+    """Return how long a training took to reach an accuracy for the first time, if it did.
+
+    Every epoch is counted as equally long.
+
+    Args:
+        validation_accuracy: in percent, after every epoch, as in `History.validation_accuracy`.
+        seconds: the whole training, as in `History.seconds`.
+        accuracy: what is to be reached, in percent.
+
+    Returns:
+        Seconds, or None if it was never reached.
+
+    Raises:
+        ValueError: no epoch was measured, or a number is out of range.
+    """
+    if not len(validation_accuracy) or seconds < 0 or not 0 <= accuracy <= 100:
+        raise ValueError(
+            f"got {len(validation_accuracy)} epochs, {seconds} seconds and a goal of {accuracy} %. Expected at least "
+            "one measured epoch (pass validation= to fit), no negative time, and a goal from 0 to 100."
+        )
+    reached = next((epoch for epoch, value in enumerate(validation_accuracy, 1) if value >= accuracy), None)
+    return None if reached is None else seconds * reached / len(validation_accuracy)
+
+
+def forgetting(before: float, after: float) -> float:
+    """Return how many points of the old task were lost by learning the new one.
+
+    Args:
+        before: accuracy on the old task before, in percent.
+        after: accuracy on the same images after, in percent.
+
+    Returns:
+        Points; 0 is no forgetting, negative means that the old task got better.
+
+    Raises:
+        ValueError: an accuracy is outside 0 to 100.
+
+    Source: Chaudhry et al., "Riemannian walk for incremental learning", 2018, ECCV (for two tasks).
+    """
+    if not (0 <= before <= 100 and 0 <= after <= 100):
+        raise ValueError(f"got {before} and {after}, but two accuracies in percent, from 0 to 100, were expected.")
+    return before - after
+
+
+def _check(curve: Curve, accuracy: float) -> None:
+    if len(curve) < 2 or min(curve) < 1 or not 0 <= accuracy <= 100:
+        raise ValueError(
+            f"got accuracies at {sorted(curve)} labels per class and a goal of {accuracy} %. Expected at least two "
+            "numbers of labels from 1 up, and a goal from 0 to 100."
+        )

@@ -1,1 +1,0 @@
-"""The questions at the end of the notebooks, one file a notebook."""

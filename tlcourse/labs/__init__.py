@@ -1,1 +1,0 @@
-"""Labs: experiments with controls, one module a notebook."""

@@ -1,0 +1,213 @@
+"""The lab of notebook 00, the dial: move the world away, change source and labels, and see which start follows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import ipywidgets as widgets
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tlcourse.data.worlds import load
+from tlcourse.evaluation.intervals import Interval
+from tlcourse.lessons.nb00_start_here.dial import SHIFTS, SHOWN, Dialled, dial_summary, read_dial
+from tlcourse.notebook.figures import COLOURS, GREY, MARKERS, RIGHT, WRONG, draw_images, plain
+from tlcourse.notebook.lab import Lab, page
+from tlcourse.training.trials import LABELS_PER_CLASS, STARTS
+
+Summary = Mapping[tuple[str, str, int, float], Interval]
+# left, bottom, width and height in the picture, as shares of it
+IMAGES, OVER_SHIFT, OVER_LABELS = (0.005, 0.01, 0.385, 0.9), (0.46, 0.17, 0.24, 0.76), (0.75, 0.17, 0.24, 0.76)
+SOURCE_OPTIONS = (("letters", "letters"), ("digits", "digits"), ("none (scratch only)", "none"))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What there is to see at one position of all controls.
+
+    Attributes:
+        source: what the transferred networks were pretrained on, or `"none"`.
+        per_class: labels per class.
+        shift: how far the world was moved, from 0 to 1.
+        shown: the start whose answers are shown.
+        answers: its answers to the first test images, int64 `[15]`.
+        curves: accuracy by start, labels per class and shift.
+    """
+
+    source: str
+    per_class: int
+    shift: float
+    shown: str
+    answers: torch.Tensor
+    curves: Mapping[tuple[str, int, float], Interval]
+
+    def starts(self) -> list[str]:
+        """Return the starts that there are with this source."""
+        return [start for start in STARTS if (start, self.per_class, self.shift) in self.curves]
+
+    def accuracy(self, start: str) -> Interval:
+        """Return the accuracy of a start at this position, in percent."""
+        return self.curves[start, self.per_class, self.shift]
+
+
+def compute_reading(
+    rows: Sequence[Dialled], summary: Summary, source: str, per_class: int, shift: float, shown: str
+) -> Reading:
+    """Look up one position of the controls.
+
+    Args:
+        rows: the grid, for the answers of seed 0.
+        summary: means and intervals of the same grid.
+        source: `"letters"`, `"digits"` or `"none"`.
+        per_class: labels per class, one of the grid's.
+        shift: one of the grid's.
+        shown: the start whose answers are shown; scratch where there is no source.
+
+    Returns:
+        The reading.
+    """
+    shown = "scratch" if source == "none" else shown
+    curves = {key[1:]: interval for key, interval in summary.items() if key[0] in (source, "none")}
+    of = "none" if shown == "scratch" else source
+    wanted = (of, shown, per_class, 0, shift)
+    row = next(r for r in rows if (r.source, r.start, r.per_class, r.seed, r.shift) == wanted)
+    return Reading(source, per_class, shift, shown, torch.tensor([int(digit) for digit in row.answers]), curves)
+
+
+def describe_reading(reading: Reading) -> str:
+    """Say in two sentences what a reading shows."""
+    said = ", ".join(f"{start} {reading.accuracy(start).mean:.0f} %" for start in reading.starts())
+    labels = "1 label" if reading.per_class == 1 else f"{reading.per_class} labels"
+    first = f"{labels} per class, shift {reading.shift:.1f}: {said} of the test half right."
+    if reading.source == "none":
+        return f"{first} Without a source there is nothing to transfer."
+    best = max(reading.starts()[1:], key=lambda start: reading.accuracy(start).mean)
+    # the difference of the numbers as they are shown, so that a reader who subtracts finds the same
+    gain = round(reading.accuracy(best).mean) - round(reading.accuracy("scratch").mean)
+    worth = f"adds {gain:.0f} points to" if gain >= 0 else f"takes {-gain:.0f} points from"
+    return f"{first} The better transfer from {reading.source} ({best}) {worth} scratch."
+
+
+def draw_answers(ax: Axes, reading: Reading) -> Axes:
+    """Draw the first test images with the answers of one network: a tick, or what would have been right.
+
+    Args:
+        ax: where to draw.
+        reading: a reading.
+
+    Returns:
+        The axes.
+    """
+    test = load("handwritten-photo", split="test", count=SHOWN, shift=reading.shift)
+    pairs = list(zip(reading.answers.tolist(), test.labels.tolist(), strict=True))
+    captions = [f"{answer} ✓" if answer == label else f"{answer} ✗ is {label}" for answer, label in pairs]
+    draw_images(ax, test.images, 5, captions, [RIGHT if answer == label else WRONG for answer, label in pairs])
+    right = sum(answer == label for answer, label in pairs)
+    ax.set_title(f"one {reading.shown} network: {right} of {SHOWN} right", fontsize=12)
+    return ax
+
+
+def draw_over_shift(ax: Axes, reading: Reading) -> Axes:
+    """Draw accuracy against the shift at the chosen number of labels, and mark where the dial stands.
+
+    Args:
+        ax: where to draw.
+        reading: a reading.
+
+    Returns:
+        The axes.
+    """
+    for start in reading.starts():
+        _line(ax, SHIFTS, [reading.curves[start, reading.per_class, shift] for shift in SHIFTS], start)
+    ax.set_xticks((0, 0.5, 1), ("0: as trained", "0.5", "1: far away"))
+    ax.set_xlabel("shift of the world")
+    ax.legend(frameon=False, loc="upper right", fontsize=10, labelspacing=0.2, borderaxespad=0)
+    return _finish(ax, reading.shift)
+
+
+def draw_over_labels(ax: Axes, reading: Reading) -> Axes:
+    """Draw accuracy against labels per class at the chosen shift, and mark the chosen number.
+
+    Args:
+        ax: where to draw.
+        reading: a reading.
+
+    Returns:
+        The axes.
+    """
+    for start in reading.starts():
+        _line(ax, LABELS_PER_CLASS, [reading.curves[start, k, reading.shift] for k in LABELS_PER_CLASS], start)
+    ax.set_xscale("log")
+    ax.set_xticks(LABELS_PER_CLASS, [str(k) for k in LABELS_PER_CLASS])
+    ax.minorticks_off()
+    ax.set_xlabel("labelled images per class")
+    return _finish(ax, reading.per_class)
+
+
+def _line(ax: Axes, places: Sequence[float], intervals: Sequence[Interval], start: str) -> None:
+    """Draw means with a marker and intervals as a band."""
+    means = [interval.mean for interval in intervals]
+    ax.plot(places, means, color=COLOURS[start], marker=MARKERS[start], markersize=5, linewidth=2, label=start)
+    lows, highs = ([getattr(interval, end) for interval in intervals] for end in ("low", "high"))
+    ax.fill_between(places, lows, highs, color=COLOURS[start], alpha=0.2, linewidth=0)
+
+
+def _finish(ax: Axes, here: float) -> Axes:
+    ax.axvline(here, color="black", linewidth=1.5, linestyle="--")
+    ax.axhline(10, color=GREY, linewidth=1, linestyle=":")
+    ax.annotate("guessing", (0.99, 3), xycoords=("axes fraction", "data"), ha="right", fontsize=10, color=GREY)
+    ax.set_ylim(0, 100)
+    ax.set_ylabel("accuracy (%)")
+    return plain(ax)
+
+
+class DialLab(Lab):
+    """Shift, labels, source and start, with images, answers and accuracy below, all looked up in a measured grid.
+
+    Args:
+        rows: the grid; by default the one that came with the course.
+    """
+
+    def __init__(self, rows: Sequence[Dialled] | None = None) -> None:
+        self.rows = read_dial() if rows is None else rows
+        self.summary = dial_summary(self.rows)
+        self.dial = _slider([(f"{shift:.1f}", shift) for shift in SHIFTS], 0.0, "world shift (0 to 1)")
+        self.dial.tooltip = "leans the writing, fades the ink, turns the light to evening"
+        self.labels = _slider([(str(k), k) for k in LABELS_PER_CLASS], 5, "labels per class")
+        self.labels.tooltip = "how many labelled target images of every class the networks learned from"
+        self.source = widgets.ToggleButtons(options=SOURCE_OPTIONS, value="letters", description="source")
+        self.source.tooltips = ["pretrained on printed letters", "pretrained on printed digits", "no pretraining"]
+        self.names = widgets.ToggleButtons(options=STARTS, value="fine-tuned", description="answers of")
+        for buttons in (self.source, self.names):
+            buttons.style.button_width, buttons.style.description_width = "auto", "6.5em"
+            buttons.layout.display = "flex"  # else the name has a line of its own
+        super().__init__([self.dial, self.labels, self.source, self.names])
+        rows_of_controls = [widgets.HBox([self.dial, self.labels]), self.source, self.names]
+        self.widget.children = (*rows_of_controls, self.text, self.picture)
+
+    def look(self) -> tuple[Figure, str]:
+        """Return the picture and the sentences for the controls' values."""
+        self.names.disabled = self.source.value == "none"
+        values = (self.source.value, self.labels.value, self.dial.value, self.names.value)
+        reading = compute_reading(self.rows, self.summary, *values)
+        figure, (images, over_shift, over_labels) = page((9.3, 3.4), IMAGES, OVER_SHIFT, OVER_LABELS)
+        draw_answers(images, reading)
+        draw_over_shift(over_shift, reading)
+        draw_over_labels(over_labels, reading).set_ylabel("")  # the same as its neighbour's
+        return figure, describe_reading(reading)
+
+
+def _slider(options: Sequence[tuple[str, float]], value: float, name: str) -> widgets.SelectionSlider:
+    slider = widgets.SelectionSlider(options=options, value=value, description=name)
+    slider.style.description_width = "initial"
+    slider.layout.width = "22em"
+    return slider
+
+
+def dial() -> widgets.Widget:
+    """Return the lab as one widget.
+
+    Returns:
+        The widget, to be shown as the last line of a cell.
+    """
+    return DialLab().widget

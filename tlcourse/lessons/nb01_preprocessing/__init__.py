@@ -1,0 +1,1 @@
+"""Notebook 01: what must happen to images before a pretrained model sees them?"""

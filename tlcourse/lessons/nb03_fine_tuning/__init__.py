@@ -1,0 +1,1 @@
+"""Notebook 03: how do I train what I carried over?"""

@@ -1,0 +1,66 @@
+"""The pretrained networks that come with the course, and the manifest that says what each of them is."""
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from tlcourse.models.small_cnn import SmallCNN
+from tlcourse.models.tiny_resnet import TinyResNet
+from tlcourse.storage import read_tensors
+from tlcourse.transfer.weights import load_weights
+
+NETWORKS: dict[str, type[nn.Module]] = {"small_cnn": SmallCNN, "tiny_resnet": TinyResNet}
+FOLDER = Path(__file__).parent / "weights"
+
+
+@functools.cache
+def manifest() -> dict[str, dict[str, Any]]:
+    """Return what is known of each pretrained network: files, hashes, source, classes, recipe, accuracy, licences."""
+    return json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
+
+
+def build(network: str, classes: int = 10) -> nn.Module:
+    """Make a network with fresh random weights.
+
+    Args:
+        network: `"tiny_resnet"` or `"small_cnn"`.
+        classes: how many classes its head tells apart.
+
+    Returns:
+        The network, on the CPU.
+
+    Raises:
+        ValueError: there is no such network.
+    """
+    if network not in NETWORKS:
+        raise ValueError(f"there is no network {network!r}. Expected one of: {', '.join(map(repr, NETWORKS))}.")
+    return NETWORKS[network](classes)
+
+
+def pretrained(network: str = "tiny_resnet", source: str = "letters") -> nn.Module:
+    """Return a network that was trained on printed characters over photographs, with its head for those characters.
+
+    Args:
+        network: `"tiny_resnet"` or `"small_cnn"`.
+        source: what it was trained on: `"letters"` (35 classes) or `"digits"` (10 classes).
+
+    Returns:
+        The network, on the CPU, in training mode.
+
+    Raises:
+        ValueError: no such network was trained on that.
+        StorageError: the file is missing, incomplete or was changed.
+    """
+    entry = manifest().get(f"{network}-{source}")
+    if entry is None:
+        raise ValueError(
+            f"there is no network {network!r} pretrained on {source!r}. Expected network-source to be one of: "
+            f'{", ".join(manifest())}, as in pretrained("tiny_resnet", "letters").'
+        )
+    model = build(network, len(entry["classes"]))
+    file = f"{network}-{source}.safetensors"
+    load_weights(model, read_tensors(FOLDER / file, entry["files"][file]))
+    return model

@@ -1,1 +1,0 @@
-"""The commands for photographs: `tlcourse finetune` and `tlcourse predict`."""

@@ -1,0 +1,300 @@
+"""A trained classifier of photographs: saved with its card as one unit, and used in a fresh process."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import safetensors.torch
+import torch
+from PIL import Image
+from torch import nn
+
+from tlcourse.data.transforms import Preprocessing
+from tlcourse.evaluation.intervals import Interval
+from tlcourse.models.pretrained import NETWORKS, build
+from tlcourse.models.torchvision_backbones import backbone, backbone_names
+from tlcourse.photos.memory import read_for
+from tlcourse.photos.model_card import ModelCard, card_from_json
+from tlcourse.photos.model_folder import check_target, restore, write_folder
+from tlcourse.photos.networks import unknown_network
+from tlcourse.photos.read import to_rgb
+from tlcourse.storage import StorageError, read_bytes, read_tensors, sha256
+from tlcourse.transfer.heads import get_classifier
+from tlcourse.transfer.weights import load_weights
+
+WEIGHTS, CARD, PAGE, REPORT = "model.safetensors", "model_card.json", "MODEL_CARD.md", "report.html"
+FILES = (WEIGHTS, CARD, PAGE, REPORT)
+Photo = Path | str | Image.Image
+BATCH = 32
+
+
+class Answer(NamedTuple):
+    """A class, and the probability that the classifier gives it, from 0 to 1."""
+
+    label: str
+    probability: float
+
+
+@dataclass(eq=False)
+class Classifier:
+    """A network with all that is needed to ask it about a photograph.
+
+    Attributes:
+        model: the network, in evaluation mode.
+        card: its classes, preprocessing, temperature, and what is known about it.
+    """
+
+    model: nn.Module
+    card: ModelCard
+
+    def __post_init__(self) -> None:
+        """Check that network and card belong together."""
+        _check_head(self.model, self.card.classes, "the classifier")
+        self.model.eval()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the scores."""
+        return self.card.classes
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What photographs go through before the network."""
+        return self.card.preprocessing
+
+    @property
+    def temperature(self) -> float:
+        """By what scores are divided before they become probabilities; fitted on validation photographs."""
+        return self.card.temperature
+
+    def classify(
+        self, images: Photo | Sequence[Photo], top: int = 3, temperature: float | None = None
+    ) -> list[Answer] | list[list[Answer]]:
+        """Say what is on a photograph, or on each of several.
+
+        Args:
+            images: a path or a PIL image; or a list of them.
+            top: how many classes to name, the most probable first, at least 1.
+            temperature: another than the fitted one.
+
+        Returns:
+            Answers with their probabilities; for a list of photographs, one such list each.
+
+        Raises:
+            PhotoError: a file cannot be opened as a picture.
+            ValueError: `top` is below 1, or there is no photograph.
+        """
+        if top < 1:
+            raise ValueError(f"top is {top}, but at least 1 was expected: how many classes to name.")
+        single = isinstance(images, Photo)
+        probability = self.probabilities([images] if single else images, temperature)
+        values, places = probability.sort(dim=1, descending=True, stable=True)
+        answers = [
+            [
+                Answer(self.classes[c], p)
+                for c, p in zip(places[i, :top].tolist(), values[i, :top].tolist(), strict=True)
+            ]
+            for i in range(len(values))
+        ]
+        return answers[0] if single else answers
+
+    def probabilities(self, images: Sequence[Photo], temperature: float | None = None) -> torch.Tensor:
+        """Return the probability of every class for every photograph, float32 `[N, classes]`; rows sum to 1."""
+        temperature = self.temperature if temperature is None else temperature
+        if not temperature > 0:
+            raise ValueError(f"temperature is {temperature}, but a number above 0 was expected; 1 changes nothing.")
+        return (self.scores(images) / temperature).softmax(1)
+
+    @torch.inference_mode()
+    def scores(self, images: Sequence[Photo]) -> torch.Tensor:
+        """Return the scores before the softmax, float32 `[N, classes]` on the CPU; arguments as for `classify`."""
+        if not len(images):
+            raise ValueError("there is no photograph, but at least one was expected.")
+        device = next(self.model.parameters()).device
+        parts = []
+        for start in range(0, len(images), BATCH):
+            x = torch.stack([self.prepare(image) for image in images[start : start + BATCH]])
+            parts.append(self.model(x.to(device)).float().cpu())
+        return torch.cat(parts)
+
+    def prepare(self, image: Photo) -> torch.Tensor:
+        """Open a photograph and return it as the network takes it, float32 `[3, crop, crop]`.
+
+        Raises:
+            PhotoError: the file cannot be opened as a picture.
+            TypeError: it is neither a path nor a PIL image.
+        """
+        if isinstance(image, Path | str):
+            return self.preprocessing(read_for(image, self.preprocessing))
+        if not isinstance(image, Image.Image):
+            raise TypeError(
+                f"got a {type(image).__name__}, but a path or a PIL image was expected. For a NumPy array use "
+                "PIL.Image.fromarray(array)."
+            )
+        return self.preprocessing(to_rgb(image)[0])
+
+
+def save_classifier(
+    folder: Path | str,
+    model: nn.Module,
+    *,
+    backbone: str,
+    classes: Sequence[str],
+    preprocessing: Preprocessing,
+    temperature: float = 1.0,
+    metrics: Mapping[str, Interval | float] | None = None,
+    counts: Mapping[str, int] | None = None,
+    training: Mapping[str, str] | None = None,
+    report: str | None = None,
+    **words: str,
+) -> Path:
+    """Write a classifier into a folder of its own, whole or not at all; an older one stays until then.
+
+    The folder gets `model.safetensors`, `model_card.json`, `MODEL_CARD.md`, and `report.html` where one is given.
+
+    Args:
+        folder: the folder; it may hold an older classifier and nothing else.
+        model: the trained network.
+        backbone: its name, one of `photo_network_names()`.
+        classes: names of the classes, in the order of the scores.
+        preprocessing: what its photographs went through.
+        temperature: fitted on validation photographs.
+        metrics: what was measured on test photographs.
+        counts: how many photographs there were, by part.
+        training: how it was trained, as short texts by name.
+        report: an HTML page.
+        **words: `good_for` and `not_for`, where more can be said than the usual sentences.
+
+    Returns:
+        The folder, as an absolute path.
+
+    Raises:
+        ValueError: the classes do not fit the head, or there is no such backbone.
+        StorageError: the folder holds other files or could not be written; what was there before is unchanged.
+    """
+    _check_name(backbone)
+    _check_head(model, classes, "the network")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    weights = safetensors.torch.save(tensors)
+    card = ModelCard(
+        backbone,
+        tuple(classes),
+        preprocessing,
+        float(temperature),
+        metrics or {},
+        counts or {},
+        training or {},
+        **words,
+    )
+    card = replace(card, sha256=sha256(weights))
+    files = {WEIGHTS: weights, CARD: card.to_json().encode(), PAGE: card.to_markdown().encode()}
+    if report is not None:
+        files[REPORT] = report.encode()
+    return write_folder(folder, files, replaces=FILES)
+
+
+def check_model_folder(folder: Path | str) -> Path:
+    """Refuse a folder in which no classifier could be saved; ask before a training, not after it.
+
+    Args:
+        folder: where a classifier shall be saved.
+
+    Returns:
+        The folder, as an absolute path.
+
+    Raises:
+        StorageError: it holds other files, or lies where nothing can be written.
+    """
+    return check_target(folder, FILES)
+
+
+def load_classifier(folder: Path | str, device: torch.device | str = "cpu") -> Classifier:
+    """Read a classifier back; neither network nor training photographs are needed, and no code of the folder is run.
+
+    Args:
+        folder: what `save_classifier` wrote.
+        device: where it shall run.
+
+    Returns:
+        The classifier.
+
+    Raises:
+        StorageError: the folder or a file is missing or damaged, or the files do not belong together.
+    """
+    folder = Path(folder).expanduser()
+    restore(folder)
+    card = read_card(folder)
+    try:
+        read_bytes(folder / WEIGHTS, card.sha256)
+        model = _rebuild(card, folder / WEIGHTS)
+        _check_head(model, card.classes, str(folder / WEIGHTS))
+    except ValueError as error:
+        raise StorageError(f"{folder} cannot be used: {error}") from error
+    return Classifier(model.to(device=device, memory_format=torch.channels_last), card)
+
+
+def read_card(folder: Path | str) -> ModelCard:
+    """Read the card of a saved classifier alone.
+
+    Args:
+        folder: what `save_classifier` wrote.
+
+    Returns:
+        The card.
+
+    Raises:
+        StorageError: the folder or the card is missing or damaged.
+    """
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise StorageError(
+            f"{folder} {what}, but the folder of a saved classifier was expected, with {WEIGHTS} and {CARD} in it. "
+            "Check the name; `tlcourse finetune PHOTOS --out FOLDER` makes one."
+        )
+    lacking = [name for name in (WEIGHTS, CARD) if not (folder / name).is_file()]
+    if lacking:
+        raise StorageError(
+            f"{folder} lacks {' and '.join(lacking)}. Expected a whole folder that save_classifier() or `tlcourse "
+            "finetune` wrote; copy all of its files."
+        )
+    try:
+        text = (folder / CARD).read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise StorageError(f"could not read {folder / CARD}: {error}. Copy the whole folder again.") from error
+    return card_from_json(text, str(folder / CARD))
+
+
+def _rebuild(card: ModelCard, weights: Path) -> nn.Module:
+    """Make the network that a card names, with its weights."""
+    _check_name(card.backbone)
+    if card.backbone in NETWORKS:
+        tensors = read_tensors(weights)
+        model = build(card.backbone, len(card.classes))
+        head = tensors.get(f"{model.head_name}.weight")
+        if head is not None and len(head) != len(card.classes):
+            raise ValueError(_wrong_count(len(head), len(card.classes), str(weights)))
+        load_weights(model, tensors)
+        return model
+    model = backbone(card.backbone, weights=weights)
+    model.preprocessing = card.preprocessing
+    return model
+
+
+def _check_name(name: str) -> None:
+    if name not in NETWORKS and name not in backbone_names():
+        raise ValueError(unknown_network(name))
+
+
+def _check_head(model: nn.Module, classes: Sequence[str], what: str) -> None:
+    count = get_classifier(model).out_features
+    if count != len(classes):
+        raise ValueError(_wrong_count(count, len(classes), what))
+
+
+def _wrong_count(head: int, names: int, what: str) -> str:
+    return (
+        f"{what} has a head for {head} classes, but {names} names of classes were given. Expected one name a score, in "
+        "the order that the network was trained with."
+    )

@@ -1,0 +1,136 @@
+"""The command `tlcourse finetune`: from a folder of photographs to a saved classifier with a report."""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from tlcourse.data.downloads import DownloadError
+from tlcourse.models.backbone_weights import find_weights
+from tlcourse.models.pretrained import NETWORKS
+from tlcourse.photos.classifier import REPORT, check_model_folder
+from tlcourse.photos.folder import FolderReport, inspect, scan
+from tlcourse.photos.networks import photo_network_names, unknown_network
+from tlcourse.photos.pipeline import train_on_photos
+from tlcourse.photos.recipe import PhotoRecipe
+from tlcourse.photos.report_page import report_page
+from tlcourse.photos.say import say
+
+STOPPED = 130  # what shells expect of a command that Ctrl-C ended
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("folder", type=Path, help="photographs, one subfolder for every class; it is not changed")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the classifier shall be saved")
+    parser.add_argument(
+        "--backbone",
+        default="mobilenet_v2",
+        metavar="NAME",
+        help="network: any classification network of torchvision, or tiny_resnet, which came with the course "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--weights", default="DEFAULT", metavar="FILE", help="weights of the network, instead of a download"
+    )
+    parser.add_argument(
+        "--csv", type=Path, metavar="FILE", help="a table of file names and labels, instead of subfolders"
+    )
+    parser.add_argument("--test", type=Path, metavar="FOLDER", help="photographs kept for the test (default: a fifth)")
+    parser.add_argument("--epochs", type=int, help=f"how often each is seen (default: {PhotoRecipe().epochs})")
+    parser.add_argument("--side", type=int, metavar="PIXELS", help="size of the images; smaller is faster")
+    parser.add_argument("--seed", type=int, default=0, help="of all that is random (default: %(default)s)")
+    parser.add_argument("--probe-only", action="store_true", help="train the last layer alone: a minute, not several")
+    parser.add_argument("--no-mirror", action="store_true", help="do not mirror photographs: for writing, signs, hands")
+    parser.add_argument("--device", help="cpu or cuda (default: a GPU if there is one)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Inspect, train, judge, save.
+
+    Args:
+        options: the command's arguments.
+
+    Returns:
+        The exit status: 0, or 130 when Ctrl-C stopped it; then nothing was written.
+
+    Raises:
+        ValueError: an argument is wrong, or a class has too few photographs.
+        StorageError: a folder or file is missing or damaged, or the weights could not be had.
+    """
+    try:
+        return _finetune(options)
+    except KeyboardInterrupt:
+        print("\nstopped. Nothing was written.", file=sys.stderr)
+        return STOPPED
+
+
+def _finetune(options: argparse.Namespace) -> int:
+    out = check_model_folder(options.out)
+    _check(options)
+    _check_weights(options.backbone, options.weights)
+    folders = [_look(options.folder, options.csv)]
+    if options.test is not None:
+        folders.append(_look(options.test))
+    result = train_on_photos(
+        folders[0].photos,
+        options.backbone,
+        options.weights,
+        test=folders[1].photos if options.test is not None else None,
+        recipe=_recipe(options),
+        probe_only=options.probe_only,
+        side=options.side,
+        seed=options.seed,
+        device=options.device,
+        tell=say,
+    )
+    say(str(result.judgement))
+    for path in result.parts.left_out:
+        say(f"  not used, since it lies among the test photographs too: {path}")
+    result.save(out, report_page(result, folders))
+    say(f"saved in {out}; open {out / REPORT} to see where it errs, and ask it: tlcourse predict {out} IMAGE")
+    return 0
+
+
+def _look(folder: Path, csv: Path | None = None) -> FolderReport:
+    """Inspect a folder and print what was found."""
+    report = inspect(scan(folder, csv))
+    say(str(report))
+    return report
+
+
+def _recipe(options: argparse.Namespace) -> PhotoRecipe:
+    recipe = PhotoRecipe()
+    view = replace(recipe.view, mirror=not options.no_mirror)
+    return replace(recipe, view=view, epochs=options.epochs or recipe.epochs)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse wrong arguments before the long work."""
+    if options.backbone not in photo_network_names():
+        raise ValueError(unknown_network(options.backbone))
+    if options.epochs is not None and options.epochs < 1:
+        raise ValueError(f"--epochs is {options.epochs}, but at least 1 was expected; for none, use --probe-only.")
+    if options.device is not None:
+        try:
+            torch.empty(0, device=options.device)
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(
+                f"--device is {options.device!r}, which PyTorch cannot use here. Expected cpu, or cuda on a machine "
+                "with an NVIDIA GPU. Leave it out to choose automatically."
+            ) from error
+
+
+def _check_weights(backbone: str, weights: str) -> None:
+    """Fetch the weights first: who has neither network nor file shall know it at once."""
+    if backbone in NETWORKS:
+        return
+    try:
+        find_weights(backbone, weights)
+    except DownloadError as error:
+        raise DownloadError(
+            f"{error}\nWithout network: give weights that you have, --weights FILE; or train --backbone tiny_resnet, "
+            "which came with the course and works offline."
+        ) from error

@@ -1,0 +1,118 @@
+"""Dividing photographs into what is learned from, what is chosen by, and what is measured on."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from tlcourse.data.splits import shared_groups
+from tlcourse.photos.photoset import PhotoSet
+
+
+@dataclass(frozen=True)
+class PhotoParts:
+    """Photographs for three different uses; near duplicates are in one part only.
+
+    Attributes:
+        train: to learn from.
+        validation: to choose the probe's penalty, the epoch and the temperature.
+        test: looked at once, at the end.
+        left_out: photographs for training that lie among the test photographs too, and are not used.
+    """
+
+    train: PhotoSet
+    validation: PhotoSet
+    test: PhotoSet
+    left_out: tuple[Path, ...] = ()
+
+    def counts(self) -> dict[str, int]:
+        """Return how many photographs each part has."""
+        return {name: len(getattr(self, name)) for name in ("train", "validation", "test")}
+
+
+def divide(
+    photos: PhotoSet, test: PhotoSet | None = None, *, validation: float = 0.2, test_share: float = 0.2, seed: int = 0
+) -> PhotoParts:
+    """Divide photographs into three parts with about the same share of every class, near duplicates together.
+
+    Args:
+        photos: what to divide.
+        test: photographs kept for the test, for example from a folder of their own; None takes a share of `photos`.
+        validation: share of what is not for the test.
+        test_share: share for the test, where none is given.
+        seed: which division.
+
+    Returns:
+        The parts.
+
+    Raises:
+        ValueError: a class has too few different photographs, or the test photographs have other classes.
+    """
+    _check_enough(photos, 2 if test is not None else 3)
+    left_out: tuple[Path, ...] = ()
+    if test is None:
+        test, rest = photos.split(test_share, seed)
+    else:
+        test = with_classes(test, photos.classes)
+        rest, left_out = _without_files_of(photos, test)
+        _check_enough(rest, 2)
+    chosen_by, train = rest.split(validation, seed)
+    return PhotoParts(train, chosen_by, test, left_out)
+
+
+def with_classes(photos: PhotoSet, classes: Sequence[str]) -> PhotoSet:
+    """Number the classes of photographs as another set does.
+
+    Args:
+        photos: of some or all of the classes.
+        classes: their names in the order that counts.
+
+    Returns:
+        The same photographs, with other numbers.
+
+    Raises:
+        ValueError: a class has photographs and is not among the names.
+    """
+    present = [name for name, count in photos.counts().items() if count]
+    unknown = [name for name in present if name not in classes]
+    if unknown:
+        raise ValueError(
+            f"the test photographs have the classes {', '.join(map(repr, unknown[:5]))}, which there are none of to "
+            f"learn from. Expected only: {', '.join(map(repr, classes[:10]))}. Rename their folders, or take them out."
+        )
+    place = {name: number for number, name in enumerate(classes)}
+    new = torch.tensor([place.get(name, -1) for name in photos.classes])
+    return replace(photos, labels=new[photos.labels], classes=tuple(classes))
+
+
+def leaking(parts: PhotoParts) -> torch.Tensor:
+    """Return the groups that stand on both sides of training and validation: empty when all is well."""
+    groups = torch.cat([parts.train.groups, parts.validation.groups])
+    first = torch.arange(len(parts.train))
+    return shared_groups(groups, first, torch.arange(len(parts.train), len(groups)))
+
+
+def _check_enough(photos: PhotoSet, parts: int) -> None:
+    """Refuse classes that cannot be on all sides of a division."""
+    sizes = {name: len(photos.groups[photos.labels == number].unique()) for number, name in enumerate(photos.classes)}
+    few = {name: size for name, size in sizes.items() if size < parts}
+    if few or len(sizes) < 2:
+        named = ", ".join(f"{name!r} ({size})" for name, size in list(few.items())[:5])
+        raise ValueError(
+            f"{f'too few different photographs in {named}' if few else f'{len(sizes)} classes were found'}. Expected "
+            f"at least 2 classes and {parts} different photographs in each, one for every part. Add some, or take the "
+            "class out."
+        )
+
+
+def _without_files_of(photos: PhotoSet, test: PhotoSet) -> tuple[PhotoSet, tuple[Path, ...]]:
+    """Leave out what lies among the test photographs too, byte for byte."""
+    theirs = {_fingerprint(path) for path in test.paths}
+    copies = torch.tensor([_fingerprint(path) in theirs for path in photos.paths], dtype=torch.bool)
+    return photos.subset(~copies), tuple(photos.paths[i] for i in copies.nonzero()[:, 0].tolist())
+
+
+def _fingerprint(path: Path) -> bytes:
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()

@@ -1,0 +1,94 @@
+"""How good a classifier of photographs is, on photographs that nothing was learned from or chosen by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from tlcourse.evaluation.calibration import Reliability, reliability
+from tlcourse.evaluation.intervals import Interval, wilson_interval
+from tlcourse.evaluation.metrics import class_report, confusion_matrix
+from tlcourse.evaluation.predict import confident_mistakes, predict
+from tlcourse.photos.memory import PhotoSource
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a classifier answered on test photographs, and what that is worth.
+
+    Attributes:
+        scores: divided by the temperature, before the softmax, float32 `[N, classes]`.
+        labels: right classes, int64 `[N]`.
+        classes: their names.
+    """
+
+    scores: torch.Tensor
+    labels: torch.Tensor
+    classes: tuple[str, ...]
+
+    @property
+    def answers(self) -> torch.Tensor:
+        """The class with the highest score, int64 `[N]`."""
+        return self.scores.argmax(1)
+
+    @property
+    def accuracy(self) -> Interval:
+        """Share of right answers in percent, with the 95 % interval of Wilson (1927)."""
+        return wilson_interval(int((self.answers == self.labels).sum()), len(self.labels))
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean over the classes of the share that is found, in percent: rare classes count as much as others."""
+        report = class_report(self.confusion)
+        return 100 * report.recall[report.support > 0].mean().item()
+
+    @property
+    def confusion(self) -> torch.Tensor:
+        """How often each class was taken for each, int64 `[classes, classes]`; rows are right classes."""
+        return confusion_matrix(self.labels, self.answers, len(self.classes))
+
+    @property
+    def reliability(self) -> Reliability:
+        """Confidence against accuracy in ten bins; its `error` is the calibration error in points."""
+        return reliability(self.scores, self.labels)
+
+    def mistakes(self, count: int = 12) -> torch.Tensor:
+        """Return the wrong answers of which the classifier is surest, int64 `[M]`, surest first."""
+        return confident_mistakes(self.scores, self.labels, count)
+
+    def metrics(self) -> dict[str, Interval | float]:
+        """Return what a model card shows."""
+        return {
+            "accuracy on test photographs in % [95 % interval]": self.accuracy,
+            "balanced accuracy in %": self.balanced_accuracy,
+            "calibration error in points": self.reliability.error,
+        }
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        return (
+            f"{len(self.labels):,} test photographs: accuracy {self.accuracy} %, balanced "
+            f"{self.balanced_accuracy:.1f} %, calibration error {self.reliability.error:.1f} points"
+        )
+
+
+def judge(model: nn.Module, photos: PhotoSource, temperature: float = 1.0) -> Judgement:
+    """Ask a network about test photographs.
+
+    Args:
+        model: the trained network.
+        photos: the photographs.
+        temperature: by what to divide the scores, fitted on validation photographs.
+
+    Returns:
+        Its answers, and what they are worth.
+    """
+    return judge_scores(predict(model, photos.in_order()), photos.labels, photos.classes, temperature)
+
+
+def judge_scores(
+    scores: torch.Tensor, labels: torch.Tensor, classes: Sequence[str], temperature: float = 1.0
+) -> Judgement:
+    """Judge scores that are there already, for example of a probe on cached features; arguments as above."""
+    return Judgement(scores / temperature, labels, tuple(classes))

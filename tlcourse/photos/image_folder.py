@@ -1,0 +1,94 @@
+"""Writing an image set out as a folder of pictures, one subfolder for every class."""
+
+import os
+import re
+import shutil
+import uuid
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tlcourse.data.imageset import ImageSet
+from tlcourse.photos.archives import safe_parts
+from tlcourse.photos.read import PhotoError, open_photo
+from tlcourse.storage import StorageError
+
+
+def write_image_folder(data: ImageSet, folder: Path | str) -> Path:
+    """Write every image as a PNG file into the subfolder of its class, completely or not at all.
+
+    Args:
+        data: the images.
+        folder: the folder to make. If these very images were written there before, it is used as it is.
+
+    Returns:
+        The folder.
+
+    Raises:
+        StorageError: the folder holds something else, or cannot be written.
+    """
+    folder = Path(folder)
+    names = _file_names(data)
+    if folder.exists() and any(folder.iterdir()):
+        if not _holds(data, names, folder):
+            raise StorageError(
+                f"{folder} is there already and does not hold these {len(data):,} images. Nothing was changed. Choose "
+                "a folder that does not exist, or empty this one."
+            )
+        return folder
+    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        for name, image in zip(names, data.images.cpu(), strict=True):
+            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()).save(temporary / name)
+        if folder.exists():
+            folder.rmdir()  # empty, as was seen above
+        os.replace(temporary, folder)
+    except OSError as error:
+        raise StorageError(
+            f"could not write {len(data):,} images to {folder}: {error.strerror or error}. Nothing was left there. "
+            "Free some space, or choose a folder that you can write to."
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def folder_names(classes: tuple[str, ...]) -> list[str]:
+    """Return a name of a folder for every class that every system can hold and tell apart.
+
+    Args:
+        classes: names of the classes.
+
+    Returns:
+        The names themselves where that is possible. Signs that Windows forbids are replaced by `_`; of names that
+        differ only in capitals, as `A` and `a`, the later get a number: `a (2)`.
+    """
+    names: dict[str, str] = {}  # by what Windows and macOS tell apart
+    for c in classes:
+        plain = safe_parts(re.sub(r"[/\\:]", "_", c).strip(" .") or "_")[0]
+        count, name = 1, plain
+        while name.casefold() in names:
+            count += 1
+            name = f"{plain} ({count})"
+        names[name.casefold()] = name
+    return list(names.values())
+
+
+def _file_names(data: ImageSet) -> list[str]:
+    folders, digits = folder_names(data.classes), len(str(len(data)))
+    return [f"{folders[label]}/{i:0{digits}d}.png" for i, label in enumerate(data.labels.tolist())]
+
+
+def _holds(data: ImageSet, names: list[str], folder: Path) -> bool:
+    """Whether a folder holds exactly these images."""
+    if {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} != set(names):
+        return False
+    try:
+        return all(
+            np.array_equal(np.asarray(open_photo(folder / name)), image.permute(1, 2, 0).numpy())
+            for name, image in zip(names, data.images.cpu(), strict=True)
+        )
+    except PhotoError:
+        return False

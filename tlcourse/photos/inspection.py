@@ -1,0 +1,202 @@
+"""Opening every file of a folder once, to find out which can be used; no picture stays in memory."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from tqdm.auto import tqdm
+
+from tlcourse.photos.findings import KINDS, FileFinding
+from tlcourse.photos.folder_report import FolderReport
+from tlcourse.photos.likeness import SIDE, near_pairs, tie_together
+from tlcourse.photos.loader import MOST_WORKERS, usable_cores
+from tlcourse.photos.photoset import PhotoSet
+from tlcourse.photos.read import (
+    FORMATS,
+    NotAnImageError,
+    PhotoError,
+    TooLargeError,
+    UnreadableError,
+    decode,
+    printable,
+    quiet,
+)
+from tlcourse.photos.scan import Scan, class_name
+
+BLANK = 4.0  # highest contrast of a photograph of nothing: standard deviation of its grey values, from 0 to 127.5
+ENOUGH = 512  # pixels of the shorter side at which large JPEG files are decoded; all their bytes are read all the same
+PORTION = 32  # files that a thread takes at a time
+NEAR_UP_TO = 20_000  # pictures among which near duplicates are looked for; every pair is compared
+
+
+@dataclass(slots=True)
+class Look:
+    """What is remembered of one file: an error, or remarks, fingerprint, thumbnail and contrast."""
+
+    error: PhotoError | None = None
+    remarks: tuple[str, ...] = ()
+    fingerprint: bytes = b""
+    thumbnail: bytes = b""
+    contrast: float = 0.0
+
+
+def inspect(
+    scan: Scan, *, workers: int | None = None, keep_copies: bool = False, progress: bool = True
+) -> FolderReport:
+    """Open every file of a scan and find out which can be used.
+
+    Files that cannot be read are left out. So are copies of a photograph (its first file is kept), a photograph that
+    lies in two classes (nobody knows which is right), and classes with fewer than two different photographs, which
+    could not be on both sides of a split. Near duplicates are kept, and share a group.
+
+    Args:
+        scan: the files.
+        workers: threads that decode; None means one a core, at most four.
+        keep_copies: use copies too; they then share a group.
+        progress: show a progress bar.
+
+    Returns:
+        All findings, those of the scan among them, and what will be used. Nothing on disk is changed.
+
+    Raises:
+        ValueError: `workers` is below 1.
+    """
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers is {workers}, but at least 1 was expected, or None for as many as suit the machine.")
+    looks = list(_look_at_all(scan, workers, progress))
+    findings = [*scan.findings, *_unusable(scan, looks)]
+    usable = [i for i, look in enumerate(looks) if look.error is None]
+    usable, groups = _without_copies(scan, looks, usable, keep_copies, findings)
+    searched = len(usable) <= NEAR_UP_TO
+    if searched:
+        groups = _tie_near(scan, looks, usable, groups, findings)
+    findings += [_blank(scan.path(i), looks[i]) for i in usable if looks[i].contrast <= BLANK]
+    photos = _choose(scan, usable, groups, findings)
+    kept = set(photos.paths)
+    remarks = Counter(r for i in usable if scan.path(i) in kept for r in looks[i].remarks)
+    findings.sort(key=lambda finding: list(KINDS).index(finding.kind))
+    return FolderReport(scan.folder, len(scan), tuple(findings), photos, dict(remarks), searched)
+
+
+def _look_at_all(scan: Scan, workers: int | None, progress: bool) -> Iterator[Look]:
+    """Yield a look at every file, in order; threads work ahead by a few portions, so that little is in memory."""
+    portions = [range(start, min(start + PORTION, len(scan))) for start in range(0, len(scan), PORTION)]
+    threads = min(usable_cores(), MOST_WORKERS) if workers is None else workers
+    bar = tqdm(total=len(scan), unit="file", leave=False, disable=not progress)
+    pool = ThreadPoolExecutor(threads)
+    try:
+        with bar, quiet():
+            for looks in pool.map(lambda portion: [_look_at(scan.path(i)) for i in portion], portions):
+                yield from looks
+                bar.update(len(looks))
+    finally:
+        pool.shutdown(cancel_futures=True)  # where someone interrupts, what waits is not begun
+
+
+def _look_at(path: Path) -> Look:
+    try:
+        picture, remarks = decode(path, ENOUGH)
+    except PhotoError as error:
+        return Look(error.with_traceback(None))
+    fingerprint = hashlib.blake2b(picture.tobytes(), digest_size=16, key=repr(picture.size).encode()).digest()
+    grey = picture.convert("L")
+    counts = np.array(grey.histogram())
+    levels = np.arange(256)
+    mean = (counts * levels).sum() / counts.sum()
+    contrast = float(np.sqrt((counts * (levels - mean) ** 2).sum() / counts.sum()))
+    return Look(None, remarks, fingerprint, grey.resize((SIDE, SIDE), Image.Resampling.BOX).tobytes(), contrast)
+
+
+def _unusable(scan: Scan, looks: list[Look]) -> Iterable[FileFinding]:
+    """Turn errors into findings, without the file's name, which a finding carries anyway."""
+    for i, look in enumerate(looks):
+        if look.error is None:
+            continue
+        path = scan.path(i)
+        yield FileFinding(_kind(look.error, path), path, str(look.error).split(printable(path), 1)[-1].strip(" :"))
+
+
+def _kind(error: PhotoError, path: Path) -> str:
+    """Return the kind of an error; a file that is named like a picture and is none counts as corrupt."""
+    if isinstance(error, TooLargeError):
+        return "too large"
+    if isinstance(error, UnreadableError):
+        return "unreadable"
+    named = Image.registered_extensions().get(path.suffix.lower()) in FORMATS
+    return "not an image" if isinstance(error, NotAnImageError) and not named else "corrupt file"
+
+
+def _without_copies(
+    scan: Scan, looks: list[Look], usable: list[int], keep: bool, findings: list[FileFinding]
+) -> tuple[list[int], list[int]]:
+    """Leave out copies and photographs of two classes; return the numbers of the files that stay, and their groups."""
+    same: dict[bytes, list[int]] = {}
+    for i in usable:
+        same.setdefault(looks[i].fingerprint, []).append(i)
+    out, group_of = set(), {}
+    for members in same.values():
+        first = members[0]
+        classes = {scan.classes[scan.labels[i]] for i in members}
+        for i in members:
+            group_of[i] = first
+            if len(classes) > 1:
+                why = f"the same picture lies in {' and in '.join(map(repr, sorted(classes)))}"
+                findings.append(FileFinding("two classes", scan.path(i), why, scan.path(members[i == first])))
+                out.add(i)
+            elif i != first:
+                why = f"the same picture as {scan.files[first]}"
+                findings.append(FileFinding("copy", scan.path(i), why, scan.path(first)))
+                out |= set() if keep else {i}
+    stay = [i for i in usable if i not in out]
+    return stay, [group_of[i] for i in stay]
+
+
+def _tie_near(
+    scan: Scan, looks: list[Look], usable: list[int], groups: list[int], findings: list[FileFinding]
+) -> list[int]:
+    """Give near duplicates of one class the same group."""
+    thumbnails = np.frombuffer(b"".join(looks[i].thumbnail for i in usable), np.uint8).reshape(-1, SIDE * SIDE)
+    pairs = [
+        (a, b, distance)
+        for a, b, distance in near_pairs(thumbnails)
+        if groups[a] != groups[b] and looks[usable[a]].contrast > BLANK
+    ]
+    told = set()
+    for a, b, distance in pairs:
+        if a not in told:
+            told.add(a)
+            why = f"looks like {scan.files[usable[b]]} (thumbnails differ by {distance:.3f})"
+            findings.append(FileFinding("near duplicate", scan.path(usable[a]), why, scan.path(usable[b])))
+    same_class = [(a, b) for a, b, _ in pairs if scan.labels[usable[a]] == scan.labels[usable[b]]]
+    return tie_together(groups, same_class)
+
+
+def _choose(scan: Scan, usable: list[int], groups: list[int], findings: list[FileFinding]) -> PhotoSet:
+    """Leave out classes with fewer than two different photographs, and number the rest anew."""
+    rows, group = torch.tensor(usable, dtype=torch.int64), torch.tensor(groups, dtype=torch.int64)
+    labels = scan.labels[rows]
+    kept = []
+    for c, name in enumerate(scan.classes):
+        different = len(group[labels == c].unique())
+        if different > 1:
+            kept.append(c)
+        else:
+            kind = "one-image class" if different else "empty class"
+            why = f"{int((labels == c).sum())} usable photographs, {different} of them different; 2 are needed"
+            findings.append(FileFinding(kind, scan.folder / name, why))
+    new = torch.full((len(scan.classes),), -1)
+    new[kept] = torch.arange(len(kept))
+    stay = (new[labels] >= 0).nonzero()[:, 0]
+    group = group[stay].unique(return_inverse=True)[1]
+    paths = tuple(scan.path(i) for i in rows[stay].tolist())
+    return PhotoSet(paths, new[labels][stay], tuple(scan.classes[c] for c in kept), group, class_name(scan.folder.name))
+
+
+def _blank(path: Path, look: Look) -> FileFinding:
+    return FileFinding("blank", path, f"hardly anything to see: contrast {look.contrast:.1f} of 127.5")

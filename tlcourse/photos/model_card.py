@@ -1,0 +1,181 @@
+"""What must be known about a trained classifier before it is used: as a record for programs, and as a page to read."""
+
+import json
+import math
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from tlcourse.data.transforms import Preprocessing
+from tlcourse.evaluation.intervals import Interval
+from tlcourse.storage import StorageError
+
+FORMAT = 1
+GOOD_FOR = (
+    "Sorting photographs into its classes, where they look like those that it was trained on: taken in the same "
+    "way, of the same kinds of things."
+)
+NOT_FOR = (
+    "Anything that is none of these classes: it then still names one, sometimes with a high probability. Decisions "
+    "about people's health, safety, rights or money. Photographs from other cameras, places or seasons, before its "
+    "accuracy was measured on some of them."
+)
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A classifier in words and numbers.
+
+    Attributes:
+        backbone: name of the network, one of `photo_network_names()`.
+        classes: names of the classes, in the order of the scores.
+        preprocessing: what photographs go through before the network.
+        temperature: by what scores are divided before they become probabilities.
+        metrics: what was measured by name; an `Interval` where it is known.
+        counts: how many photographs there were, by part.
+        training: how it was trained, as short texts by name.
+        good_for: what it may be used for.
+        not_for: what it must not be used for.
+        created: date and time, ISO 8601, in UTC.
+        versions: of Python and of the packages that made it.
+        sha256: hash of the file of weights that belongs to this card.
+        format: version of this record.
+    """
+
+    backbone: str
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    temperature: float = 1.0
+    metrics: Mapping[str, Interval | float] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    training: Mapping[str, str] = field(default_factory=dict)
+    good_for: str = GOOD_FOR
+    not_for: str = NOT_FOR
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    versions: Mapping[str, str] = field(default_factory=lambda: package_versions())
+    sha256: str = ""
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        """Refuse what no classifier can have."""
+        texts = all(isinstance(name, str) and name for name in self.classes)
+        if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes) or not texts:
+            raise ValueError(f"the classes are {list(self.classes)[:5]}. Expected at least two different names.")
+        numeric = isinstance(self.temperature, int | float) and not isinstance(self.temperature, bool)
+        if not numeric or not 0 < self.temperature < math.inf:
+            raise ValueError(f"the temperature is {self.temperature!r}, but a finite number above 0 was expected.")
+
+    def to_json(self) -> str:
+        """Return the card as JSON text."""
+        return json.dumps(
+            asdict(self) | {"preprocessing": self.preprocessing.to_json(), "classes": list(self.classes)},
+            indent=2,
+            ensure_ascii=False,
+        )
+
+    def to_markdown(self) -> str:
+        """Return the card as a page to read."""
+        sizes = _table(("photographs", "how many"), [(name, f"{n:,}") for name, n in self.counts.items()])
+        scores = _table(("measured", "value"), [(name, format_metric(v)) for name, v in self.metrics.items()])
+        p = self.preprocessing
+        return "\n\n".join(
+            part
+            for part in (
+                f"# A classifier of photographs: {_line(self.backbone)}, {len(self.classes)} classes",
+                f"Made on {self.created[:10]} by `tlcourse`.",
+                "## Classes\n\n" + "\n".join(f"{i}. {_line(name)}" for i, name in enumerate(self.classes)),
+                f"## What it is for\n\n{self.good_for}",
+                f"## What it is not for\n\n{self.not_for}",
+                f"## How good it is\n\n{scores or 'Nothing was measured.'}",
+                f"Its probabilities are those of its scores divided by a temperature of {self.temperature:.3f}.",
+                f"## What it learned from\n\n{sizes or 'Not recorded.'}",
+                _table(("training", ""), list(self.training.items())),
+                "## What photographs go through\n\n"
+                f"Upright, RGB; the shorter side resized to {p.resize} pixels ({p.interpolation}); the middle {p.crop} "
+                f"x {p.crop} pixels; from 0..255 to 0..1; minus {list(p.mean)}; divided by {list(p.std)}.",
+                "## Use it\n\n```python\nfrom tlcourse.photos.classifier import load_classifier\n\n"
+                'load_classifier("this folder").classify("photograph.jpg")\n```',
+                "## Made with\n\n" + ", ".join(f"{name} {number}" for name, number in self.versions.items()),
+                f"SHA-256 of `model.safetensors`: `{self.sha256}`\n",
+            )
+            if part
+        )
+
+
+def card_from_json(text: str, where: str) -> ModelCard:
+    """Read a card back.
+
+    Args:
+        text: what `to_json` returned.
+        where: the file, for messages.
+
+    Returns:
+        The card.
+
+    Raises:
+        StorageError: it is damaged, of another program, or of a newer version.
+    """
+    try:
+        record = json.loads(text)
+    except ValueError as error:
+        raise StorageError(f"{where} is damaged: {error}. Save the model again, or copy the whole folder.") from error
+    names = {f.name for f in fields(ModelCard)}
+    missing = names - record.keys() if isinstance(record, dict) else names
+    if missing:
+        raise StorageError(
+            f"{where} is no card of a classifier of the course: it lacks {', '.join(sorted(missing)[:4])}. Expected "
+            "the file that save_classifier() wrote."
+        )
+    if record["format"] != FORMAT:
+        raise StorageError(
+            f"{where} has format {record['format']!r}, but {FORMAT} was expected. It was written by another version of "
+            f"the course ({record['versions']}); use that one, or train again."
+        )
+    try:
+        return ModelCard(**{name: record[name] for name in names} | _parsed(record))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise StorageError(f"{where} is damaged: {error} Save the model again, or copy the whole folder.") from error
+
+
+def format_metric(value: Interval | float) -> str:
+    """Return a metric as text: `93.2 [90.1, 95.4]`, or one number."""
+    return str(value) if isinstance(value, Interval) else f"{value:.1f}"
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a classifier depends on."""
+    names = ("tlcourse", "torch", "torchvision", "pillow", "safetensors")
+    return {"python": platform.python_version()} | {name: _version(name) for name in names}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _parsed(record: dict[str, Any]) -> dict[str, Any]:
+    """Turn the parts of a record that JSON has no types for into what they were."""
+    if not isinstance(record["classes"], list) or not isinstance(record["backbone"], str):
+        raise ValueError("classes must be a list and backbone a text.")
+    metrics = {k: Interval(**v) if isinstance(v, dict) else float(v) for k, v in record["metrics"].items()}
+    return {
+        "classes": tuple(record["classes"]),
+        "preprocessing": Preprocessing.from_json(record["preprocessing"]),
+        "metrics": metrics,
+    }
+
+
+def _table(header: tuple[str, str], rows: list[tuple[str, str]]) -> str:
+    """Return a table in Markdown, or nothing for no rows."""
+    lines = [f"| {_line(a)} | {_line(b)} |" for a, b in rows]
+    return "\n".join([f"| {header[0]} | {header[1]} |", "|---|---|", *lines]) if rows else ""
+
+
+def _line(text: str) -> str:
+    """Keep a text on its line and in its cell: names of folders may hold anything."""
+    return " ".join(str(text).split()).replace("|", "\\|").replace("`", "'").replace("<", "&lt;")

@@ -1,0 +1,121 @@
+"""A network for photographs by its name, an ImageNet backbone or one of the course, and the preprocessing it needs."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from tlcourse.data.transforms import Preprocessing
+from tlcourse.models.pretrained import NETWORKS, build, pretrained
+from tlcourse.models.torchvision_backbones import TorchvisionBackbone, backbone, backbone_names
+from tlcourse.repro import seeded
+from tlcourse.storage import read_tensors
+from tlcourse.transfer.heads import reset_classifier
+from tlcourse.transfer.weights import load_weights
+
+# 32 x 32 pixels, and 0..255 becomes -1..1: what the course's own networks were trained on
+COURSE_PREPROCESSING = Preprocessing(32, 32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+class PhotoNetwork(NamedTuple):
+    """A network, and what its photographs must go through."""
+
+    model: nn.Module
+    preprocessing: Preprocessing
+
+
+def photo_network_names() -> list[str]:
+    """Return all names that `photo_network` knows: the course's own first, then torchvision's."""
+    return [*reversed(NETWORKS), *backbone_names()]
+
+
+def photo_network(
+    name: str,
+    classes: int,
+    weights: str | Path | None = "DEFAULT",
+    *,
+    seed: int = 0,
+    side: int | None = None,
+    progress: bool = True,
+) -> PhotoNetwork:
+    """Make a network for photographs, with a fresh head.
+
+    Args:
+        name: one of `photo_network_names()`, such as `"mobilenet_v2"` or `"tiny_resnet"`.
+        classes: how many classes to tell apart, at least 2.
+        weights: `"DEFAULT"`, for the course's networks those trained on letters; another name of torchvision's weights;
+            the path of a file; or None for random weights.
+        seed: of the fresh head, and of random weights.
+        side: height and width of the images in pixels, where they shall be smaller (faster) or larger than what the
+            weights were trained on; None keeps that size.
+        progress: show a progress bar while downloading.
+
+    Returns:
+        The network on the CPU, and its preprocessing.
+
+    Raises:
+        ValueError: there is no such network, a file does not fit, or the network does not take images of that size.
+        StorageError: a file is missing or damaged, or could not be downloaded.
+    """
+    with seeded("photo network", name, seed):
+        if name in NETWORKS:
+            model, preprocessing = _course_network(name, classes, weights), COURSE_PREPROCESSING
+        elif name in backbone_names():
+            model = backbone(name, weights=weights, progress=progress)
+            preprocessing = model.preprocessing
+            reset_classifier(model, classes)
+        else:
+            raise ValueError(unknown_network(name))
+    if side is not None:
+        preprocessing = resized(model, preprocessing, side)
+    return PhotoNetwork(model.to(memory_format=torch.channels_last), preprocessing)
+
+
+def unknown_network(name: str) -> str:
+    """Return the message for a name that no network has."""
+    names = photo_network_names()
+    family = name.lower()[:5]
+    near = [known for known in names if known.startswith(family)] or ["tiny_resnet", "mobilenet_v2", "resnet18"]
+    return (
+        f"there is no network {name!r}. Did you mean {' or '.join(map(repr, near[:3]))}? All {len(names)} names: "
+        "from tlcourse.photos.networks import photo_network_names."
+    )
+
+
+def resized(model: nn.Module, preprocessing: Preprocessing, side: int) -> Preprocessing:
+    """Return a preprocessing for images of another size, if the network takes them.
+
+    Args:
+        model: the network.
+        preprocessing: its own; the share that is cropped away stays.
+        side: height and width in pixels.
+
+    Returns:
+        The new preprocessing.
+
+    Raises:
+        ValueError: the network does not take images of that size.
+    """
+    if isinstance(model, TorchvisionBackbone):
+        model.input_rule.check(torch.empty(0, 3, side, side), model.name)
+    elif side < 32 or (type(model) is NETWORKS["small_cnn"] and side != 32):
+        raise ValueError(f"{type(model).__name__} was to see {side} x {side} pixels. Expected 32 x 32.")
+    new = replace(preprocessing, resize=max(side, round(side * preprocessing.resize / preprocessing.crop)), crop=side)
+    if isinstance(model, TorchvisionBackbone):
+        model.preprocessing = new
+    return new
+
+
+def _course_network(name: str, classes: int, weights: str | Path | None) -> nn.Module:
+    """Make a network of the course; a file of weights may have another head."""
+    if weights is None:
+        return build(name, classes)
+    if weights == "DEFAULT":
+        model = pretrained(name, "letters")
+        reset_classifier(model, classes)
+        return model
+    model = build(name, classes)
+    load_weights(model, read_tensors(weights), skip=[f"{model.head_name}."])
+    return model

@@ -1,0 +1,206 @@
+"""Photographs that stay on disk: their paths, their labels, and which of them belong together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from tlcourse.data.imageset import ImageSet
+from tlcourse.data.splits import few_per_class, stratified_group_split
+from tlcourse.photos.loader import PhotoLoader, Preprocess
+from tlcourse.photos.read import open_photo
+from tlcourse.repro import generator
+
+RESIDENT_UP_TO = 2_000_000_000  # bytes: what a set of pictures in memory may take
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoSet:
+    """Paths of photographs, their labels and the names of the classes.
+
+    Attributes:
+        paths: the files.
+        labels: class numbers, int64 `[N]`.
+        classes: names of the classes.
+        groups: group numbers, int64 `[N]`; near duplicates share one, and are never torn apart by a split.
+        name: what to call the set in tables and pictures.
+
+    Raises:
+        ValueError: the numbers of paths, labels and groups differ, or a label is outside the classes.
+    """
+
+    paths: tuple[Path, ...]
+    labels: torch.Tensor
+    classes: tuple[str, ...]
+    groups: torch.Tensor
+    name: str = "photographs"
+
+    def __post_init__(self) -> None:
+        """Check that everything fits together."""
+        n = len(self.paths)
+        if self.labels.shape != (n,) or self.groups.shape != (n,):
+            raise ValueError(
+                f"{n} paths came with labels {list(self.labels.shape)} and groups {list(self.groups.shape)}. "
+                f"Expected [{n}] of both, one an image."
+            )
+        if n and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
+            raise ValueError(
+                f"labels go from {int(self.labels.min())} to {int(self.labels.max())}, but there are "
+                f"{len(self.classes)} classes. Expected 0 to {len(self.classes) - 1}."
+            )
+
+    def __len__(self) -> int:
+        """Count the photographs."""
+        return len(self.paths)
+
+    def __repr__(self) -> str:
+        """Say what is in the set, in one line."""
+        return f"PhotoSet({self.name!r}: {len(self):,} photographs, {len(self.classes)} classes)"
+
+    def open(self, index: int) -> Image.Image:
+        """Return one photograph as an upright RGB picture.
+
+        Raises:
+            PhotoError: the file is gone, or was changed since the folder was inspected.
+        """
+        return open_photo(self.paths[index])
+
+    def subset(self, indices: torch.Tensor) -> "PhotoSet":
+        """Return the photographs at `indices` (int64 `[M]` or bool `[N]`), in that order, as a new set."""
+        rows = indices.nonzero()[:, 0] if indices.dtype == torch.bool else indices
+        paths = tuple(self.paths[i] for i in rows.tolist())
+        return replace(self, paths=paths, labels=self.labels[rows], groups=self.groups[rows])
+
+    def few(self, per_class: int, seed: int = 0) -> "PhotoSet":
+        """Keep the same small number of photographs from every class, no two of them near duplicates.
+
+        Args:
+            per_class: photographs a class.
+            seed: which choice; the same seed gives the same photographs.
+
+        Returns:
+            The smaller set.
+
+        Raises:
+            ValueError: a class has fewer different photographs than asked for.
+        """
+        draws = generator("few", seed)
+        order = torch.randperm(len(self), generator=draws)
+        firsts = order[first_of_each(self.groups[order])]
+        return self.subset(firsts[few_per_class(self.labels[firsts], per_class, draws)])
+
+    def split(self, fraction: float, seed: int = 0) -> tuple["PhotoSet", "PhotoSet"]:
+        """Split into two disjoint sets with about the same share of every class, near duplicates together.
+
+        Args:
+            fraction: share of every class in the first set, strictly between 0 and 1.
+            seed: which split; the same seed gives the same one.
+
+        Returns:
+            The first and the second set.
+
+        Raises:
+            ValueError: the fraction is out of range, or a class has too few different photographs.
+        """
+        first, second = stratified_group_split(self.labels, self.groups, fraction, generator("split", seed))
+        return self.subset(first), self.subset(second)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many photographs every class has."""
+        return dict(zip(self.classes, self._sizes().tolist(), strict=True))
+
+    def class_weights(self) -> torch.Tensor:
+        """Return weights for a loss that make every class count the same, however many photographs it has.
+
+        Returns:
+            `N / (C * count)`, float32 `[C]`, whose mean over the photographs is 1; 0 for a class without any.
+        """
+        sizes = self._sizes().float()
+        return torch.where(sizes > 0, len(self) / ((sizes > 0).sum() * sizes.clamp(min=1)), 0.0)
+
+    def loader(
+        self,
+        preprocessing: Preprocess,
+        batch_size: int = 32,
+        *,
+        augment: bool | Callable[[Image.Image], Image.Image] = False,
+        balanced: bool = False,
+        shuffle: bool | None = None,
+        seed: int = 0,
+        workers: int | None = None,
+    ) -> PhotoLoader:
+        """Return batches of preprocessed photographs, read from disk as they are needed; see `PhotoLoader`.
+
+        Args:
+            preprocessing: takes an RGB picture, returns float32 `[3, H, W]`.
+            batch_size: photographs a batch.
+            augment: True for random crops, flips and light; or a function of a picture, such as
+                `photo_augmentation(flip=False)`.
+            balanced: draw every class equally often, with repetition, as many photographs an epoch as there are.
+            shuffle: a new order in every epoch; None means where `augment` or `balanced` is given.
+            seed: of order and augmentation.
+            workers: processes that read ahead; None means as many as suit this machine, none on Windows and macOS.
+
+        Returns:
+            A `DataLoader` of `(float32 [B, 3, H, W], int64 [B])`.
+
+        Raises:
+            ValueError: there is no photograph, or a number is below its least.
+        """
+        return PhotoLoader(
+            self.paths,
+            self.labels,
+            preprocessing,
+            batch_size,
+            augment=augment,
+            balanced=balanced,
+            shuffle=shuffle,
+            seed=seed,
+            workers=workers,
+        )
+
+    def resident(self, side: int) -> ImageSet:
+        """Read all photographs into memory, each resized and cut to a square about its middle.
+
+        Args:
+            side: height and width in pixels.
+
+        Returns:
+            The image set, with the attribute `group`.
+
+        Raises:
+            ValueError: there is no photograph, or all together need more than 2 GB.
+        """
+        size = len(self) * 3 * side * side
+        if side < 1 or not 0 < size <= RESIDENT_UP_TO:
+            raise ValueError(
+                f"{len(self):,} photographs of {side}x{side} pixels take {size / 1e9:.1f} GB. Expected at least one, "
+                f"and up to {RESIDENT_UP_TO / 1e9:.0f} GB; choose a smaller side, or use .loader(...)."
+            )
+        images = torch.empty(len(self), 3, side, side, dtype=torch.uint8)
+        for i, path in enumerate(self.paths):
+            picture = middle_square(open_photo(path, at_least=2 * side), side)
+            images[i] = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+        return ImageSet(images, self.labels, self.classes, {"group": self.groups}, self.name)
+
+    def _sizes(self) -> torch.Tensor:
+        return torch.bincount(self.labels, minlength=len(self.classes))
+
+
+def first_of_each(groups: torch.Tensor) -> torch.Tensor:
+    """Return the index of the first image of every group, int64, ascending."""
+    order = groups.argsort(stable=True)
+    new = torch.ones(len(groups), dtype=torch.bool)
+    new[1:] = groups[order].diff() != 0
+    return order[new].sort().values
+
+
+def middle_square(picture: Image.Image, side: int) -> Image.Image:
+    """Resize a picture so that its shorter side has `side` pixels, and cut the square in its middle."""
+    width, height = picture.size
+    half = min(width, height) / 2
+    box = (width / 2 - half, height / 2 - half, width / 2 + half, height / 2 + half)
+    return picture.resize((side, side), Image.Resampling.BICUBIC, box=box)

@@ -1,0 +1,156 @@
+"""The parts of the report's page: tables, pictures and thumbnails as HTML."""
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+
+from tlcourse.evaluation.calibration import Reliability
+from tlcourse.notebook.display import as_image
+from tlcourse.notebook.evaluation_figures import describe_reliability, draw_reliability
+from tlcourse.photos.folder_report import FolderReport
+from tlcourse.photos.pipeline import TrainedPhotos
+from tlcourse.photos.read import PhotoError, open_photo, printable
+from tlcourse.photos.report_figures import describe_training, draw_accuracies, draw_losses
+from tlcourse.training.checkpoint import History
+
+MOST_CLASSES = 40  # a larger matrix cannot be read; the most frequent mistakes are listed instead
+MOST_FINDINGS = 300
+THUMBNAIL = 320  # pixels of the longer side
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table; from the second column on, short numbers stand at the right."""
+    numeric = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(header))]
+    kinds = [' class="n"' if number else "" for number in numeric]
+    top = "".join(f"<th{kind}>{html.escape(cell)}</th>" for kind, cell in zip(kinds, header, strict=True))
+    lines = "".join(
+        "<tr>" + "".join(f"<td{kind}>{html.escape(cell)}</td>" for kind, cell in zip(kinds, row, strict=True)) + "</tr>"
+        for row in rows
+    )
+    head = f"<thead><tr>{top}</tr></thead>" if any(header) else ""
+    return f'<div class="wide"><table>{head}<tbody>{lines}</tbody></table></div>'
+
+
+def training_section(history: History, probe: float) -> str:
+    """Return the curves of a training."""
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    draw_losses(left, history)
+    draw_accuracies(right, history, probe)
+    alt = describe_training(history, probe)
+    return f'<h2>Training</h2><figure class="plot">{as_image(figure, alt)}</figure><p class="note">{alt}</p>'
+
+
+def reliability_section(bins: Reliability, temperature: float) -> str:
+    """Return accuracy against confidence, with a sentence how to read it."""
+    figure = Figure(figsize=(4.4, 3.8), layout="constrained")
+    draw_reliability(figure.subplots(), bins)
+    alt = describe_reliability("At the fitted temperature", bins)
+    return (
+        f'<h2>How sure it may be</h2><figure class="plot">{as_image(figure, alt)}</figure><p class="note">'
+        f"{html.escape(alt)} Bars end on the dashed line where answers with 80 % confidence are right 8 times in 10; "
+        "the number in a bar is how many photographs it holds, and pale bars hold too few to say much. Scores are "
+        f"divided by a temperature of {temperature:.2f}, fitted on the validation photographs.</p>"
+    )
+
+
+def confusion_table(confusion: torch.Tensor, classes: Sequence[str]) -> str:
+    """Return the confusion matrix, or for very many classes the most frequent mistakes.
+
+    Args:
+        confusion: int64 `[classes, classes]`, rows are right classes.
+        classes: their names, in any script.
+
+    Returns:
+        HTML.
+    """
+    if len(classes) > MOST_CLASSES:
+        return table(["is", "was taken for", "how often"], frequent_mistakes(confusion, classes))
+    most = max(1, int(confusion.clone().fill_diagonal_(0).max()))
+    top = "".join(f'<th scope="col"><span>{html.escape(_short(name))}</span></th>' for name in classes)
+    lines = "".join(
+        f'<tr><th scope="row">{html.escape(_short(name))}</th>'
+        + "".join(_cell(count, r == c, most) for c, count in enumerate(confusion[r].tolist()))
+        + "</tr>"
+        for r, name in enumerate(classes)
+    )
+    return (
+        '<p class="note">Rows are right classes, columns answers; mistakes are shaded.</p><div class="wide">'
+        f'<table class="confusion"><thead><tr><th></th>{top}</tr></thead><tbody>{lines}</tbody></table></div><br>'
+    )
+
+
+def frequent_mistakes(confusion: torch.Tensor, classes: Sequence[str], most: int = 30) -> list[list[str]]:
+    """Return right class, answer and count of the most frequent mistakes."""
+    mistakes = confusion.clone().fill_diagonal_(0)
+    order = mistakes.flatten().argsort(descending=True, stable=True)[:most].tolist()
+    places = [divmod(place, len(classes)) for place in order]
+    return [[classes[r], classes[c], str(int(mistakes[r, c]))] for r, c in places if mistakes[r, c]]
+
+
+def mistakes_section(result: TrainedPhotos, count: int = 12) -> str:
+    """Return thumbnails of the wrong answers of which the classifier is surest."""
+    found, photos = result.judgement, result.parts.test
+    confidence = found.scores.softmax(1).max(1)[0]
+    chosen = found.mistakes(count).tolist()
+    if not chosen:
+        return "<h2>Surest mistakes</h2><p>There is none: all test photographs are right.</p>"
+    figures = []
+    for i in chosen:
+        right, said = found.classes[found.labels[i]], found.classes[found.answers[i]]
+        words = f"{said} ({100 * confidence[i]:.0f} %), but it is {right}"
+        name = "/".join(photos.paths[i].parts[-2:])
+        figures.append(
+            f"<figure>{thumbnail(photos.paths[i], words)}<figcaption>{html.escape(words)}<br>"
+            f'<span class="note">{html.escape(printable(name))}</span></figcaption></figure>'
+        )
+    advice = "Look at each: is the photograph odd, is its label wrong, or is the class hard to see?"
+    return f'<h2>Surest mistakes</h2><p>{advice}</p><div class="photos">{"".join(figures)}</div>'
+
+
+def thumbnail(path: object, alt: str) -> str:
+    """Return a photograph as a small picture inside the page."""
+    try:
+        picture = open_photo(path, at_least=THUMBNAIL)
+    except PhotoError:
+        return "<p>(the file is gone)</p>"
+    picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BICUBIC)
+    data = io.BytesIO()
+    picture.save(data, "jpeg", quality=80)
+    return f'<img alt="{html.escape(alt)}" src="data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}">'
+
+
+def findings_section(report: FolderReport) -> str:
+    """Return what the inspection of a folder found, file by file."""
+    rows, name = report.rows(), html.escape(printable(report.folder.name))
+    summary = html.escape(str(report).split("\n", 1)[0].partition(": ")[2])
+    if not rows:
+        return f"<h2>The folder {name}</h2><p>{summary} Nothing looked wrong.</p>"
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in report.counts().items())
+    shown = table(["what", "done", "file", "why"], [list(row) for row in rows[:MOST_FINDINGS]])
+    more = f"<p>... and {len(rows) - MOST_FINDINGS:,} more</p>" if len(rows) > MOST_FINDINGS else ""
+    return (
+        f"<h2>The folder {name}</h2><p>{summary} Findings: {html.escape(counts)}.</p>"
+        f"<details><summary>all findings</summary>{shown}{more}</details>"
+    )
+
+
+def _cell(count: int, right: bool, most: int) -> str:
+    if right:
+        return f'<td class="right">{count}</td>'
+    if not count:
+        return "<td></td>"
+    return f'<td style="background: rgba(var(--wrong), {0.15 + 0.55 * count / most:.2f})">{count}</td>'
+
+
+def _short(name: str, most: int = 24) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).replace(",", "").isdigit()

@@ -1,0 +1,209 @@
+"""A quick look into a folder of photographs: names and labels only, no file is opened and nothing is changed."""
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from tlcourse.photos.findings import FileFinding, FolderError
+from tlcourse.photos.label_table import read_table
+from tlcourse.photos.read import printable
+
+SYSTEM_FILES = {"thumbs.db", "desktop.ini", "__macosx"}
+HALVES = {"train", "training", "test", "testing", "val", "valid", "validation", "dev"}
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Files of a folder and the class that each belongs to, by names alone.
+
+    Attributes:
+        folder: the folder.
+        files: names below the folder, in the order of the classes, then of the alphabet.
+        labels: class number of every file, int64 `[N]`.
+        classes: names of the classes, in alphabetical order.
+        findings: what cannot be used, as far as names show it.
+    """
+
+    folder: Path
+    files: tuple[str, ...]
+    labels: torch.Tensor
+    classes: tuple[str, ...]
+    findings: tuple[FileFinding, ...] = ()
+
+    def __len__(self) -> int:
+        """Count the files that have a class."""
+        return len(self.files)
+
+    def __str__(self) -> str:
+        """Say in a few lines how many files every class has."""
+        sizes = torch.bincount(self.labels, minlength=len(self.classes)).tolist()
+        shown = [f"  {size:7,d}  {name}" for name, size in zip(self.classes, sizes, strict=True)]
+        more = [f"  ... and {len(shown) - 20} more classes"] if len(shown) > 20 else []
+        first = f"{printable(self.folder)}: {len(self):,} files in {len(self.classes)} classes, not opened yet"
+        return "\n".join([first, *shown[:20], *more])
+
+    def path(self, number: int) -> Path:
+        """Return the path of a file by its number."""
+        return self.folder / self.files[number]
+
+
+def scan(folder: Path | str, csv: Path | str | None = None) -> Scan:
+    """List the files of a folder with their classes, without opening them.
+
+    A class is a subfolder, with everything below it, unless a table says which file is of which class. Links that lead
+    out of the folder are not followed. Hidden files, and those of systems, such as `Thumbs.db`, are passed over.
+
+    Args:
+        folder: the folder.
+        csv: a table with one row a file: its name below the folder, and its class. Columns named `file`, `filename`,
+            `path`, `image` or `id`, and `label`, `class` or `category`, are found; else the first two count. It may lie
+            in the folder.
+
+    Returns:
+        Files, labels, classes and findings.
+
+    Raises:
+        FolderError: there is no such folder, no class in it, or the table cannot be read.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FolderError(_no_folder(folder))
+    findings: list[FileFinding] = []
+    found = list(_walk(folder, findings))
+    if csv is None:
+        class_of = _by_subfolder(folder, found, findings)
+    else:
+        csv = Path(csv) if Path(csv).is_file() else folder / csv
+        class_of = read_table(csv, folder, found, findings)
+    if not class_of:
+        raise FolderError(_no_classes(folder, found, csv))
+    classes = tuple(sorted(set(class_of.values())))
+    number = {name: i for i, name in enumerate(classes)}
+    files = sorted(class_of, key=lambda name: (class_of[name], name))
+    labels = torch.tensor([number[class_of[name]] for name in files], dtype=torch.int64)
+    findings += _similar_names(folder, classes) + (_empty_classes(folder, classes) if csv is None else [])
+    return Scan(folder, tuple(files), labels, classes, tuple(findings))
+
+
+def _walk(folder: Path, findings: list[FileFinding]) -> Iterator[str]:
+    """Yield the names of all regular files below a folder, with `/` between their parts."""
+    root = os.path.realpath(folder)
+    seen, waiting = {root}, [""]
+    while waiting:
+        below = waiting.pop()
+        try:
+            with os.scandir(folder / below) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            findings.append(FileFinding("unreadable", folder / below, f"the folder cannot be listed: {error.strerror}"))
+            continue
+        for entry in entries:
+            name = f"{below}/{entry.name}" if below else entry.name
+            if is_system_file(entry.name):
+                continue
+            is_folder = os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
+            if why := _why_not_followed(entry, is_folder, root, seen):
+                findings.append(FileFinding("link", folder / name, why))
+            elif is_folder:
+                waiting.append(name)
+            else:
+                yield name
+
+
+def is_system_file(name: str) -> bool:
+    """Whether a file or folder is hidden, or one that systems leave behind: `.DS_Store`, `Thumbs.db`, `__MACOSX`."""
+    return name.startswith(".") or name.lower() in SYSTEM_FILES
+
+
+def _why_not_followed(entry: os.DirEntry, is_folder: bool, root: str, seen: set[str]) -> str:
+    """Say why a link or a special file is left alone; an empty text for a file or folder that belongs here."""
+    if is_folder or entry.is_symlink():  # junctions of Windows are folders, and no symbolic links
+        real = os.path.realpath(entry.path)
+        if not _lies_below(real, root):
+            return f"leads out of the folder, to {printable(real)}"
+        if is_folder and real in seen:
+            return f"leads back to {printable(real)}, which is listed already"
+        if is_folder:
+            seen.add(real)
+    if not is_folder and not os.path.isfile(entry.path) and not entry.is_file(follow_symlinks=False):
+        return "leads nowhere" if entry.is_symlink() else "is a device or a pipe, not a file"
+    return ""
+
+
+def _lies_below(path: str, root: str) -> bool:
+    try:
+        return os.path.commonpath([path, root]) == root
+    except ValueError:  # another drive of Windows
+        return False
+
+
+def _by_subfolder(folder: Path, found: list[str], findings: list[FileFinding]) -> dict[str, str]:
+    """Give every file the name of the subfolder that it lies in; one that lies in none becomes a finding."""
+    class_of = {}
+    for name in found:
+        if "/" in name:
+            class_of[name] = class_name(name.split("/", 1)[0])
+        else:
+            findings.append(FileFinding("no class", folder / name, "lies beside the folders of the classes, in none"))
+    if class_of and all(c.lower() in HALVES for c in class_of.values()):
+        halves = sorted(set(class_of.values()))
+        raise FolderError(
+            f"{printable(folder)} holds {', '.join(map(repr, halves))}: these look like parts of a data set, not like "
+            f"classes. Give one of them, for example {printable(folder / halves[-1])}."
+        )
+    return class_of
+
+
+def class_name(text: str) -> str:
+    """Return the name of a class as it is shown: in composed characters, so that é is one letter everywhere."""
+    return unicodedata.normalize("NFC", printable(text)).strip()
+
+
+def _similar_names(folder: Path, classes: tuple[str, ...]) -> list[FileFinding]:
+    """Find classes whose names differ in capitals, spaces or signs only, as two spellings of one would."""
+    plain = {name: "".join(filter(str.isalnum, name.casefold())) for name in classes}
+    counts = Counter(plain.values())
+    return [
+        FileFinding("similar names", folder / name, f"is this the same class as {' or '.join(map(repr, others))}?")
+        for name in classes
+        if len(name) > 1
+        and plain[name]
+        and counts[plain[name]] > 1
+        and (others := [o for o in classes if o != name and plain[o] == plain[name]])
+    ]
+
+
+def _empty_classes(folder: Path, classes: tuple[str, ...]) -> list[FileFinding]:
+    """Find subfolders in which there is no file."""
+    with os.scandir(folder) as listing:
+        names = sorted(entry.name for entry in listing if entry.is_dir(follow_symlinks=False))
+    return [
+        FileFinding("empty class", folder / name, "there is no file in this folder")
+        for name in names
+        if class_name(name) not in classes and not is_system_file(name)
+    ]
+
+
+def _no_folder(folder: Path) -> str:
+    name = printable(folder)
+    if folder.suffix.lower() == ".zip" and folder.is_file():
+        return f"{name} is a zip archive. Unpack it first: folder = unpack_zip({name!r}, 'photos')."
+    what = "is a file" if folder.exists() else "does not exist"
+    return f"{name} {what}, but a folder was expected that has one subfolder for every class. Check the name."
+
+
+def _no_classes(folder: Path, found: list[str], csv: Path | str | None) -> str:
+    if csv is not None:
+        return (
+            f"no row of {printable(csv)} names a file in {printable(folder)}, which holds {len(found):,} files"
+            f"{f', such as {printable(found[0])}' if found else ''}. Expected names below that folder."
+        )
+    return (
+        f"{printable(folder)} holds {len(found):,} files but no subfolder with files in it. Expected one subfolder "
+        "for every class, such as apples/1.jpg and pears/2.jpg; or give a table of labels with csv=."
+    )

@@ -1,0 +1,132 @@
+"""Averaging the weights of a training: the mean of many good places is often a better one."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from tlcourse.evaluation.predict import Pairs
+
+
+class WeightAverage:
+    """An average of a network's weights over the updates of a training. Pass it to `fit` as `after_update`.
+
+    With `decay=None`, all updates count the same (stochastic weight averaging). With a decay such as 0.99, the average
+    keeps that share of itself at every update, so older weights fade (exponential moving average).
+
+    Args:
+        decay: None, or from 0 to below 1.
+        start: how many updates to let pass before the first one counts.
+        every: count only every so many updates after that.
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    Source: Izmailov et al., "Averaging weights leads to wider optima and better generalization", 2018, UAI.
+    """
+
+    def __init__(self, decay: float | None = None, start: int = 0, every: int = 1) -> None:
+        if (decay is not None and not 0 <= decay < 1) or start < 0 or every < 1:
+            raise ValueError(
+                f"got decay={decay}, start={start}, every={every}. Expected None or a decay from 0 to below 1, a start "
+                "of at least 0 and every of at least 1."
+            )
+        self.decay, self.start, self.every = decay, start, every
+        self.seen, self.counted = 0, 0
+        self.mean: dict[str, torch.Tensor] = {}
+
+    @torch.no_grad()
+    def __call__(self, model: nn.Module) -> None:
+        """Add the present weights to the average, if this update counts."""
+        self.seen += 1
+        if self.seen <= self.start or (self.seen - self.start - 1) % self.every:
+            return
+        share = 1 / (self.counted + 1) if self.decay is None or not self.counted else 1 - self.decay
+        for name, parameter in model.named_parameters():
+            if not self.counted:
+                self.mean[name] = parameter.detach().clone()
+            else:
+                self.mean[name] += share * (parameter - self.mean[name])
+        self.counted += 1
+
+    def write_into(self, model: nn.Module, batches: Pairs | None) -> nn.Module:
+        """Give a network the averaged weights, and measure its batch normalisation statistics anew.
+
+        The statistics belong to the weights they were measured with. Averaging the weights and leaving them behind is a
+        mistake that raises no error and costs accuracy.
+
+        Args:
+            model: the network, changed in place.
+            batches: training batches of `(x, y)` to measure the statistics on; None leaves the statistics as they are,
+                which is right only for networks without batch normalisation.
+
+        Returns:
+            The network.
+
+        Raises:
+            ValueError: nothing was averaged yet, or the network has other weights.
+        """
+        if not self.counted:
+            raise ValueError(
+                f"nothing was averaged: {self.seen} updates were seen and averaging starts after {self.start}. "
+                "Pass the average to fit() as after_update, or start earlier."
+            )
+        own = dict(model.named_parameters())
+        if {n: p.shape for n, p in own.items()} != {n: m.shape for n, m in self.mean.items()}:
+            raise ValueError(f"the average was made for another network than this {type(model).__name__}.")
+        with torch.no_grad():
+            for name, mean in self.mean.items():
+                own[name].copy_(mean)
+        if batches is not None:
+            measure_statistics(model, batches)
+        return model
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is needed to go on after an interruption."""
+        return {"seen": self.seen, "counted": self.counted, "mean": dict(self.mean)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned."""
+        self.seen, self.counted, self.mean = state["seen"], state["counted"], dict(state["mean"])
+
+
+@torch.no_grad()
+def measure_statistics(model: nn.Module, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> int:
+    """Measure the running statistics of batch normalisation anew: their mean over the given batches.
+
+    Layers that keep their statistics (frozen ones, see `freeze`) are left alone.
+
+    Args:
+        model: the network, changed in place; its mode is as before afterwards.
+        batches: batches of `(x float32 [B, 3, H, W], y)`.
+
+    Returns:
+        How many layers were measured.
+
+    Raises:
+        ValueError: there are no batches.
+    """
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and not getattr(m, "keeps_statistics", False)]
+    modes = {module: module.training for module in model.modules()}
+    momenta = {norm: norm.momentum for norm in norms}
+    device, count = next(model.parameters()).device, 0
+    batches = list(batches)
+    if not batches:
+        raise ValueError("there are no batches to measure statistics on. Expected at least one.")
+    model.eval()
+    try:
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.train()
+            norm.momentum = None  # None: the plain mean over all batches, instead of a fading one
+        for x, _ in batches if norms else ():
+            model(x.to(device))
+            count += 1
+    finally:
+        for module, training in modes.items():
+            module.training = training
+        for norm, momentum in momenta.items():
+            norm.momentum = momentum
+    return len(norms)
