@@ -2,6 +2,9 @@
 
 Numbers in the notebooks' prose come from here or from the tables that ship with the course, which are held against
 fresh runs below. One part a notebook, in their order.
+
+Single trainings end differently on another processor, so what is trained here is judged by means over seeds: against a
+shipped table by `within_seeds`. What learns a head alone, or nothing, differs by rounding, and is held to a few points.
 """
 
 import functools
@@ -12,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from agreement import within_seeds
 
 from tlcourse import comparison, stats
 from tlcourse.calibration import calibration_error, error_by_luck, fit_temperature
@@ -27,6 +31,7 @@ from tlcourse.experiments import (
     STARTS,
     augmenting,
     inspecting,
+    judging,
     peeking,
     preprocessing,
     read_rows,
@@ -83,6 +88,7 @@ from tlcourse.weights import load_weights, weights_moved
 
 
 SEEDS = range(10)
+FRESH_SEEDS = range(3)  # of trainings that are compared with a table
 
 
 @pytest.fixture(scope="module")
@@ -135,8 +141,10 @@ def test_every_linear_probe_with_5_labels_passes_the_exercise(fresh):
 @pytest.mark.parametrize("per_class", [5, 50])
 @pytest.mark.parametrize("start", STARTS)
 def test_the_shipped_table_agrees_with_a_fresh_run(fresh, shipped, start, per_class):
-    """Same seeds; another processor rounds otherwise, and single runs then differ by a few points."""
-    assert mean(fresh, start, per_class) == pytest.approx(mean(shipped, start, per_class), abs=2.5)
+    ours, theirs = (scores(trials, start, per_class) for trials in (fresh, shipped))
+    assert within_seeds(ours, theirs)
+    if start == "linear probe":  # only a head is trained, so another processor changes little
+        assert np.mean(ours) == pytest.approx(np.mean(theirs), abs=2.5)
 
 
 @pytest.mark.parametrize("per_class", [1, 2, 5, 10])
@@ -187,9 +195,14 @@ def test_source_accuracy_is_what_the_manifest_says(name):
 def test_a_network_from_scratch_knows_its_labelled_images_by_heart():
     """The trap of notebook 00."""
     train, test = load("handwritten-photo"), load("handwritten-photo", split="test")
-    trial, model = run_trial("scratch", 5, 0, train=train, test=test)
-    assert accuracy(model, train.few(5, 0)) >= 98
-    assert trial.accuracy <= 75
+
+    def by_heart_and_new(seed):
+        trial, model = run_trial("scratch", 5, seed, train=train, test=test)
+        return accuracy(model, train.few(5, seed)), trial.accuracy
+
+    by_heart, new = np.mean(side_by_side(by_heart_and_new, [(seed,) for seed in FRESH_SEEDS], progress=False), 0)
+    assert by_heart >= 98
+    assert new <= 75
     assert test.shared_with(train) == 0
 
 
@@ -206,11 +219,16 @@ def test_the_readme_repeats_the_shipped_table(shipped):
 
 
 @pytest.mark.parametrize(("source", "start"), [("none", "scratch"), ("letters", "linear probe")])
-def test_the_shipped_dial_agrees_with_a_fresh_turn(source, start):
-    fresh = turn_dial(source, start, 5, 0, shifts=(0.0, 0.5, 1.0))
-    kept = {(r.shift, r.source, r.start): r for r in read_dial() if r.per_class == 5 and r.seed == 0}
-    for row in fresh:
-        assert row.accuracy == pytest.approx(kept[row.shift, source, start].accuracy, abs=2.5), row.shift
+def test_the_shipped_dial_agrees_with_fresh_turns(source, start):
+    shifts = (0.0, 0.5, 1.0)
+    turns = side_by_side(turn_dial, [(source, start, 5, seed, shifts) for seed in FRESH_SEEDS], progress=False)
+    shipped = [row for row in read_dial() if (row.source, row.start, row.per_class) == (source, start, 5)]
+    for shift in shifts:
+        ours = [row.accuracy for rows in turns for row in rows if row.shift == shift]
+        theirs = {row.seed: row.accuracy for row in shipped if row.shift == shift}
+        assert within_seeds(ours, list(theirs.values())), shift
+        if start == "linear probe":
+            assert np.mean(ours) == pytest.approx(np.mean([theirs[seed] for seed in FRESH_SEEDS]), abs=2.5), shift
 
 
 # --- notebook 01: preprocessing ---
@@ -365,11 +383,12 @@ def test_fine_tuning_pays_nothing(prices, convention):
 
 
 def test_a_piece_of_the_prices_agrees(prices):
-    """Same seeds; another processor rounds otherwise."""
+    """Without training, and with a probe trained to the end, one seed is enough: another processor only rounds."""
     for row in [*preprocessing.price_as_it_is(0), *preprocessing.price_of_probe(0)]:
         assert row.accuracy == pytest.approx(price_of(prices, row.what, row.convention)[0], abs=2)
-    live = preprocessing.price_of_fine_tuning(1, "0..255").accuracy
-    assert live == pytest.approx(price_of(prices, "fine-tuned", "0..255")[1], abs=6)
+    plan = [(seed, "0..255") for seed in FRESH_SEEDS]
+    fresh = side_by_side(preprocessing.price_of_fine_tuning, plan, progress=False)
+    assert within_seeds([row.accuracy for row in fresh], price_of(prices, "fine-tuned", "0..255"))
 
 
 def test_channel_statistics_before_the_split_hardly_matter(letters_network):
@@ -427,27 +446,33 @@ def test_broken_labels_are_paid_for(worth):
         assert gain.low < 0 < gain.high
 
 
-def test_a_piece_of_the_worth_agrees(worth):
-    """Same seed; another processor rounds otherwise, and a single run then differs by a few points."""
-    for name, start in (("none", "scratch"), ("CutMix", "fine-tuned")):
-        (live,) = augmenting.augmentation_worth([1], [name], [start], progress=False)
-        assert live.accuracy == pytest.approx(worth_of(worth, name, start)[1], abs=6)
+@pytest.mark.parametrize(("name", "start"), [("none", "scratch"), ("CutMix", "fine-tuned")])
+def test_a_piece_of_the_worth_agrees(worth, name, start):
+    fresh = augmenting.augmentation_worth(FRESH_SEEDS, [name], [start], progress=False)
+    assert within_seeds(worth_of(fresh, name, start), worth_of(worth, name, start))
 
 
 def test_a_six_upside_down_is_read_as_a_nine():
+    """Shares are means over three readers."""
     digits, test = load("handwritten-photo"), load("handwritten-photo", split="test")
-    reader = starting_model("fine-tuned", seed=0)
-    train_on_target(reader, digits, seed=0)
-    upright = predict(reader, test).argmax(1)
-    assert (upright == test.labels).float().mean() > 0.95
     sixes = test.subset(test.labels == 6)
-    small, half_turn = augmenting.reading_by_angle(reader, sixes, [20, 180])
-    assert (small == 6).float().mean() > 0.9
-    assert (half_turn == 9).float().mean() > 0.85
-    mirrored = augmenting.reading_when_flipped(reader, test)
-    share = {c: (mirrored[test.labels == c] == c).float().mean().item() for c in range(10)}
-    assert min(share[0], share[8]) > 0.8
-    assert max(share[c] for c in (2, 3, 4, 5, 6, 7, 9)) < 0.3
+
+    def read(seed):
+        reader = starting_model("fine-tuned", seed)
+        train_on_target(reader, digits, seed)
+        upright, mirrored = predict(reader, test).argmax(1), augmenting.reading_when_flipped(reader, test)
+        small, half_turn = augmenting.reading_by_angle(reader, sixes, [20, 180])
+        right = [(upright == test.labels), (small == 6), (half_turn == 9)]
+        right += [mirrored[test.labels == c] == c for c in range(10)]
+        return [answers.double().mean().item() for answers in right]
+
+    seen = np.mean(side_by_side(read, [(seed,) for seed in FRESH_SEEDS], progress=False), 0)
+    upright, small, half_turn, *mirrored = seen
+    assert upright > 0.95
+    assert small > 0.9
+    assert half_turn > 0.85
+    assert min(mirrored[0], mirrored[8]) > 0.8
+    assert max(mirrored[c] for c in (2, 3, 4, 5, 6, 7, 9)) < 0.3
 
 
 # --- notebook 02: weight transfer ---
@@ -484,8 +509,10 @@ def strategies_fresh(carried_worlds):
 @pytest.mark.parametrize(("question", "strategy"), [("carried", "random"), ("batchnorm", "frozen, statistics kept")])
 def test_shipped_strategies_agree_with_a_fresh_run(strategies_fresh, strategies_shipped, question, strategy):
     fresh = strategy_scores([trial for trial, _ in strategies_fresh], question, strategy)
-    shipped = strategy_scores(strategies_shipped, question, strategy)[: len(STRATEGY_SEEDS)]
-    assert np.mean(fresh) == pytest.approx(np.mean(shipped), abs=2.5)
+    shipped = strategy_scores(strategies_shipped, question, strategy)
+    assert within_seeds(fresh, shipped)
+    if question == "batchnorm":  # only a head is trained, so another processor changes little
+        assert np.mean(fresh) == pytest.approx(np.mean(shipped[: len(fresh)]), abs=2.5)
 
 
 @pytest.mark.parametrize(
@@ -546,11 +573,9 @@ def test_adapting_statistics_costs_a_point_or_two(strategies_shipped):
 
 
 def test_shipped_layers_agree_with_a_fresh_run(layers_shipped):
-    ways = ["own, frozen", "other, frozen"]
-    fresh = run_layer_transfer([0], ways=ways, depths=[5], progress=False)
-    for way, depth in ((BASE, 0), (ways[0], 5), (ways[1], 5)):
-        (now,) = layer_scores(fresh, way, depth)
-        assert now == pytest.approx(layer_scores(layers_shipped, way, depth)[0], abs=3)
+    fresh = run_layer_transfer(FRESH_SEEDS, ways=["other, frozen"], depths=[5], progress=False)
+    for cell in ((BASE, 0), ("other, frozen", 5)):
+        assert within_seeds(layer_scores(fresh, *cell), layer_scores(layers_shipped, *cell)), cell
 
 
 def between(trials, ours, baseline, depth):
@@ -632,19 +657,25 @@ def recomputed():
     return run_strategies(["linear probe", "fine-tuned", "LP-FT"], [5], range(3), progress=False)
 
 
-@pytest.mark.parametrize("name", ["linear probe", "fine-tuned", "LP-FT"])
-def test_the_shipped_strategies_agree_with_a_fresh_run(strategies, recomputed, name):
-    """Same seeds; another processor rounds otherwise, and single runs then differ by a few points."""
-    for what, tolerance in {"target": 1.5, "shifted": 3, "source": 8, "drift": 8}.items():
-        fresh = strategy_mean(recomputed, name, what=what)
-        shipped = np.mean(values(strategies, name, 5, what)[:3])
+@pytest.mark.parametrize("name", ["fine-tuned", "LP-FT"])
+@pytest.mark.parametrize("what", ["target", "shifted", "source", "drift"])
+def test_the_shipped_strategies_agree_with_a_fresh_run(strategies, recomputed, name, what):
+    assert within_seeds(values(recomputed, name, 5, what), values(strategies, name, 5, what))
+
+
+def test_the_shipped_probe_agrees_with_a_fresh_one(strategies, recomputed):
+    """It is trained to the end, so another processor only rounds."""
+    for what, tolerance in {"target": 1.5, "shifted": 3, "source": 1, "drift": 1}.items():
+        fresh = strategy_mean(recomputed, "linear probe", what=what)
+        shipped = np.mean(values(strategies, "linear probe", 5, what)[:3])
         assert fresh == pytest.approx(shipped, abs=tolerance), what
 
 
-def test_a_fresh_lp_ft_drifts_and_forgets_less_for_every_seed(recomputed):
+def test_a_fresh_lp_ft_drifts_and_forgets_less(recomputed):
+    """By about 25 points each, on average."""
     for what, sign in (("drift", -1), ("source", 1)):
-        pairs = zip(*(values(recomputed, name, 5, what) for name in ("LP-FT", "fine-tuned")), strict=True)
-        assert all(sign * (lp_ft - tuned) > 5 for lp_ft, tuned in pairs)
+        lp_ft, tuned = (strategy_mean(recomputed, name, what=what) for name in ("LP-FT", "fine-tuned"))
+        assert sign * (lp_ft - tuned) > 5, what
 
 
 def test_the_best_strategy_gains_about_36_points_over_scratch(strategies):
@@ -825,18 +856,24 @@ def test_a_fast_backbone_makes_up_for_a_late_head():
 
 
 def test_the_range_test_of_gradient_descent_turns_at_about_100_times_the_rate():
-    """A question of the quiz of notebook 03."""
-    model, lowest = STRATEGIES["fine-tuned"].start(0), []
-    batches = load("handwritten-photo").few(5).batches(50, steps=10, transform=Augment())
-    for make, low, high in ((torch.optim.AdamW, 1e-5, 1.0), (torch.optim.SGD, 1e-4, 10.0)):
-        lowest.append(range_test(model, batches, make(model.parameters()), low=low, high=high, steps=40).lowest)
-    assert 30 < lowest[1] / lowest[0] < 300
+    """A question of the quiz of notebook 03; the geometric mean over three networks."""
+
+    def ratio(seed):
+        model, lowest = STRATEGIES["fine-tuned"].start(seed), []
+        batches = load("handwritten-photo").few(5, seed).batches(50, steps=10, transform=Augment(), seed=seed)
+        for make, low, high in ((torch.optim.AdamW, 1e-5, 1.0), (torch.optim.SGD, 1e-4, 10.0)):
+            lowest.append(range_test(model, batches, make(model.parameters()), low=low, high=high, steps=40).lowest)
+        return lowest[1] / lowest[0]
+
+    ratios = side_by_side(ratio, [(seed,) for seed in FRESH_SEEDS], progress=False)
+    assert 30 < np.exp(np.mean(np.log(ratios))) < 300
 
 
 # --- notebook 04: evaluation ---
 
 
 SEED = 0  # the seed that the notebook runs live
+LIVE = ("scratch", "letters")
 
 
 @pytest.fixture(scope="module")
@@ -857,11 +894,23 @@ def rival_difference(rival_hits):
 
 
 @pytest.fixture(scope="module")
-def live_networks():
-    """The three networks of the notebook: about 10 seconds on one core."""
-    practice, validation, _ = three_piles()
-    labelled = practice.few(5, SEED)
-    return {name: train_and_watch(name, SEED, labelled, validation)[1] for name in CONTESTANTS}
+def judged_live():
+    """Two networks of the notebook with three seeds, judged, and the networks: six trainings."""
+    networks = {}
+
+    def keep(name, seed, *images):
+        history, networks[name, seed] = train_and_watch(name, seed, *images)
+        return history, networks[name, seed]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judging, "train_and_watch", keep)
+        return judge_seeds(FRESH_SEEDS, LIVE, progress=False), networks
+
+
+@pytest.fixture(scope="module")
+def live_networks(judged_live):
+    """By name, one a seed."""
+    return {name: [judged_live[1][name, seed] for seed in FRESH_SEEDS] for name in LIVE}
 
 
 def with_luck(table):
@@ -872,22 +921,23 @@ def with_luck(table):
 
 
 def test_shipped_answers_agree_with_a_fresh_run():
-    shipped = {(row.network, row.seed): row for row in read_answers()}
-    for fresh in source_answers([SEED]):
-        same = shipped[fresh.network, fresh.seed]
-        assert fresh.accuracy == pytest.approx(same.accuracy, abs=2.5)  # another processor rounds otherwise
-        agree = np.mean([a == b for a, b in zip(fresh.answers, same.answers, strict=True)])
-        assert agree > 0.93
+    shipped, fresh = read_answers(), source_answers(FRESH_SEEDS)
+    for name in RIVALS:
+        ours, theirs = ([row.accuracy for row in rows if row.network == name] for rows in (fresh, shipped))
+        assert within_seeds(ours, theirs)
+        now, then = (answer_table(rows, name) for rows in (fresh, shipped))
+        same_seed = (now == then[: len(now)]).double().mean()
+        others = [(now == then.roll(-by, 0)[: len(now)]).double().mean() for by in range(1, len(then))]
+        assert same_seed > max(others)  # they learned from the same images
 
 
-def test_shipped_judgements_agree_with_a_fresh_run(judged_shipped):
-    (fresh,) = judge_seeds([1], ["scratch"], progress=False)
-    (same,) = (row for row in judged_shipped if (row.network, row.seed) == ("scratch", 1))
-    assert fresh.accuracy == pytest.approx(same.accuracy, abs=4)
-    assert fresh.temperature == pytest.approx(same.temperature, rel=0.2)
-    assert fresh.error_before == pytest.approx(same.error_before, abs=5)
-    assert fresh.error_after == pytest.approx(same.error_after, abs=4)
-    assert fresh.epochs()[-1] == pytest.approx(same.epochs()[-1], abs=6)
+@pytest.mark.parametrize("name", LIVE)
+def test_shipped_judgements_agree_with_a_fresh_run(judged_shipped, judged_live, name):
+    fields = ["accuracy", "temperature", "error_before", "error_after"]
+    for field in fields if name == "scratch" else [*fields, "forgotten"]:
+        assert within_seeds(column(judged_live[0], name, field), column(judged_shipped, name, field)), field
+    ends = ([row.epochs()[-1] for row in rows if row.network == name] for rows in (judged_live[0], judged_shipped))
+    assert within_seeds(*ends)
 
 
 def test_shipped_promises_agree_with_a_fresh_run():
@@ -1049,27 +1099,29 @@ def test_fine_tuned_networks_do_not_need_it_and_gain_nothing(judged_shipped, nam
     assert np.mean(before) < np.mean(column(judged_shipped, "scratch", "error_before")) / 5
 
 
-def test_the_live_run_shows_it_too(live_networks):
-    _, validation, test = three_piles()
-    errors = {}
-    for name, network in live_networks.items():
-        temperature = fit_temperature(predict(network, validation), validation.labels)
-        answers = predict(network, test)
-        errors[name] = [calibration_error(s, test.labels) for s in (answers, answers / temperature)]
-        assert torch.equal(answers.argmax(1), (answers / temperature).argmax(1))
-        assert error_by_luck(answers) < 3.5
-    assert errors["scratch"][1] < errors["scratch"][0] / 2
-    assert errors["letters"][0] < 5
+def test_the_live_runs_show_it_too(judged_live, live_networks):
+    rows, test = judged_live[0], three_piles()[2]
+    before = {name: np.mean(column(rows, name, "error_before")) for name in LIVE}
+    assert np.mean(column(rows, "scratch", "error_after")) < before["scratch"] / 2
+    assert before["letters"] < before["scratch"] / 3
+    for name, networks in live_networks.items():
+        answers = [predict(network, test) for network in networks]
+        for given, temperature in zip(answers, column(rows, name, "temperature"), strict=True):
+            assert torch.equal(given.argmax(1), (given / temperature).argmax(1))
+        assert np.mean([error_by_luck(given) for given in answers]) < 3.5, name
 
 
 def test_a_temperature_from_training_images_makes_it_worse(live_networks):
     """Exercise 3."""
     practice, validation, _ = three_piles()
-    labelled, network = practice.few(5, SEED), live_networks["scratch"]
-    bad = fit_temperature(predict(network, labelled), labelled.labels)
-    assert bad == pytest.approx(0.05, rel=0.01)
-    plain = predict(network, validation)
-    assert calibration_error(plain / bad, validation.labels) > calibration_error(plain, validation.labels) + 5
+    bad, harm = [], []
+    for seed, network in zip(FRESH_SEEDS, live_networks["scratch"], strict=True):
+        labelled, plain = practice.few(5, seed), predict(network, validation)
+        bad.append(fit_temperature(predict(network, labelled), labelled.labels))
+        errors = [calibration_error(scores, validation.labels) for scores in (plain, plain / bad[-1])]
+        harm.append(errors[1] - errors[0])
+    assert np.median(bad) == pytest.approx(0.05, rel=0.01)
+    assert np.mean(harm) > 5
 
 
 # thresholds and mistakes
@@ -1078,37 +1130,47 @@ def test_a_temperature_from_training_images_makes_it_worse(live_networks):
 def test_scratch_looks_better_by_its_roc_than_by_its_precision(live_networks):
     _, validation, _ = three_piles()
     eight = validation.labels == 8
-    sure = predict(live_networks["scratch"], validation).softmax(1)[:, 8]
-    assert area_under(roc_curve(eight, sure)) > 0.55
-    assert average_precision(pr_curve(eight, sure)) < 0.45
-    letters = predict(live_networks["letters"], validation).softmax(1)[:, 8]
-    assert average_precision(pr_curve(eight, letters)) > 0.75
+    sure = {n: [predict(m, validation).softmax(1)[:, 8] for m in live_networks[n]] for n in ("scratch", "letters")}
+    precision = {n: np.mean([average_precision(pr_curve(eight, s)) for s in each]) for n, each in sure.items()}
+    assert np.mean([area_under(roc_curve(eight, s)) for s in sure["scratch"]]) > 0.55
+    assert precision["scratch"] < 0.45
+    assert precision["letters"] > 0.75
 
 
-def test_occlusion_finds_what_the_network_needs_and_the_gradient_less(live_networks):
-    _, validation, _ = three_piles()
-    network = live_networks["letters"]
-    good = (predict(network, validation).argmax(1) == validation.labels).nonzero()[:64, 0]
-    some = validation.subset(good)
+def still_right(network, images):
+    """How many of 64 images that were read well still are, when the tenth that matters most is hidden."""
+    good = (predict(network, images).argmax(1) == images.labels).nonzero()[:64, 0]
+    some = images.subset(good)
     maps = {
         "random": torch.rand(64, 32, 32, generator=torch.Generator().manual_seed(0)),
         "middle": patch_map(*torch.full((2, 64), 16.0)),
         "gradient": gradient_saliency(network, some.images, some.labels),
         "occlusion": occlusion_map(network, some.images, some.labels),
     }
-    still = {}
-    for name, importance in maps.items():
-        hidden = replace(some, images=hide(some.images, importance, 0.1))
-        still[name] = (predict(network, hidden).argmax(1) == some.labels).sum().item()
+    hidden = {name: replace(some, images=hide(some.images, m, 0.1)) for name, m in maps.items()}
+    return {name: (predict(network, h).argmax(1) == some.labels).sum().item() for name, h in hidden.items()}
+
+
+def test_occlusion_finds_what_the_network_needs_and_the_gradient_less(live_networks):
+    _, validation, _ = three_piles()
+    counts = [still_right(network, validation) for network in live_networks["letters"]]
+    still = {name: np.mean([count[name] for count in counts]) for name in counts[0]}
     assert still["occlusion"] < still["gradient"] - 15
     assert still["gradient"] < still["random"]
     assert still["middle"] < still["gradient"] + 4  # no better than a patch that knows nothing
 
 
-def test_the_validation_sheets_are_harder_than_the_test_half(live_networks):
-    _, validation, test = three_piles()
-    assert accuracy(live_networks["letters"], validation) == pytest.approx(86, abs=2.5)
-    assert accuracy(live_networks["letters"], test) == pytest.approx(90, abs=2.5)
+def test_the_validation_sheets_are_harder_than_the_test_half(judged_shipped, judged_live):
+    """The text names the seed that the notebook runs."""
+    letters = next(row for row in judged_shipped if (row.network, row.seed) == ("letters", SEED))
+    assert letters.epochs()[-1] == pytest.approx(86, abs=0.5)
+    assert letters.accuracy == pytest.approx(90, abs=0.5)
+    shipped, fresh = (
+        [row.accuracy - row.epochs()[-1] for row in rows if row.network == "letters"]
+        for rows in (judged_shipped, judged_live[0])
+    )
+    assert stats.t_interval(shipped).low > 0
+    assert np.mean(fresh) > 0
 
 
 # what the transfer was worth
@@ -1141,6 +1203,7 @@ def test_two_thirds_of_the_letters_are_forgotten_and_half_as_many_printed_digits
 
 
 def test_the_shipped_challenger_agrees_with_a_fresh_one():
+    """Only a head is trained, so another processor changes little."""
     practice, _, test = three_piles()
     fresh = challenge("letters probe", 0, practice, test)
     kept = next(r for r in read_answers(SHIPPED_CHALLENGERS) if (r.network, r.seed) == ("letters probe", 0))
