@@ -16,14 +16,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command.
-
-    Args:
-        arguments: the words behind `tlcourse`; by default those of the command line.
-
-    Returns:
-        The exit status: 0 when all went well, 1 when the command could not do what was asked, 2 for wrong arguments.
-    """
+    """Run `tlcourse WORDS`; return 0, 1 when the command could not do what was asked, 2 for wrong arguments."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="tlcourse", description="The transfer-learning course, from a terminal.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")

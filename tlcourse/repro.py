@@ -13,16 +13,10 @@ _one_at_a_time = threading.RLock()  # PyTorch has one global generator for all t
 
 
 def generator(*keys: int | str) -> torch.Generator:
-    """Return a random generator whose stream depends on nothing but `keys`.
+    """Return a CPU generator whose stream depends on nothing but `keys`, such as `("batches", seed, epoch)`.
 
-    Distinct keys give unrelated streams, so each part of an experiment (labels, weights, batches) can have its
-    own, and adding a draw to one never changes another. PyTorch's global generator is neither read nor moved.
-
-    Args:
-        *keys: integers and strings that name the stream, for example `("batches", seed, epoch)`.
-
-    Returns:
-        A CPU generator, freshly seeded from the SHA-256 of the keys.
+    Distinct keys give unrelated streams, so each part of an experiment (labels, weights, batches) can have its own, and
+    adding a draw to one never changes another. PyTorch's global generator is neither read nor moved.
     """
     digest = hashlib.sha256(repr(keys).encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
@@ -32,15 +26,9 @@ def generator(*keys: int | str) -> torch.Generator:
 def seeded(*keys: int | str) -> Iterator[None]:
     """Run a block with PyTorch's global CPU generator seeded from `keys`, and put the old state back afterwards.
 
-    Layers draw their first weights from the global generator; `with seeded("weights", 3): TinyResNet(10)` gives
-    the same network every time and leaves the rest of the program as it was. Where several threads do this at once,
-    one waits for the other.
-
-    Args:
-        *keys: integers and strings that name the stream, as for `generator`.
-
-    Yields:
-        Nothing.
+    Layers draw their first weights from the global generator; `with seeded("weights", 3): TinyResNet(10)` gives the
+    same network every time and leaves the rest of the program as it was. Where several threads do this at once, one
+    waits for the other.
     """
     with _one_at_a_time, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(generator(*keys).initial_seed())
@@ -48,14 +36,7 @@ def seeded(*keys: int | str) -> Iterator[None]:
 
 
 def pick_device() -> torch.device:
-    """Return the device to compute on: the one named in `TLCOURSE_DEVICE`, else a CUDA GPU, else the CPU.
-
-    Returns:
-        The device.
-
-    Raises:
-        ValueError: `TLCOURSE_DEVICE` names something that PyTorch cannot use here.
-    """
+    """Return the device to compute on: the one named in `TLCOURSE_DEVICE`, else a CUDA GPU, else the CPU."""
     wanted = os.environ.get("TLCOURSE_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         return torch.empty(0, device=wanted).device
@@ -67,11 +48,7 @@ def pick_device() -> torch.device:
 
 
 def describe_machine() -> str:
-    """Say in words where the course will run, with which versions and on how many threads.
-
-    Returns:
-        A few lines of plain text.
-    """
+    """Say in a few lines where the course will run, with which versions and on how many threads."""
     device = pick_device()
     if device.type == "cuda":
         gpu = torch.cuda.get_device_properties(device)

@@ -21,20 +21,10 @@ class StorageError(OSError):
 
 
 def write_atomically(path: Path | str, data: bytes) -> Path:
-    """Write `data` to `path` so that a reader finds the old file or the new one, never a half.
+    """Write `data` to `path` so that a reader finds the old file or the new one, never a half; folders are made.
 
-    The bytes go to a temporary file in the same folder, are forced to disk, and are then moved into place, which
-    the operating system does in one step.
-
-    Args:
-        path: where the file shall be; its folder is made when missing.
-        data: the whole content.
-
-    Returns:
-        The path.
-
-    Raises:
-        StorageError: the folder cannot be written or the disk is full. An older file at `path` is untouched.
+    The bytes go to a temporary file in the same folder, are forced to disk, and are then moved into place, which the
+    operating system does in one step.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
@@ -62,19 +52,9 @@ def sha256(data: bytes) -> str:
 
 
 def save_tensors(path: Path | str, tensors: Tensors, metadata: dict[str, str] | None = None) -> Path:
-    """Write named tensors: as safetensors, or with `torch.save` where the name ends in `.pth` or `.pt`.
+    """Write named tensors as `.pth` or `.pt` with `torch.save`, under any other name as safetensors.
 
-    Args:
-        path: the file; its ending chooses the format.
-        tensors: tensors of any shape and dtype by name, for example a state dict.
-        metadata: short texts stored beside them (safetensors only).
-
-    Returns:
-        The path.
-
-    Raises:
-        StorageError: the file could not be written; an older one is untouched.
-        ValueError: metadata was given for a format that has no place for it.
+    `metadata`, short texts, is for safetensors alone; ValueError elsewhere.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     if Path(path).suffix not in (".pth", ".pt"):
@@ -85,36 +65,14 @@ def save_tensors(path: Path | str, tensors: Tensors, metadata: dict[str, str] | 
 
 
 def save_object(path: Path | str, value: object) -> Path:
-    """Write tensors, numbers, texts and containers of them with `torch.save`, atomically.
-
-    Args:
-        path: the file.
-        value: what to store.
-
-    Returns:
-        The path.
-
-    Raises:
-        StorageError: the file could not be written; an older one is untouched.
-    """
+    """Write tensors, numbers, texts and containers of them with `torch.save`, atomically."""
     buffer = io.BytesIO()
     torch.save(value, buffer)
     return write_atomically(path, buffer.getvalue())
 
 
 def read_bytes(path: Path | str, expected_sha256: str | None = None) -> bytes:
-    """Read a whole file and check its hash.
-
-    Args:
-        path: the file.
-        expected_sha256: 64 hexadecimal digits, or None to skip the check.
-
-    Returns:
-        The content.
-
-    Raises:
-        StorageError: the file is missing, unreadable, or its hash differs.
-    """
+    """Read a whole file; StorageError when it is missing or its hash (64 hexadecimal digits) is another."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -130,17 +88,9 @@ def read_bytes(path: Path | str, expected_sha256: str | None = None) -> bytes:
 
 
 def read_tensors(path: Path | str, expected_sha256: str | None = None) -> Tensors:
-    """Read named tensors from safetensors, `.pth` or `.pt` without ever running code from the file.
+    """Read named tensors from safetensors, `.pth` or `.pt` to the CPU, without ever running code from the file.
 
-    Args:
-        path: the file.
-        expected_sha256: its hash, or None to skip the check.
-
-    Returns:
-        The tensors by name, on the CPU.
-
-    Raises:
-        StorageError: the file is missing, truncated, of another hash, asks to run code, or holds no plain state dict.
+    StorageError when it is missing, truncated, of another hash, asks to run code, or holds no plain state dict.
     """
     data = read_bytes(path, expected_sha256)
     if Path(path).suffix not in (".pth", ".pt"):
@@ -161,18 +111,7 @@ def read_tensors(path: Path | str, expected_sha256: str | None = None) -> Tensor
 
 
 def parse_object(path: Path | str, data: bytes) -> object:
-    """Decode what `save_object` wrote, refusing anything that would run code.
-
-    Args:
-        path: the file's name, for messages.
-        data: its content.
-
-    Returns:
-        The stored value, tensors on the CPU.
-
-    Raises:
-        StorageError: the content is truncated, or is a pickle that asks to run code.
-    """
+    """Decode what `save_object` wrote, to the CPU; StorageError when it is truncated or asks to run code."""
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -9,15 +9,9 @@ import torch.nn.functional as F
 
 
 def scale(images: torch.Tensor) -> torch.Tensor:
-    """Turn bytes into the numbers the course's networks were trained on: 0..255 becomes -1..1.
+    """Turn bytes, uint8 `[B, 3, H, W]`, into what the course's networks were trained on: float32 from -1 to 1.
 
     This is `Normalize(0.5, 0.5)` of the classic recipes: divide by 255, subtract 0.5, divide by 0.5.
-
-    Args:
-        images: uint8 `[B, 3, H, W]`.
-
-    Returns:
-        float32 `[B, 3, H, W]`, on the same device.
     """
     return images.to(torch.float32).div_(127.5).sub_(1.0)
 
@@ -32,33 +26,17 @@ class Augment:
     """Move, turn, bend and recolour every image of a batch by its own random amount.
 
     All draws come from a CPU generator, so the same seed gives the same images on every device.
-
-    Attributes:
-        degrees: rotation, up to this angle either way.
-        shift: translation, up to this share of the width either way.
-        zoom: larger or smaller by up to this share.
-        shear: slanting, up to this many pixels sideways per pixel of height.
-        bend: how far a smooth random field moves the pixels, as a share of half the width (standard deviation).
-        light: strength of random contrast, brightness and colour cast.
     """
 
-    degrees: float = 10.0
-    shift: float = 0.08
-    zoom: float = 0.1
-    shear: float = 0.1
-    bend: float = 0.02
-    light: float = 0.2
+    degrees: float = 10.0  # rotation, up to this angle either way
+    shift: float = 0.08  # translation, up to this share of the width either way
+    zoom: float = 0.1  # larger or smaller by up to this share
+    shear: float = 0.1  # up to this many pixels sideways per pixel of height
+    bend: float = 0.02  # standard deviation of a smooth field that moves the pixels, as a share of half the width
+    light: float = 0.2  # strength of random contrast, brightness and colour cast
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Return a new batch.
-
-        Args:
-            x: float32 `[B, 3, H, W]`, scaled to about -1..1.
-            generator: a CPU generator.
-
-        Returns:
-            float32 `[B, 3, H, W]`.
-        """
+        """Augment float32 `[B, 3, H, W]`, scaled to about -1..1, into a new batch."""
         grid = self._grid(x, generator).to(x.device)
         moved = F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
         gain, offset = self._light(len(x), generator)

@@ -15,33 +15,15 @@ from tlcourse.data.batches import Transform
 
 
 def flip_where(x: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-    """Swap left and right in the chosen images.
-
-    Args:
-        x: `[B, C, H, W]`.
-        chosen: bool `[B]`.
-
-    Returns:
-        A new batch `[B, C, H, W]`.
-    """
+    """Swap left and right in the images of `[B, C, H, W]` that `chosen`, bool `[B]`, names."""
     return torch.where(chosen.to(x.device)[:, None, None, None], x.flip(3), x)
 
 
 def shift_by(x: torch.Tensor, right: torch.Tensor, down: torch.Tensor) -> torch.Tensor:
-    """Move each image by whole pixels; what comes in from outside is the image mirrored at its edge.
+    """Move each image of `[B, C, H, W]` by whole pixels, int64 `[B]`; what comes in from outside is mirrored.
 
     This is a crop: enlarge the image by its mirrored border, and cut out a window of the old size somewhere else.
-
-    Args:
-        x: `[B, C, H, W]`.
-        right: pixels to the right, int64 `[B]`, less than W either way.
-        down: pixels downwards, int64 `[B]`, less than H either way.
-
-    Returns:
-        A new batch `[B, C, H, W]`.
-
-    Raises:
-        ValueError: an image would move by its whole height or width.
+    ValueError when an image would move by its whole height or width.
     """
     farthest = [int(moves.abs().max()) if len(moves) else 0 for moves in (down, right)]
     if farthest[0] >= x.shape[2] or farthest[1] >= x.shape[3]:
@@ -56,15 +38,7 @@ def shift_by(x: torch.Tensor, right: torch.Tensor, down: torch.Tensor) -> torch.
 
 
 def rotate_by(x: torch.Tensor, degrees: torch.Tensor) -> torch.Tensor:
-    """Turn each image about its centre, counter-clockwise; what comes in from outside is mirrored.
-
-    Args:
-        x: float `[B, C, H, W]`, H equal to W.
-        degrees: angles, float `[B]`.
-
-    Returns:
-        A new batch `[B, C, H, W]`, interpolated between neighbouring pixels.
-    """
+    """Turn each square image of float `[B, C, H, W]` counter-clockwise; what comes in from outside is mirrored."""
     angle = degrees * (math.pi / 180)
     cos, sin, none = angle.cos(), angle.sin(), torch.zeros_like(angle)
     look = torch.stack([torch.stack([cos, -sin, none], 1), torch.stack([sin, cos, none], 1)], 1)  # [B, 2, 3]
@@ -73,31 +47,14 @@ def rotate_by(x: torch.Tensor, degrees: torch.Tensor) -> torch.Tensor:
 
 
 def recolour_by(x: torch.Tensor, gain: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
-    """Multiply contrast and add to each channel.
-
-    Args:
-        x: float `[B, C, H, W]`, 0 in the middle between black and white.
-        gain: factors, float `[B]`; 1 changes nothing.
-        offset: what to add, float `[B, C]`; 0 changes nothing.
-
-    Returns:
-        A new batch `[B, C, H, W]`.
-    """
+    """Multiply contrast by `gain` `[B]` and add `offset` `[B, C]`, where 0 is midway between black and white."""
     return x * gain.to(x.device)[:, None, None, None] + offset.to(x.device)[:, :, None, None]
 
 
 def boxes(height: int, width: int, top: torch.Tensor, left: torch.Tensor, sides: torch.Tensor) -> torch.Tensor:
-    """Mark a rectangle in each image.
+    """Mark one rectangle an image, bool `[B, 1, height, width]`, true inside; what hangs over the edge is cut off.
 
-    Args:
-        height: of the images, in pixels.
-        width: of the images, in pixels.
-        top: first row of each rectangle, int64 `[B]`; may lie outside, the rectangle is then cut off.
-        left: its first column, int64 `[B]`.
-        sides: its height and width, int64 `[B, 2]`.
-
-    Returns:
-        bool `[B, 1, height, width]`, true inside.
+    `top` and `left` are pixels, int64 `[B]`; `sides` are height and width of the rectangles, int64 `[B, 2]`.
     """
     rows, columns = torch.arange(height), torch.arange(width)
     tall = (rows >= top[:, None]) & (rows < (top + sides[:, 0])[:, None])  # [B, H]
@@ -112,11 +69,9 @@ class Flip:
     share: float = 0.5
 
     def __post_init__(self) -> None:
-        """Refuse a strength out of range."""
         _check_range("share", self.share, 0, 1)
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Return a new batch, float `[B, C, H, W]`."""
         return flip_where(x, self.draw(len(x), generator))
 
     def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
@@ -131,11 +86,9 @@ class Crop:
     pixels: int = 4
 
     def __post_init__(self) -> None:
-        """Refuse a strength out of range."""
         _check_range("pixels", self.pixels, 0, math.inf)
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Return a new batch, float `[B, C, H, W]`."""
         return shift_by(x, *self.draw(len(x), generator))
 
     def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
@@ -150,11 +103,9 @@ class Rotate:
     degrees: float = 15.0
 
     def __post_init__(self) -> None:
-        """Refuse a strength out of range."""
         _check_range("degrees", self.degrees, 0, 180)
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Return a new batch, float `[B, C, H, W]`."""
         angles = self.draw(len(x), generator)
         return rotate_by(x, angles) if self.degrees else x.clone()
 
@@ -170,11 +121,9 @@ class Recolour:
     strength: float = 0.4
 
     def __post_init__(self) -> None:
-        """Refuse a strength out of range."""
         _check_range("strength", self.strength, 0, 2)
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Return a new batch, float `[B, C, H, W]`."""
         gain = uniform(len(x), -self.strength, self.strength, generator).exp()
         brightness = uniform(len(x), -self.strength / 2, self.strength / 2, generator)[:, None]
         cast = torch.randn(len(x), x.shape[1], generator=generator) * (0.3 * self.strength)
@@ -183,7 +132,7 @@ class Recolour:
 
 @dataclass(frozen=True)
 class CutOut:
-    """Paint a grey square over a random place of every image; its side is a `side` share of the image's.
+    """Paint a grey square, its side a share of the image's, over a random place of every image.
 
     Source: DeVries and Taylor, "Improved regularization of convolutional neural networks with cutout", 2017, arXiv
     1708.04552.
@@ -192,11 +141,9 @@ class CutOut:
     side: float = 0.4
 
     def __post_init__(self) -> None:
-        """Refuse a strength out of range."""
         _check_range("side", self.side, 0, 1)
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Return a new batch, float `[B, C, H, W]`."""
         height, width = x.shape[2:]
         sides = torch.tensor([round(self.side * height), round(self.side * width)]).expand(len(x), 2)
         middle = torch.stack([torch.randint(n, (len(x),), generator=generator) for n in (height, width)], 1)
@@ -205,21 +152,15 @@ class CutOut:
 
 
 class Chain:
-    """Several augmentations, one after the other; none changes nothing.
-
-    Args:
-        *parts: each takes a batch and a generator.
-    """
+    """Several augmentations, one after the other; none changes nothing."""
 
     def __init__(self, *parts: Transform) -> None:
         self.parts = parts
 
     def __repr__(self) -> str:
-        """Name the parts."""
         return f"Chain({', '.join(map(repr, self.parts))})"
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Return a new batch, float `[B, C, H, W]`."""
         for part in self.parts:
             x = part(x, generator)
         return x

@@ -15,14 +15,7 @@ SMALLEST = 32  # side of the smallest patch in pixels; the largest fills its cel
 
 @functools.cache
 def photograph(name: str) -> torch.Tensor:
-    """Return a photograph, float32 `[3, 427, 640]` from 0 to 255.
-
-    Args:
-        name: `"china.jpg"` (a pagoda by a lake) or `"flower.jpg"` (a dahlia).
-
-    Returns:
-        The pixels.
-    """
+    """Return `"china.jpg"` (a pagoda by a lake) or `"flower.jpg"` (a dahlia), float32 `[3, 427, 640]` from 0 to 255."""
     from sklearn.datasets import load_sample_image  # here, because importing scikit-learn takes a second
 
     return torch.tensor(load_sample_image(name), dtype=torch.float32).permute(2, 0, 1).contiguous()
@@ -35,16 +28,9 @@ def cells(pool: str) -> torch.Tensor:
 
 
 def patch_boxes(name: str, count: int, pool: str, generator: torch.Generator) -> torch.Tensor:
-    """Choose square patches of random place and size, each inside one cell of its pool.
+    """Choose square patches of random place and size, each inside one cell of its pool, `"train"` or `"test"`.
 
-    Args:
-        name: which photograph.
-        count: how many patches.
-        pool: `"train"` or `"test"`.
-        generator: source of the draws.
-
-    Returns:
-        Left, top and side in pixels, float32 `[count, 3]`.
+    Returns left, top and side in pixels, float32 `[count, 3]`.
     """
     height, width = photograph(name).shape[1:]
     tall, wide = height // ROWS, width // COLUMNS  # 71 x 80 pixels
@@ -57,15 +43,7 @@ def patch_boxes(name: str, count: int, pool: str, generator: torch.Generator) ->
 
 
 def cut_patches(name: str, boxes: torch.Tensor) -> torch.Tensor:
-    """Cut patches out of a photograph and resize each to 32x32.
-
-    Args:
-        name: which photograph.
-        boxes: left, top and side in pixels, float32 `[N, 3]`.
-
-    Returns:
-        float32 `[N, 3, 32, 32]` from 0 to 255.
-    """
+    """Cut boxes (left, top, side in pixels, `[N, 3]`) out of a photograph: float32 `[N, 3, 32, 32]`, 0 to 255."""
     photo = photograph(name)
     size = torch.tensor([photo.shape[2], photo.shape[1]])
     steps = (torch.arange(32) + 0.5) / 32

@@ -11,22 +11,12 @@ Transform = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
 
 class Batches:
-    """Shuffled batches, different in every epoch and the same for the same seed and epoch.
+    """Shuffled batches of scaled images and labels, different in every epoch and the same for the same seed and epoch.
 
-    With `steps=None` an epoch shows every image once. With a number of steps, an epoch is that many full batches
-    from an endless stream of fresh shuffles, so that ten images and ten thousand get the same number of updates,
-    and a small set is seen many times, each time augmented anew.
-
-    Args:
-        images: uint8 `[N, 3, H, W]`, on any device.
-        labels: int64 `[N]`, on the same device.
-        size: images a batch.
-        steps: batches an epoch, or None.
-        transform: takes float32 `[B, 3, H, W]` and a generator, returns the same shape; or None.
-        seed: seed of order and augmentation.
-
-    Raises:
-        ValueError: there are no images, or `size` or `steps` is below 1.
+    Images are uint8 `[N, 3, H, W]`, a batch float32 `[B, 3, H, W]` with int64 `[B]`. With `steps=None` an epoch shows
+    every image once. With a number of steps, an epoch is that many full batches from an endless stream of fresh
+    shuffles, so that ten images and ten thousand get the same number of updates, and a small set is seen many times,
+    each time augmented anew.
     """
 
     def __init__(
@@ -48,7 +38,6 @@ class Batches:
         self.transform, self.seed, self.epoch = transform, seed, 0
 
     def __len__(self) -> int:
-        """Count the batches of an epoch."""
         return self.steps or -(-len(self.images) // self.size)
 
     def set_epoch(self, epoch: int) -> None:
@@ -56,7 +45,6 @@ class Batches:
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield the batches of the current epoch, and move on to the next epoch."""
         draws = generator("batches", self.seed, self.epoch)
         self.epoch += 1
         for rows in self._order(draws).split(self.size):

@@ -33,18 +33,9 @@ def cache_folder() -> Path | None:
 def cached(key: dict[str, object], make: Callable[[], Tensors]) -> Tensors:
     """Return the tensors that `make` would return, from disk when they are there.
 
-    The file's name is a hash of the key, and the file carries a hash of its content. One that is damaged is made
-    again. Writers never meet: each writes a file of its own and moves it into place, and all write the same bytes.
-
-    Args:
-        key: everything that the tensors depend on; values must be JSON.
-        make: computes the tensors.
-
-    Returns:
-        Tensors by name.
-
-    Raises:
-        CacheError: the folder cannot be written.
+    The file's name is a hash of the key (JSON; everything that the tensors depend on), and the file carries a hash of
+    its content. One that is damaged is made again. Writers never meet: each writes a file of its own and moves it into
+    place, and all write the same bytes. CacheError when the folder cannot be written.
     """
     folder = cache_folder()
     if folder is None:
@@ -68,7 +59,6 @@ def _read(path: Path) -> Tensors | None:
 
 
 def _write(path: Path, tensors: Tensors) -> None:
-    """Write the hash and then the content."""
     body = safetensors.torch.save(tensors)
     try:
         write_atomically(path, sha256(body).encode() + body)

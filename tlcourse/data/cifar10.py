@@ -33,18 +33,8 @@ def cifar10(split: str = "train", count: int | None = None) -> ImageSet:
 
     The first call looks for the archive or its unpacked folder, as torchvision names them, in the folder named by
     `TLCOURSE_DATA` and in `data` beside where Python was started, and downloads the archive if there is none. What it
-    read is kept in the course's cache, so that later calls take half a second.
-
-    Args:
-        split: `"train"` (50,000 images) or `"test"` (10,000).
-        count: keep the first so many; None keeps all. Their order is the data set's own and mixes the classes.
-
-    Returns:
-        Images of 32x32 pixels, ten classes.
-
-    Raises:
-        DownloadError: there is no network, or the file was not the right one; the message says where to put it by hand.
-        StorageError: the archive lacks a file.
+    read is kept in the course's cache, so that later calls take half a second. `count` keeps the first so many; their
+    order mixes the classes. DownloadError says where to put the file by hand.
 
     Source: Krizhevsky, "Learning multiple layers of features from tiny images", 2009, technical report, University of
     Toronto.
@@ -93,15 +83,7 @@ def _archive() -> Path:
 def unpack(archive: Path, into: Path) -> Path:
     """Take from an archive only the files that CIFAR-10 has, each written by its own name and nowhere else.
 
-    Args:
-        archive: the file as it was downloaded.
-        into: an existing folder.
-
-    Returns:
-        The folder with the batches.
-
-    Raises:
-        StorageError: a file is missing, is a link, or is far too large.
+    StorageError when a file is missing, is a link, or is far too large.
     """
     from torchvision.datasets import CIFAR10  # torchvision takes a while to load, and few need it
 

@@ -18,21 +18,13 @@ KINDS = ("exact duplicate", "near duplicate", "blank", "wrong label", "corrupt f
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that looks wrong.
+    """One thing that looks wrong."""
 
-    Attributes:
-        kind: one of `KINDS`.
-        which: number of the image, or name of the file.
-        why: what was seen, in words.
-        sure: from 0 (barely over the threshold) to 1; to be compared within a kind only.
-        partner: for duplicates, the number of the other image.
-    """
-
-    kind: str
-    which: int | str
-    why: str
-    sure: float
-    partner: int | None = None
+    kind: str  # one of `KINDS`
+    which: int | str  # number of the image, or name of the file
+    why: str  # what was seen, in words
+    sure: float  # from 0 (barely over the threshold) to 1; to be compared within a kind only
+    partner: int | None = None  # for duplicates, the number of the other image
 
 
 @dataclass(frozen=True)
@@ -43,20 +35,12 @@ class CleaningReport:
     checked: int
 
     def __str__(self) -> str:
-        """Show how many findings of every kind there are."""
         counts = Counter(finding.kind for finding in self.findings)
         lines = [f"{kind:16s} {counts[kind]:4d}" for kind in KINDS if counts[kind]]
         return "\n".join([f"{self.checked:,} checked, {len(self.findings)} findings", *lines])
 
     def which(self, kind: str | None = None) -> list[int | str]:
-        """Return the numbers of images, or names of files, that were found, each once, in ascending order.
-
-        Args:
-            kind: one of `KINDS`, or None for all.
-
-        Raises:
-            ValueError: there is no such kind.
-        """
+        """Return what was found (of one of `KINDS`, or of all), numbers or names, each once, in ascending order."""
         if kind is not None and kind not in KINDS:
             raise ValueError(f"{kind!r} is not a kind of finding. Expected one of: {', '.join(map(repr, KINDS))}.")
         return sorted({f.which for f in self.findings if kind in (None, f.kind)})
@@ -68,15 +52,9 @@ class CleaningReport:
 
 
 def precision_recall(found: Collection, planted: Collection) -> tuple[float, float]:
-    """Compare what a detector found with what is really there.
+    """Return precision, the share of `found` that is right, and recall, the share of `planted` that was found.
 
-    Args:
-        found: what the detector points at.
-        planted: what it should point at.
-
-    Returns:
-        Precision, the share of the findings that are right (1 when nothing was found: no false alarm), and recall, the
-        share of what is there that was found (1 when nothing is there: nothing missed).
+    Nothing found is no false alarm (precision 1), and where nothing is planted nothing is missed (recall 1).
     """
     found, planted = set(found), set(planted)
     hits = len(found & planted)
@@ -84,14 +62,10 @@ def precision_recall(found: Collection, planted: Collection) -> tuple[float, flo
 
 
 def find_exact_duplicates(images: torch.Tensor, others: torch.Tensor | None = None) -> list[Finding]:
-    """Find images that are equal to another one in every pixel.
+    """Find images, uint8 `[N, 3, H, W]`, that are equal to another one in every pixel.
 
-    Args:
-        images: uint8 `[N, 3, H, W]`.
-        others: images to compare with, for example the training half when `images` are the test half, or None.
-
-    Returns:
-        A finding for every duplicate, its partner the first equal image; in one set, that first one is not reported.
+    `others` may be the training half where `images` are the test half. The partner is the first equal image; in one
+    set, that first one is not reported.
     """
     ours = hash_pixels(images)
     theirs, where = (ours, "") if others is None else (hash_pixels(others), " of the other set")
@@ -110,16 +84,11 @@ def hash_pixels(images: torch.Tensor) -> list[str]:
 
 
 def thumbnails(images: torch.Tensor) -> torch.Tensor:
-    """Return a small grey signature of every image, in which brightness and contrast no longer matter.
+    """Return a small grey signature of every image, float32 `[N, 64]`, that ignores brightness and contrast.
 
     The image is averaged down to 8x8 grey values; their mean is taken away, and they are divided by their length, so
-    that the product of two signatures is the correlation of the two small pictures.
-
-    Args:
-        images: uint8 `[N, 3, H, W]`.
-
-    Returns:
-        float32 `[N, 64]`, each of length 1; all 0 where an image is of one colour.
+    that the product of two signatures is the correlation of the two small pictures. All 0 where an image is of one
+    colour.
     """
     small = F.adaptive_avg_pool2d(images.float().mean(1), SIDE).flatten(1)
     small = small - small.mean(1, keepdim=True)
@@ -127,14 +96,10 @@ def thumbnails(images: torch.Tensor) -> torch.Tensor:
 
 
 def thumbnail_distances(images: torch.Tensor, others: torch.Tensor | None = None) -> torch.Tensor:
-    """Return how different images look at a glance: 1 minus the correlation of their thumbnails.
+    """Return 1 minus the correlation of thumbnails, from 0 (the same at a glance) to 2 (inverted).
 
-    Args:
-        images: uint8 `[N, 3, H, W]`.
-        others: uint8 `[M, 3, H, W]`, or None to compare every image with those before it.
-
-    Returns:
-        float32 `[N, M]`, 0 (the same) to 2 (inverted); without `others` `[N, N]`, infinite unless column < row.
+    float32 `[N, M]`; without `others` `[N, N]`, infinite unless column < row: every image is compared with those
+    before.
     """
     ours = thumbnails(images)
     if others is not None:
@@ -148,16 +113,8 @@ def find_near_duplicates(
 ) -> list[Finding]:
     """Find images that look almost like another one: brightened, compressed, noisy, moved a little.
 
-    Args:
-        images: uint8 `[N, 3, H, W]`.
-        others: images to compare with, or None to look within `images`.
-        threshold: largest distance of two thumbnails, from 0 to 2; a larger one finds more and is wrong more often.
-
-    Returns:
-        A finding for every image that is so near, its partner the nearest; equal ones are for `find_exact_duplicates`.
-
-    Raises:
-        ValueError: the threshold is out of range.
+    `threshold` is the largest distance of two thumbnails, up to 2; a larger one finds more and is wrong more often. The
+    partner is the nearest image; equal ones are for `find_exact_duplicates`.
     """
     _check_threshold(threshold, "distance", most=2, such_as=NEAR)
     if len(images) == 0 or (others is not None and len(others) == 0):
@@ -173,14 +130,9 @@ def find_near_duplicates(
 
 
 def duplicate_groups(count: int, findings: Sequence[Finding]) -> torch.Tensor:
-    """Give every image a group number such that duplicates, and duplicates of duplicates, share one.
+    """Give every image a group number, int64 `[count]`, such that duplicates, and duplicates of duplicates, share one.
 
-    Args:
-        count: how many images there are.
-        findings: findings within one set; those without a partner are ignored.
-
-    Returns:
-        int64 `[count]`: the number of the first image of the group, ready for `grouped_split`.
+    The number is that of the first image of the group, ready for `grouped_split`.
     """
     group = list(range(count))
     for finding in findings:
@@ -197,18 +149,7 @@ def contrasts(images: torch.Tensor) -> torch.Tensor:
 
 
 def find_blank(images: torch.Tensor, threshold: float = BLANK) -> list[Finding]:
-    """Find images on which there is nothing to see.
-
-    Args:
-        images: uint8 `[N, 3, H, W]`.
-        threshold: highest contrast of a blank image, the standard deviation of its grey values from 0 to 127.5.
-
-    Returns:
-        A finding for every image of so little contrast.
-
-    Raises:
-        ValueError: the threshold is out of range.
-    """
+    """Find images on which there is nothing to see: their grey values have a standard deviation up to `threshold`."""
     _check_threshold(threshold, "contrast", most=127.5, such_as=BLANK)
     return [
         Finding("blank", i, f"contrast {contrast:.1f} of 127.5", 1 - contrast / threshold)
@@ -220,16 +161,8 @@ def find_blank(images: torch.Tensor, threshold: float = BLANK) -> list[Finding]:
 def find_wrong_labels(probabilities: torch.Tensor, labels: torch.Tensor) -> list[Finding]:
     """Find labels that a network confidently contradicts, by confident learning.
 
-    Args:
-        probabilities: of every class, float `[N, C]`, from networks that were not trained on the image they judge: one
-            that was has learned its label. Cross-validation gives such probabilities for every image.
-        labels: class numbers, int64 `[N]`.
-
-    Returns:
-        A finding for every image that confidently counts as another class, `sure` by how much more probable that is.
-
-    Raises:
-        ValueError: shapes do not fit, or rows are not probabilities.
+    `probabilities`, float `[N, C]`, must be from networks that were not trained on the image they judge: one that was
+    has learned its label. Cross-validation gives such probabilities for every image.
 
     Source: Northcutt, Jiang and Chuang, "Confident learning: Estimating uncertainty in dataset labels", 2021, Journal
     of Artificial Intelligence Research.
@@ -248,7 +181,7 @@ def confident_classes(probabilities: torch.Tensor, labels: torch.Tensor) -> torc
     """Return the class that every image confidently counts as, int64 `[N]`; -1 where there is none.
 
     A class counts where its probability reaches its usual value, the mean over the images that carry its label; of
-    several, the most probable. Arguments and errors are those of `find_wrong_labels`.
+    several, the most probable.
     """
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1]:
         raise ValueError(
@@ -265,15 +198,9 @@ def confident_classes(probabilities: torch.Tensor, labels: torch.Tensor) -> torc
 
 
 def find_corrupt(files: Mapping[str, bytes]) -> list[Finding]:
-    """Find files that cannot be decoded to the last pixel.
+    """Find files, content by name, that cannot be decoded to the last pixel.
 
     Opening an image reads its header only, and a file that was cut off opens well; so every file is decoded in full.
-
-    Args:
-        files: content by name.
-
-    Returns:
-        A finding for every file that is empty, of no known format or incomplete.
     """
     return [Finding("corrupt file", n, why, 1.0) for n, data in files.items() if (why := why_unreadable(data))]
 

@@ -12,21 +12,13 @@ from tlcourse.data.imageset import ImageSet
 
 @dataclass(frozen=True)
 class Planted:
-    """What is wrong with an image set, and where.
+    """What is wrong with an image set, and where."""
 
-    Attributes:
-        exact: number of the original, by number of the copy.
-        near: number of the original, by number of the changed copy.
-        changed: how each near copy was changed, one of `CHANGES`, by its number.
-        blank: numbers of the blank images.
-        wrong: the right label, by number of the image whose label is wrong.
-    """
-
-    exact: Mapping[int, int]
-    near: Mapping[int, int]
-    changed: Mapping[int, str]
-    blank: Sequence[int]
-    wrong: Mapping[int, int]
+    exact: Mapping[int, int]  # number of the original, by number of the copy
+    near: Mapping[int, int]  # number of the original, by number of the changed copy
+    changed: Mapping[int, str]  # how each near copy was changed, one of `CHANGES`, by its number
+    blank: Sequence[int]  # numbers of the blank images
+    wrong: Mapping[int, int]  # the right label, by number of the image whose label is wrong
 
     def pairs(self, copies: Mapping[int, int]) -> set[tuple[int, int]]:
         """Return copies within one set as a detector reports them: the later image and the earlier one."""
@@ -77,21 +69,10 @@ CHANGES: dict[str, Callable[[torch.Tensor, torch.Generator], torch.Tensor]] = {
 def plant_dirt(
     clean: ImageSet, generator: torch.Generator, *, exact: int = 20, near: int = 60, blank: int = 15, wrong: int = 45
 ) -> tuple[ImageSet, Planted]:
-    """Add copies and blank images to a set, falsify labels, and shuffle everything.
+    """Add so many copies and blank images to a set, give so many other images a wrong label, and shuffle everything.
 
-    Args:
-        clean: the set; it stays as it is.
-        generator: source of all draws.
-        exact: how many exact copies to add.
-        near: how many changed copies to add, the `CHANGES` taking turns.
-        blank: how many images to add that show nothing: faint noise, strong noise and gradients, in turn.
-        wrong: how many originals without a copy get another label.
-
-    Returns:
-        The dirty set, and the truth about it.
-
-    Raises:
-        ValueError: the set is too small for so much dirt, or a number is negative.
+    Changed copies take turns among `CHANGES`, blank images among faint noise, strong noise and gradients. Returns the
+    set with defects, and the truth about it.
     """
     needed = exact + near + blank + wrong
     if min(exact, near, blank, wrong) < 0 or needed > len(clean):
@@ -128,20 +109,9 @@ def plant_dirt(
 def plant_across(
     train: ImageSet, test: ImageSet, generator: torch.Generator, *, exact: int = 20, near: int = 60
 ) -> tuple[ImageSet, Planted]:
-    """Put copies of training images, and changed copies, among the test images.
+    """Put copies of training images, and changed copies, among the test images; returns that set and the truth.
 
-    Args:
-        train: where the copies come from.
-        test: the set that is to get them; it stays as it is.
-        generator: source of all draws.
-        exact: how many exact copies to add.
-        near: how many changed copies to add, the `CHANGES` taking turns.
-
-    Returns:
-        The dirty test set, and the truth: by number of the test image, that of the training image.
-
-    Raises:
-        ValueError: the training set has fewer images than copies were asked for.
+    The truth gives by number of the test image that of the training image.
     """
     if min(exact, near) < 0 or exact + near > len(train):
         raise ValueError(
@@ -164,26 +134,12 @@ def plant_across(
 
 
 def encode_files(images: torch.Tensor) -> dict[str, bytes]:
-    """Write images as JPEG files in memory.
-
-    Args:
-        images: uint8 `[N, 3, H, W]`.
-
-    Returns:
-        Content by name: `image0000.jpg`, `image0001.jpg`, and so on.
-    """
+    """Write images, uint8 `[N, 3, H, W]`, as JPEG files in memory: `image0000.jpg`, `image0001.jpg`, and so on."""
     return {f"image{i:04d}.jpg": _encode(image, "JPEG", quality=90) for i, image in enumerate(images)}
 
 
 def decode_files(contents: Sequence[bytes]) -> torch.Tensor:
-    """Read images of one size from the contents of files, uint8 `[N, 3, H, W]`.
-
-    Args:
-        contents: what `encode_files` wrote, damaged or not, as long as it decodes.
-
-    Returns:
-        uint8 `[N, 3, H, W]`.
-    """
+    """Read images of one size, whole or damaged as long as they decode, uint8 `[N, 3, H, W]`."""
     images = []
     for data in contents:
         with Image.open(io.BytesIO(data)) as opened:
@@ -195,18 +151,9 @@ def decode_files(contents: Sequence[bytes]) -> torch.Tensor:
 def plant_corruption(
     files: Mapping[str, bytes], generator: torch.Generator, each: int = 6
 ) -> tuple[dict[str, bytes], dict[str, str]]:
-    """Damage some files: cut them off, empty them, replace their content by text, or change bytes in the middle.
+    """Damage some files: `each` is cut off, emptied, replaced by text, or has bytes in the middle changed.
 
-    Args:
-        files: content by name; the mapping stays as it is.
-        generator: source of the choice.
-        each: how many files get each kind of damage.
-
-    Returns:
-        All files, and the kind of damage by name: `"truncated"`, `"empty"`, `"not an image"` or `"changed bytes"`.
-
-    Raises:
-        ValueError: there are too few files.
+    Returns all files, and the kind of damage by name, one of `DAMAGE`.
     """
     if each < 0 or len(DAMAGE) * each > len(files):
         raise ValueError(f"damage to {len(DAMAGE)} x {each} of {len(files)} files was asked for. Expected fewer.")
@@ -231,7 +178,6 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
 
 
 def _encode(image: torch.Tensor, kind: str, **options: int) -> bytes:
-    """Write one image, uint8 `[3, H, W]`, in a format of Pillow's."""
     buffer = io.BytesIO()
     Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy()).save(buffer, kind, **options)
     return buffer.getvalue()
@@ -248,5 +194,4 @@ def _blank_images(like: torch.Tensor, generator: torch.Generator) -> torch.Tenso
 
 
 def _other_labels(labels: torch.Tensor, classes: int, generator: torch.Generator) -> torch.Tensor:
-    """Draw for each label another one, all others equally likely."""
     return (labels + torch.randint(1, classes, labels.shape, generator=generator)) % classes

@@ -33,26 +33,14 @@ def download(
     progress: bool = True,
     meanwhile: str = "",
 ) -> Path:
-    """Fetch a file once, and leave nothing half-written under its name.
+    """Fetch a file over `http` or `https` once, and leave nothing half-written under its name.
 
     A file that is there and has the right hash is taken as it is, without network. Otherwise the bytes go to
-    `<path>.part`, which a later call continues where it broke off, if the server still has the same file. Only when
-    the whole has the expected hash is it moved into place. Two calls at once fetch the file once: the second waits.
+    `<path>.part`, which a later call continues where it broke off, if the server still has the same file. Only when the
+    whole has the expected hash is it moved into place. Two calls at once fetch the file once: the second waits.
 
-    Args:
-        url: where the file lies, `http` or `https`; redirects are followed.
-        path: where the file shall lie; its folder is made when missing.
-        sha256: the expected SHA-256, or at least its first 8 hexadecimal digits; None to skip this check.
-        md5: the expected MD5, 32 hexadecimal digits; None to skip this check.
-        progress: show a progress bar.
-        meanwhile: a sentence that ends the error message: what to do until the file is there.
-
-    Returns:
-        The path.
-
-    Raises:
-        DownloadError: the file could not be fetched, was another one than expected, or could not be written.
-        ValueError: the address is not `http` or `https`, or a hash has not the form of one.
+    `sha256` may be the first 8 digits or more; `meanwhile` is a sentence that ends the error message: what to do until
+    the file is there. DownloadError when it could not be fetched or written, or was another file than expected.
     """
     _check(url, {"sha256": sha256, "md5": md5})
     job = _Job(url, Path(path).expanduser(), {"sha256": sha256, "md5": md5}, progress, meanwhile)
@@ -64,19 +52,7 @@ def download(
 
 
 def wrong_hash(path: Path | str, *, sha256: str | None = None, md5: str | None = None) -> str | None:
-    """Say how a file's hash differs from the expected one.
-
-    Args:
-        path: the file.
-        sha256: the expected SHA-256 or its first digits, or None.
-        md5: the expected MD5, or None.
-
-    Returns:
-        Half a sentence, or None when the hashes agree or none is expected.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
+    """Say in half a sentence how a file's hash differs from the expected one; None when it does not."""
     for kind, expected in (("sha256", sha256), ("md5", md5)):
         if expected is not None:
             with open(path, "rb") as file:
@@ -88,8 +64,6 @@ def wrong_hash(path: Path | str, *, sha256: str | None = None, md5: str | None =
 
 @dataclass(frozen=True)
 class _Job:
-    """What to fetch, and where to."""
-
     url: str
     path: Path
     hashes: dict[str, str | None]
@@ -98,15 +72,12 @@ class _Job:
 
     @property
     def part(self) -> Path:
-        """The bytes that came so far."""
         return self.path.with_name(f"{self.path.name}.part")
 
     def done(self) -> bool:
-        """Whether the file is there and right."""
         return self.path.is_file() and wrong_hash(self.path, **self.hashes) is None
 
     def error(self, why: str) -> DownloadError:
-        """Say what was tried, why it failed, and what to do."""
         kept = size_of(self.part)
         later = f" {kept:,} bytes came and are kept: the next call continues there." if kept else ""
         problem = wrong_hash(self.path, **self.hashes) if self.path.is_file() else None
@@ -120,7 +91,6 @@ class _Job:
 
 
 def _check(url: str, hashes: dict[str, str | None]) -> None:
-    """Refuse an address or a hash that cannot be meant."""
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise ValueError(f"{url!r} cannot be downloaded: an address that begins with https:// was expected.")
     for kind, value in hashes.items():
@@ -174,6 +144,5 @@ def _bytes(job: _Job) -> str | None:
 
 
 def _looks_like_a_page(path: Path) -> bool:
-    """Whether a file begins like a web page."""
     with open(path, "rb") as file:
         return file.read(200).lstrip().lower().startswith((b"<!doctype html", b"<html"))

@@ -77,17 +77,10 @@ def has_glyph(face: Face, character: str) -> bool:
 def draw_printed(
     classes: tuple[str, ...], count: int, pool: str, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
-    """Draw characters of random class, font, weight, slant, size, rotation, shear and blur.
+    """Draw characters of random class (each equally often), font of a pool, size, rotation, shear and blur.
 
-    Args:
-        classes: the characters to choose from, each equally often.
-        count: how many images.
-        pool: `"train"` or `"test"`: which fonts.
-        generator: source of all draws.
-
-    Returns:
-        Ink, float32 `[count, 32, 32]` from 0 to 1; labels, int64 `[count]`; and the attributes `weight` (1 bold),
-        `slant` (1 italic or oblique) and `serif` (1 with), int64 `[count]`, and `angle`, degrees clockwise, float32.
+    Returns ink, float32 `[count, 32, 32]` from 0 to 1; labels, int64 `[count]`; and the attributes `weight` (1 bold),
+    `slant` (1 italic or oblique) and `serif` (1 with), int64, and `angle`, degrees clockwise, float32.
     """
     maps = distance_maps(classes, pool)  # [faces, classes, 64, 64]
     labels = torch.randint(len(classes), (count,), generator=generator)

@@ -20,12 +20,8 @@ SIDES = (24.0, 30.0)  # a digit's 8x8 square becomes this large, in pixels of th
 def handwritten_digits(pool: str, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the digits of one half in the order of the file, each enlarged to a random size and put in a random place.
 
-    Args:
-        pool: `"train"` (906 digits on 7 sheets) or `"test"` (891 digits on 7 other sheets).
-        generator: source of sizes and places.
-
-    Returns:
-        Ink, float32 `[N, 32, 32]` from 0 (paper) to 1 (full ink); labels, int64 `[N]`; sheet numbers, int64 `[N]`.
+    `"train"` has 906 digits on 7 sheets, `"test"` 891 on 7 others. Returns ink, float32 `[N, 32, 32]` from 0 (paper) to
+    1; labels and sheet numbers, int64 `[N]`.
 
     Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", 1998, UCI Machine Learning
     Repository.

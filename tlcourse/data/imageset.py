@@ -12,28 +12,15 @@ from tlcourse.repro import generator
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images, their labels and the names of the classes.
+    """Images, their labels and the names of the classes; refuses what does not fit together."""
 
-    Attributes:
-        images: uint8 `[N, 3, H, W]`, values 0 to 255.
-        labels: class numbers, int64 `[N]`, each from 0 to `len(classes) - 1`.
-        classes: names of the classes.
-        attributes: further labels of every image by name, each a tensor `[N]`.
-        name: what to call the set in tables and pictures.
-
-    Raises:
-        TypeError: images are not uint8 or labels not int64.
-        ValueError: shapes do not agree, or a label is outside the classes.
-    """
-
-    images: torch.Tensor
-    labels: torch.Tensor
-    classes: tuple[str, ...]
-    attributes: Mapping[str, torch.Tensor] = field(default_factory=dict)
-    name: str = "images"
+    images: torch.Tensor  # uint8 [N, 3, H, W]
+    labels: torch.Tensor  # class numbers, int64 [N]
+    classes: tuple[str, ...]  # names of the classes
+    attributes: Mapping[str, torch.Tensor] = field(default_factory=dict)  # further labels by name, each [N]
+    name: str = "images"  # in tables and pictures
 
     def __post_init__(self) -> None:
-        """Check that everything fits together."""
         _check_images(self.images)
         _check_labels(self.labels, len(self.images), self.classes)
         for name, values in self.attributes.items():
@@ -43,11 +30,9 @@ class ImageSet:
                 )
 
     def __len__(self) -> int:
-        """Count the images."""
         return len(self.images)
 
     def __repr__(self) -> str:
-        """Say what is in the set, in one line."""
         n, _, height, width = self.images.shape
         return f"ImageSet({self.name!r}: {n:,} images of {height}x{width}, {len(self.classes)} classes)"
 
@@ -63,46 +48,18 @@ class ImageSet:
         return replace(self, images=self.images[indices], labels=self.labels[indices], attributes=attributes)
 
     def few(self, per_class: int, seed: int = 0) -> "ImageSet":
-        """Keep the same small number of images from every class, chosen at random.
-
-        Args:
-            per_class: labels per class.
-            seed: which choice; the same seed gives the same images.
-
-        Returns:
-            The smaller set.
-
-        Raises:
-            ValueError: a class has fewer images than asked for.
-        """
+        """Keep the same small number of images from every class, at random; ValueError when a class has fewer."""
         return self.subset(few_per_class(self.labels, per_class, generator("few", seed)))
 
     def split(self, fraction: float, seed: int = 0) -> tuple["ImageSet", "ImageSet"]:
-        """Split into two disjoint sets with the same share of every class.
-
-        Args:
-            fraction: share of every class in the first set, strictly between 0 and 1.
-            seed: which split; the same seed gives the same one.
-
-        Returns:
-            The first and the second set.
-
-        Raises:
-            ValueError: the fraction is out of range, or a class has only one image.
-        """
+        """Split into two disjoint sets with the same share of every class, `fraction` of it in the first."""
         first, second = stratified_split(self.labels, fraction, generator("split", seed))
         return self.subset(first), self.subset(second)
 
     def shared_with(self, other: "ImageSet") -> int:
         """Count the images that `other` has too, pixel for pixel.
 
-        A score on images that the network was trained on says nothing about new ones; this finds them.
-
-        Args:
-            other: a set of images of the same size.
-
-        Returns:
-            How many images of this set are in the other.
+        Accuracy on images that the network was trained on says nothing about new ones; this finds them.
         """
         theirs = {image.numpy().tobytes() for image in other.images.cpu()}
         return sum(image.numpy().tobytes() in theirs for image in self.images.cpu())
@@ -114,17 +71,7 @@ class ImageSet:
     def batches(
         self, size: int, *, steps: int | None = None, transform: Transform | None = None, seed: int = 0
     ) -> Batches:
-        """Return shuffled training batches of scaled images; see `Batches`.
-
-        Args:
-            size: images a batch.
-            steps: batches an epoch; None means every image once.
-            transform: an augmentation of whole batches, or None.
-            seed: seed of order and augmentation.
-
-        Returns:
-            An iterable of `(images float32 [B, 3, H, W], labels int64 [B])`, fresh in every epoch.
-        """
+        """Return shuffled training batches of scaled images; see `Batches`."""
         return Batches(self.images, self.labels, size, steps=steps, transform=transform, seed=seed)
 
 

@@ -23,14 +23,8 @@ def mix_up(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Lay a partner over each image like a second exposure, and mix the labels alike.
 
-    Args:
-        x: float `[B, C, H, W]`.
-        soft: probabilities, float `[B, classes]`.
-        partners: number of the image to mix in, int64 `[B]`.
-        shares: how much stays of the image itself, float `[B]` from 0 to 1.
-
-    Returns:
-        Mixed images and mixed labels, same shapes.
+    `soft` are probabilities `[B, classes]`, `partners` numbers of images in the batch, `shares` (0 to 1, `[B]`) how
+    much stays of the image itself.
 
     Source: Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: Beyond empirical risk minimization", 2018, ICLR.
     """
@@ -42,16 +36,7 @@ def mix_up(
 def cut_mix(
     x: torch.Tensor, soft: torch.Tensor, partners: torch.Tensor, mask: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Paste a rectangle of a partner into each image; the label counts the pixels.
-
-    Args:
-        x: float `[B, C, H, W]`.
-        soft: probabilities, float `[B, classes]`.
-        partners: number of the image to cut from, int64 `[B]`.
-        mask: true where the partner shows, bool `[B, 1, H, W]`.
-
-    Returns:
-        Mixed images and mixed labels, same shapes.
+    """Paste a partner into each image where `mask`, bool `[B, 1, H, W]`, is true; the label counts the pixels.
 
     Source: Yun et al., "CutMix: Regularization strategy to train strong classifiers with localizable features", 2019,
     ICCV.
@@ -70,7 +55,6 @@ class MixUp:
     def __call__(
         self, x: torch.Tensor, soft: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return mixed images, float `[B, C, H, W]`, and labels, float `[B, classes]`."""
         partners = torch.randperm(len(x), generator=generator)
         return mix_up(x, soft, partners, beta(len(x), self.alpha, generator))
 
@@ -84,7 +68,6 @@ class CutMix:
     def __call__(
         self, x: torch.Tensor, soft: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return mixed images, float `[B, C, H, W]`, and labels, float `[B, classes]`."""
         size = torch.tensor(x.shape[2:])
         partners = torch.randperm(len(x), generator=generator)
         pasted = 1 - beta(len(x), self.alpha, generator)
@@ -95,14 +78,7 @@ class CutMix:
 
 
 class MixedBatches:
-    """Batches that are mixed as they come, for `fit`: cross-entropy takes probabilities as well as class numbers.
-
-    Args:
-        batches: gives `(x float32 [B, C, H, W], y int64 [B])` each time it is looped over.
-        mixing: `MixUp(...)` or `CutMix(...)`.
-        classes: how many classes there are.
-        seed: seed of the mixing.
-    """
+    """Batches that are mixed as they come, for `fit`: cross-entropy takes probabilities, `[B, classes]`, as well."""
 
     def __init__(
         self, batches: Iterable[tuple[torch.Tensor, torch.Tensor]], mixing: Mixing, classes: int, seed: int = 0
@@ -111,17 +87,14 @@ class MixedBatches:
         self.seed, self.epoch = seed, 0
 
     def __len__(self) -> int:
-        """Count the batches of an epoch."""
         return len(self.batches)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose which epoch the next loop runs through."""
         self.epoch = epoch
         if hasattr(self.batches, "set_epoch"):
             self.batches.set_epoch(epoch)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield mixed images and soft labels, float32 `[B, classes]`, and move on to the next epoch."""
         draws = generator("mixing", self.seed, self.epoch)
         self.epoch += 1
         for x, labels in self.batches:
@@ -129,18 +102,9 @@ class MixedBatches:
 
 
 def beta(count: int, alpha: float, generator: torch.Generator) -> torch.Tensor:
-    """Draw shares from Beta(alpha, alpha): near 0 or 1 when alpha is small, all shares alike when it is 1.
+    """Draw shares, float32 `[count]`, from Beta(alpha, alpha): near 0 or 1 when alpha is small, all alike when it is 1.
 
-    Args:
-        count: how many.
-        alpha: at least 0; at 0 every share is 1.
-        generator: a CPU generator; PyTorch's own beta distribution takes none, so it seeds NumPy's.
-
-    Returns:
-        float32 `[count]` from 0 to 1.
-
-    Raises:
-        ValueError: alpha is negative.
+    At 0 every share is 1. PyTorch's own beta distribution takes no generator, so this one seeds NumPy's.
     """
     if not alpha >= 0:
         raise ValueError(f"alpha is {alpha}, but a number from 0 (no mixing) was expected, such as 0.4.")

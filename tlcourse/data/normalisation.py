@@ -8,20 +8,13 @@ import torch
 
 @dataclass(frozen=True)
 class ChannelStatistics:
-    """Mean and spread of every colour channel, of pixels from 0 to 1.
+    """Mean and standard deviation of every colour channel, of pixels from 0 to 1."""
 
-    Attributes:
-        mean: float64 `[3]`.
-        std: standard deviation (dividing by the number of pixels), float64 `[3]`.
-        pixels: how many pixels a channel they were computed from.
-    """
-
-    mean: torch.Tensor
-    std: torch.Tensor
-    pixels: int
+    mean: torch.Tensor  # float64 [3]
+    std: torch.Tensor  # dividing by the number of pixels, float64 [3]
+    pixels: int  # how many a channel they were computed from
 
     def __str__(self) -> str:
-        """Show both with three decimals."""
         mean, std = (", ".join(f"{value:.3f}" for value in values.tolist()) for values in (self.mean, self.std))
         return f"mean ({mean}), std ({std})"
 
@@ -31,36 +24,15 @@ HALF = ChannelStatistics(torch.full((3,), 0.5, dtype=torch.float64), torch.full(
 
 
 def channel_statistics(images: torch.Tensor) -> ChannelStatistics:
-    """Compute mean and standard deviation of every channel over all images and places.
-
-    Args:
-        images: uint8 `[N, 3, H, W]`.
-
-    Returns:
-        The statistics of `images / 255`.
-
-    Raises:
-        TypeError: the images are not bytes.
-        ValueError: there are no images.
-    """
+    """Compute mean and standard deviation of every channel of `images / 255`, uint8 `[N, 3, H, W]`."""
     return streamed_statistics([images])
 
 
 def streamed_statistics(batches: Iterable[torch.Tensor]) -> ChannelStatistics:
-    """Compute the same from batches of any sizes, none of which need be in memory together.
+    """Compute the same from batches, uint8 `[B, 3, H, W]`, none of which need be in memory together.
 
     The mean of the batches' standard deviations would be too small, since it misses how the batches differ. What can be
     merged are counts, means and sums of squared deviations.
-
-    Args:
-        batches: uint8 images `[B, 3, H, W]`, one batch after the other.
-
-    Returns:
-        The statistics of all images divided by 255.
-
-    Raises:
-        TypeError: the images are not bytes.
-        ValueError: there are no images.
 
     Source: Chan, Golub and LeVeque, "Algorithms for computing the sample variance: Analysis and recommendations", 1983,
     The American Statistician.
@@ -79,18 +51,10 @@ def streamed_statistics(batches: Iterable[torch.Tensor]) -> ChannelStatistics:
 
 
 def normalise(images: torch.Tensor, statistics: ChannelStatistics) -> torch.Tensor:
-    """Divide by 255, take away the mean, divide by the standard deviation, channel by channel.
+    """Turn bytes, uint8 `[N, 3, H, W]`, into `(x / 255 - mean) / std`, float32 on the same device.
 
-    Args:
-        images: uint8 `[N, 3, H, W]`.
-        statistics: what to normalise by, as a rule that of the data the network was trained on.
-
-    Returns:
-        float32 `[N, 3, H, W]`, on the same device.
-
-    Raises:
-        TypeError: the images are not bytes.
-        ValueError: a standard deviation is not above 0: that channel is the same everywhere.
+    As a rule the statistics are those of the data that the network was trained on. ValueError where a standard
+    deviation is 0.
     """
     _check_bytes(images)
     mean, std = (v.to(images.device, torch.float32)[:, None, None] for v in (statistics.mean, statistics.std))
@@ -103,30 +67,13 @@ def normalise(images: torch.Tensor, statistics: ChannelStatistics) -> torch.Tens
 
 
 def denormalise(x: torch.Tensor, statistics: ChannelStatistics = HALF) -> torch.Tensor:
-    """Turn what a network gets back into bytes that can be looked at.
-
-    Args:
-        x: float `[N, 3, H, W]`.
-        statistics: what it was normalised by; by default that of the course's networks.
-
-    Returns:
-        uint8 `[N, 3, H, W]`; values outside 0 to 255 are cut off.
-    """
+    """Turn a network's input, float `[N, 3, H, W]`, back into bytes to look at; values outside 0 to 255 are cut off."""
     mean, std = (v.to(x.device, torch.float32)[:, None, None] for v in (statistics.mean, statistics.std))
     return ((x * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 def convert(x: torch.Tensor, before: ChannelStatistics, after: ChannelStatistics) -> torch.Tensor:
-    """Turn images that were normalised in one way into the same images normalised in another.
-
-    Args:
-        x: float `[N, 3, H, W]`.
-        before: what they were normalised by.
-        after: what they shall be normalised by.
-
-    Returns:
-        float `[N, 3, H, W]`.
-    """
+    """Turn images normalised by `before`, float `[N, 3, H, W]`, into the same images normalised by `after`."""
     factor, shift = before.std / after.std, (before.mean - after.mean) / after.std
     factor, shift = (v.to(x.device, x.dtype)[:, None, None] for v in (factor, shift))
     return x * factor + shift

@@ -47,20 +47,13 @@ def forget(part: Path) -> None:
 
 
 def fetch_rest(url: str, part: Path, *, verified: bool, bar: tqdm) -> None:
-    """Append what is missing to a growing file until it is whole; give up after attempts that bring nothing new.
+    """Append what is missing to a growing file until it is whole; TransferError after attempts that bring nothing new.
 
     What is there is continued (`Range`) if the server still has the version that was begun (`If-Range`, RFC 9110,
     section 13.1.5). A server that cannot do this sends everything again.
 
-    Args:
-        url: where the file lies.
-        part: the growing file.
-        verified: whether the whole will be checked by a hash afterwards. Only then is a file continued that no version
-            names, and only then may a safe address lead to an unsafe one.
-        bar: shows the bytes; its total is set here.
-
-    Raises:
-        TransferError: the server said no, went silent, broke off again and again, or the disk is full.
+    `verified` says whether the whole will be checked by a hash afterwards. Only then is a file continued that no
+    version names, and only then may a safe address lead to an unsafe one. The bar's total is set here.
     """
     most, fruitless = size_of(part), 0
     while True:
@@ -79,7 +72,6 @@ def fetch_rest(url: str, part: Path, *, verified: bool, bar: tqdm) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Say in a few words what went wrong."""
     if isinstance(error, urllib.error.HTTPError):
         return f"the server answered {error.code} {error.reason}"
     inner = getattr(error, "reason", error)

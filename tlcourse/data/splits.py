@@ -6,19 +6,7 @@ import torch
 
 
 def few_per_class(labels: torch.Tensor, per_class: int, generator: torch.Generator) -> torch.Tensor:
-    """Choose the same number of images from every class at random.
-
-    Args:
-        labels: class numbers, int64 `[N]`.
-        per_class: how many to take from each class that occurs, at least 1.
-        generator: source of the random order.
-
-    Returns:
-        Indices, int64 `[classes * per_class]`, grouped by class.
-
-    Raises:
-        ValueError: `per_class` is below 1, or a class has fewer images than asked for.
-    """
+    """Choose the same number of images from every class that occurs; indices, int64, grouped by class."""
     smallest, rarest = min((int((labels == c).sum()), int(c)) for c in labels.unique())
     if not isinstance(per_class, int) or not 1 <= per_class <= smallest:
         raise ValueError(
@@ -32,19 +20,9 @@ def few_per_class(labels: torch.Tensor, per_class: int, generator: torch.Generat
 def stratified_split(
     labels: torch.Tensor, fraction: float, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Split into two disjoint parts in which every class has the same share.
+    """Split into two disjoint parts in which every class has the same share, and at least one image.
 
-    Args:
-        labels: class numbers, int64 `[N]`.
-        fraction: share of every class in the first part, strictly between 0 and 1.
-        generator: source of the random order.
-
-    Returns:
-        Indices of the first and of the second part, int64, together `[N]`. Each part gets at least one image of
-        every class.
-
-    Raises:
-        ValueError: `fraction` is out of range, or a class has a single image, which cannot be in both parts.
+    ValueError when a class has a single image, which cannot be in both parts.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"fraction is {fraction}, but a share strictly between 0 and 1 was expected, such as 0.8.")
@@ -68,19 +46,8 @@ def stratified_folds(
     """Deal the images out to folds like cards, class after class, and hold each fold out once.
 
     Because the dealing goes on where the class before it ended, neither the images of a class nor all images together
-    differ by more than one between two folds.
-
-    Args:
-        labels: class numbers, int64 `[N]`.
-        folds: how many, at least 2.
-        generator: source of the random order within every class.
-
-    Returns:
-        For every fold, the indices to train on and the indices held out, int64, each in ascending order. Every image is
-        held out exactly once.
-
-    Raises:
-        ValueError: fewer than two folds, or a class with fewer images than folds, which some fold would lack.
+    differ by more than one between two folds. Returns, for every fold, the indices to train on and those held out, each
+    in ascending order. ValueError when a class has fewer images than folds, which some fold would lack.
     """
     smallest, rarest = min((int((labels == c).sum()), int(c)) for c in labels.unique())
     if not 2 <= folds <= smallest:
@@ -98,23 +65,10 @@ def stratified_folds(
 def grouped_split(
     groups: torch.Tensor, fraction: float, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Split into two parts so that each group is on one side as a whole.
+    """Split into two parts so that each group is on one side as a whole; `fraction` is met as closely as that allows.
 
     A group is whatever must not be torn apart: the digits of one sheet of paper, the photographs of one patient, an
-    image and its near duplicates.
-
-    Args:
-        groups: group numbers, int64 `[N]`; images with the same number stay together.
-        fraction: share of the images in the first part, strictly between 0 and 1, met as closely as whole groups in
-            their random order allow.
-        generator: source of the random order of the groups.
-
-    Returns:
-        Indices of the first and of the second part, int64, together `[N]`, each in ascending order and of one group at
-        least.
-
-    Raises:
-        ValueError: `fraction` is out of range, or there is a single group, which cannot be on both sides.
+    image and its near duplicates. Indices are in ascending order. ValueError when there is a single group.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"fraction is {fraction}, but a share strictly between 0 and 1 was expected, such as 0.8.")
@@ -131,19 +85,7 @@ def stratified_group_split(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Split into two parts, class by class, so that each group is on one side as a whole.
 
-    Args:
-        labels: class numbers, int64 `[N]`.
-        groups: group numbers, int64 `[N]`; images with the same number stay together.
-        fraction: share of every class in the first part, strictly between 0 and 1, met as closely as whole groups in
-            their random order allow.
-        generator: source of the random order.
-
-    Returns:
-        Indices of the first and of the second part, int64, together `[N]`, each in ascending order.
-
-    Raises:
-        ValueError: `fraction` is out of range, or the images of a class all belong to one group, or are otherwise tied
-            to one side.
+    ValueError when the images of a class all belong to one group, or are otherwise tied to one side.
     """
     _, group = groups.unique(return_inverse=True)
     home = torch.empty(int(group.max()) + 1, dtype=torch.int64)
@@ -166,21 +108,10 @@ def stratified_group_split(
 def grouped_folds(
     groups: torch.Tensor, folds: int, generator: torch.Generator
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Divide whole groups among folds of about the same size, and hold each fold out once.
+    """Divide whole groups among folds of about the same size, and hold each out once; returns as `stratified_folds`.
 
-    The largest group goes first, and each goes to the fold that has the fewest images so far.
-
-    Args:
-        groups: group numbers, int64 `[N]`; images with the same number stay together.
-        folds: how many, at least 2 and at most as many as there are groups.
-        generator: decides between groups of the same size.
-
-    Returns:
-        For every fold, the indices to train on and the indices held out, int64, each in ascending order. Every image is
-        held out exactly once.
-
-    Raises:
-        ValueError: fewer than two folds, or fewer groups than folds.
+    The largest group goes first, and each goes to the fold that has the fewest images so far; the generator decides
+    between groups of the same size.
     """
     if folds < 2:
         raise ValueError(f"{folds} folds were asked for. Expected at least 2, such as 5.")
@@ -196,16 +127,7 @@ def grouped_folds(
 
 
 def shared_groups(groups: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Return the groups that stand on both sides of a split: empty when nothing leaks.
-
-    Args:
-        groups: group numbers, int64 `[N]`.
-        first: indices of one part, int64.
-        second: indices of the other part, int64.
-
-    Returns:
-        Group numbers, int64, ascending.
-    """
+    """Return the groups that stand on both sides of a split, ascending: empty when nothing leaks."""
     ours = groups[first].unique()
     return ours[torch.isin(ours, groups[second])]
 
@@ -233,20 +155,10 @@ def sees_held_out(
     train: torch.Tensor,
     generator: torch.Generator,
 ) -> bool:
-    """Check whether a preparation looks at rows that it must not know: change those rows, and see whether it notices.
+    """Check whether a preparation looks at rows outside `train`: change those rows, and see whether its answer changes.
 
-    Args:
-        prepare: takes `x`, `labels` and `train`, returns what it computes from them: a mean, a choice of features.
-        x: float `[N, F]`.
-        labels: class numbers, int64 `[N]`.
-        train: indices of the rows that the preparation may use, int64.
-        generator: source of the values put in place of the others.
-
-    Returns:
-        True if the answer depends on rows outside `train`; something then leaks.
-
-    Raises:
-        ValueError: `train` holds every row, so that nothing is held out.
+    `prepare` takes `x` (float `[N, F]`), `labels` and `train`, and returns what it computes from them: a mean, a choice
+    of features. True is leakage.
     """
     held_out = torch.ones(len(x), dtype=torch.bool)
     held_out[train] = False

@@ -24,13 +24,6 @@ class Preprocessing:
     The shorter side is resized to `resize` pixels and the longer one with it; the middle `crop` x `crop` pixels are cut
     out; 0..255 becomes 0..1; each channel loses the mean and is divided by the standard deviation. These numbers belong
     to the weights: a network that gets other ones answers worse, and no error tells.
-
-    Attributes:
-        resize: the shorter side after resizing, in pixels.
-        crop: the side of the square that is cut out of the middle, in pixels, at most `resize`.
-        mean: what each channel loses, in units of 0 to 1.
-        std: what each channel is divided by, in the same units.
-        interpolation: how pixels between pixels are found: `"bilinear"` or `"bicubic"`.
     """
 
     resize: int = 256
@@ -55,18 +48,9 @@ class Preprocessing:
             raise ValueError(f"interpolation is {self.interpolation!r}. Expected one of {', '.join(INTERPOLATIONS)}.")
 
     def __call__(self, image: Image.Image | torch.Tensor) -> torch.Tensor:
-        """Prepare one photograph, or a batch of equally large ones.
+        """Turn an RGB image of PIL, or uint8 `[3, H, W]` or `[B, 3, H, W]`, into float32 `[..., 3, crop, crop]`.
 
-        Args:
-            image: an RGB image of PIL, or bytes, uint8 `[3, H, W]` or `[B, 3, H, W]`, on any device. PIL and PyTorch
-                round differently while resizing: the results differ by a few hundredths.
-
-        Returns:
-            float32 `[3, crop, crop]`, or `[B, 3, crop, crop]`.
-
-        Raises:
-            TypeError: it is neither.
-            ValueError: the image has other channels than red, green and blue, or is too long and narrow.
+        PIL and PyTorch round differently while resizing: the results differ by a few hundredths.
         """
         pixels = self._pixels(image).to(torch.float32) / 255
         mean, std = (pixels.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
@@ -83,17 +67,7 @@ class Preprocessing:
 
     @classmethod
     def from_json(cls, settings: Mapping[str, Any]) -> "Preprocessing":
-        """Return the preprocessing that `to_json` described.
-
-        Args:
-            settings: the dict.
-
-        Returns:
-            An equal preprocessing.
-
-        Raises:
-            ValueError: a setting is missing, unknown or out of range.
-        """
+        """Return the preprocessing that `to_json` described; ValueError when a setting is missing, unknown or wrong."""
         names = set(cls.__dataclass_fields__)
         if not isinstance(settings, Mapping) or set(settings) != names:
             got = sorted(settings) if isinstance(settings, Mapping) else type(settings).__name__
@@ -105,18 +79,7 @@ class Preprocessing:
 
     @classmethod
     def for_weights(cls, name: str, member: str = "DEFAULT") -> "Preprocessing":
-        """Return the preprocessing that torchvision names for its weights of a network.
-
-        Args:
-            name: a network of torchvision, such as `"mobilenet_v2"`.
-            member: which weights, such as `"IMAGENET1K_V1"`.
-
-        Returns:
-            The preprocessing.
-
-        Raises:
-            ValueError: there is no such network, or no such weights.
-        """
+        """Return the preprocessing that torchvision names for weights such as `("mobilenet_v2", "IMAGENET1K_V1")`."""
         from torchvision.models import get_model_weights  # takes a while to import, and is not always needed
 
         try:

@@ -54,31 +54,22 @@ def load(
     shift: float = 0.0,
     seed: int = 0,
 ) -> ImageSet:
-    """Return images of a world, from the cache or drawn now.
+    """Return images of a world, from the cache or drawn now; the same arguments give the same images.
 
-    Fonts, regions of the photographs and sheets of handwriting are split into a training and a test pool that share
-    nothing. The same arguments give the same images. `shift` moves the very same images away: it leans the
-    characters, fades the ink and turns the light to evening, a little at 0.1 and hard at 1.
+    Worlds are `"printed"`, `"printed-photo"`, `"handwritten"`, `"handwritten-photo"`, or `"cifar10"`, small photographs
+    that are downloaded once (170 MB). Fonts, regions of the photographs and sheets of handwriting are split into a
+    training and a test pool that share nothing. `labels` is `"digits"` or, for printed worlds, `"letters"` (35 classes,
+    none of which looks like a digit); CIFAR-10 has ten classes of its own.
 
-    Args:
-        world: `"printed"`, `"printed-photo"`, `"handwritten"` or `"handwritten-photo"`; or `"cifar10"`, small
-            photographs that are downloaded once (170 MB).
-        labels: `"digits"` (10 classes) or, for printed worlds, `"letters"` (35 classes, none of which looks like a
-            digit). CIFAR-10 has its own ten classes, and `labels` is then left as it is.
-        split: `"train"` or `"test"`.
-        count: number of images; by default 10,000 printed ones, or all handwritten ones (906 for training, 891 for
-            testing), or all of CIFAR-10 (50,000 and 10,000); of real images, a smaller number keeps the first.
-        shift: how far to move the world, from 0 to 1. A photograph of CIFAR-10 leans as a whole and loses contrast.
-        seed: which draw of fonts, positions and patches; CIFAR-10 has none.
+    `shift`, from 0 to 1, moves the very same images away: it leans the characters (of CIFAR-10 the whole photograph),
+    fades the ink and turns the light to evening, a little at 0.1 and hard at 1.
 
-    Returns:
-        The image set. Printed worlds carry the attributes `weight`, `slant`, `serif` and `angle` (degrees), handwritten
-        ones `sheet` (which paper form a digit came from).
+    `count` is 10,000 for printed worlds unless given, else all there are: 906 handwritten digits for training and 891
+    for testing, 50,000 and 10,000 photographs; a smaller number keeps the first. Printed worlds carry the attributes
+    `weight`, `slant`, `serif` and `angle` (degrees), handwritten ones `sheet` (the paper form a digit came from).
 
-    Raises:
-        ValueError: an argument is not one of those above.
-        CacheError: the cache folder cannot be written.
-        DownloadError: CIFAR-10 is not on this machine and could not be fetched.
+    ValueError for an argument not named here; DownloadError when CIFAR-10 is not on this machine and could not be
+    fetched.
     """
     _check(world, labels, split, count, shift)
     if world == cifar.NAME:
@@ -97,17 +88,6 @@ def train_test(world: str, *, shift: float = 0.0) -> tuple[ImageSet, ImageSet]:
     """Return the training and the test half of a world, of CIFAR-10 the first 2,000 images each.
 
     A notebook has about a minute, and few labels are what it is about; `load` gives all images.
-
-    Args:
-        world: as in `load`.
-        shift: as in `load`.
-
-    Returns:
-        Both halves.
-
-    Raises:
-        ValueError: there is no such world.
-        DownloadError: CIFAR-10 is not on this machine and could not be fetched.
     """
     count = cifar.IN_A_NOTEBOOK if world == cifar.NAME else None
     train, test = (load(world, split=split, count=count, shift=shift) for split in SPLITS)
@@ -157,30 +137,16 @@ def _shift_photos(images: torch.Tensor, shift: float) -> torch.Tensor:
 
 
 def blend(ink: torch.Tensor, scene: torch.Tensor) -> torch.Tensor:
-    """Lay ink over a scene by absolute difference, as MNIST-M is made: ink inverts what lies behind it.
+    """Lay ink over a scene by absolute difference, float32 `[N, 3, H, W]` from 0 to 255: ink inverts what is behind.
 
-    Args:
-        ink: float32 `[N, 3, H, W]` from 0 to 255.
-        scene: float32 of the same shape, from 0 to 255.
-
-    Returns:
-        float32 of the same shape, from 0 to 255.
-
-    Source: Ganin et al., "Domain-adversarial training of neural networks", 2016, Journal of Machine Learning Research.
+    MNIST-M is made so: Ganin et al., "Domain-adversarial training of neural networks", 2016, Journal of Machine
+    Learning Research.
     """
     return (scene - ink).abs()
 
 
 def lean(ink: torch.Tensor, degrees: float) -> torch.Tensor:
-    """Turn every image about its centre.
-
-    Args:
-        ink: float32 `[N, H, W]`.
-        degrees: angle, clockwise.
-
-    Returns:
-        float32 `[N, H, W]`; what turns in from outside is paper (0). At 0 degrees, the input itself.
-    """
+    """Turn every image of float32 `[N, H, W]` clockwise about its centre; what comes in from outside is paper (0)."""
     if degrees == 0:
         return ink
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))

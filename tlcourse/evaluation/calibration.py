@@ -12,19 +12,12 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 
 @dataclass(frozen=True)
 class Reliability:
-    """Images sorted into bins by how sure the network was.
+    """Images sorted into bins by how sure the network was; confidence and accuracy are 0 where a bin is empty."""
 
-    Attributes:
-        edges: borders of the bins, float64 `[bins + 1]` from 0 to 1; a bin holds its upper border.
-        count: images a bin, int64 `[bins]`.
-        confidence: mean confidence a bin, float64 `[bins]` from 0 to 1; 0 where a bin is empty.
-        accuracy: share of right answers a bin, float64 `[bins]` from 0 to 1; 0 where a bin is empty.
-    """
-
-    edges: torch.Tensor
-    count: torch.Tensor
-    confidence: torch.Tensor
-    accuracy: torch.Tensor
+    edges: torch.Tensor  # borders, float64 [bins + 1] from 0 to 1; a bin holds its upper border
+    count: torch.Tensor  # images a bin, int64 [bins]
+    confidence: torch.Tensor  # mean a bin, float64 [bins] from 0 to 1
+    accuracy: torch.Tensor  # share of right answers a bin, float64 [bins] from 0 to 1
 
     @property
     def error(self) -> float:
@@ -39,20 +32,9 @@ class Reliability:
 
 
 def reliability(scores: torch.Tensor, labels: torch.Tensor, bins: int = 10) -> Reliability:
-    """Sort images into equally wide bins by confidence, and compare confidence with accuracy in each.
+    """Sort images by confidence, the softmax probability of the answer, into equally wide bins, and measure each.
 
-    Confidence is the softmax probability of the answer.
-
-    Args:
-        scores: before the softmax, float `[N, classes]`.
-        labels: int64 `[N]`.
-        bins: how many.
-
-    Returns:
-        Count, mean confidence and accuracy of every bin.
-
-    Raises:
-        ValueError: shapes do not agree, a score is not finite, or there is no bin.
+    Logits are float `[N, classes]`, all finite.
 
     Source: Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", 2017, ICML.
     """
@@ -75,22 +57,10 @@ def calibration_error(scores: torch.Tensor, labels: torch.Tensor, bins: int = 10
 
 
 def error_by_luck(scores: torch.Tensor, bins: int = 10, repeats: int = 200, seed: int = 0) -> float:
-    """Return the calibration error that a perfectly calibrated network with the same confidences would show.
+    """Return the calibration error, in points, that a perfectly calibrated network with these confidences would show.
 
     Few images a bin give a gap even where there is none: let every answer be right with exactly its confidence, and
-    measure the error.
-
-    Args:
-        scores: before the softmax, float `[N, classes]`.
-        bins: how many.
-        repeats: how often to invent the right answers.
-        seed: seed of the inventing.
-
-    Returns:
-        The mean error, in points.
-
-    Raises:
-        ValueError: there is no image, bin or repeat, or a score is not finite.
+    measure the error; the mean over `repeats`.
     """
     if repeats < 1:
         raise ValueError(f"{repeats} repeats were asked for. Expected at least 1.")
@@ -105,26 +75,17 @@ def error_by_luck(scores: torch.Tensor, bins: int = 10, repeats: int = 200, seed
 
 
 def fit_temperature(scores: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0) -> float:
-    """Find the number by which to divide all scores so that their probabilities fit the labels best.
+    """Find the number by which to divide all logits so that their probabilities fit the labels best.
 
-    Above 1 it makes the network less sure, below 1 more. The order of the scores stays, so no answer changes. Fit it on
+    Above 1 it makes the network less sure, below 1 more. The order of the logits stays, so no answer changes. Fit it on
     validation images: on those that trained the network, it would look too sure of itself with reason, and on those of
     the test, the test would be spent.
 
     The cross-entropy falls and then rises along the temperature (it is convex in 1 / temperature), so a golden-section
     search finds its lowest point: it keeps an interval around it, and each step cuts away the 38 % that cannot hold it.
-
-    Args:
-        scores: of validation images, before the softmax, float `[N, classes]`.
-        labels: int64 `[N]`.
-        smoothing: share of each target that is spread over all classes; above 0 where there are so few images that
-            all answers may be right, for which no temperature is low enough.
-
-    Returns:
-        The temperature, from 0.05 to 20; an end of this range means that the best lies beyond.
-
-    Raises:
-        ValueError: shapes do not agree, or a score is not finite.
+    The result is from 0.05 to 20; an end of this range means that the best lies beyond. `smoothing` spreads a share of
+    each target over all classes, for so few images that all answers may be right, for which no temperature is low
+    enough.
 
     Source: Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", 2017, ICML.
     """

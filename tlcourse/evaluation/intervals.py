@@ -21,23 +21,11 @@ class Interval:
 
 
 def bootstrap_mean(values: Sequence[float], level: float = 0.95, resamples: int = 10_000, seed: int = 0) -> Interval:
-    """Estimate a mean and its percentile bootstrap interval.
+    """Estimate the mean of one number a seed, and its percentile bootstrap interval.
 
     Draw as many values again from the values, with replacement; take the mean; repeat. The middle `level` of those
-    means is the interval. With few values it is too narrow: around 5 seeds, a "95 %" interval holds the truth
-    in about 83 of 100 experiments (the tests measure this), so read it as the least doubt that there is.
-
-    Args:
-        values: one number a seed, at least 2, all finite.
-        level: share of the resampled means inside the interval, strictly between 0 and 1.
-        resamples: how often to draw again.
-        seed: seed of the drawing.
-
-    Returns:
-        Mean, lower and upper end.
-
-    Raises:
-        ValueError: fewer than two values, a value that is not finite, or a level out of range.
+    means is the interval. With few values it is too narrow: around 5 seeds, a "95 %" interval holds the truth in about
+    83 of 100 experiments (the tests measure this), so read it as the least doubt that there is.
 
     Source: Efron, "Bootstrap methods: another look at the jackknife", 1979, Annals of Statistics.
     """
@@ -49,21 +37,11 @@ def bootstrap_mean(values: Sequence[float], level: float = 0.95, resamples: int 
 
 
 def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
-    """Estimate a mean and its t interval, which stays honest with few values.
+    """Estimate the mean of one number a seed, and its t interval, which stays honest with few values.
 
     The standard error is itself a guess when there are few values. Student's t distribution allows for that: with 5
     seeds the interval reaches 2.8 standard errors to either side, not 2. It takes for granted that the values scatter
     about evenly around their mean; accuracies of seeds mostly do.
-
-    Args:
-        values: one number a seed, at least 2, all finite.
-        level: share of such intervals that hold the true mean, strictly between 0 and 1.
-
-    Returns:
-        Mean, lower and upper end.
-
-    Raises:
-        ValueError: fewer than two values, a value that is not finite, or a level out of range.
 
     Source: Student, "The probable error of a mean", 1908, Biometrika.
     """
@@ -77,21 +55,10 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> Interval:
 
 
 def wilson_interval(hits: int, images: int, level: float = 0.95) -> Interval:
-    """Estimate a share of right answers and its Wilson interval, in percent.
+    """Estimate a share of right answers among independent images, and its Wilson interval, in percent.
 
     It holds every true share at which the count that was seen would not be a surprise. Unlike "share plus or minus two
-    standard errors" it never leaves 0 to 100 and works near both.
-
-    Args:
-        hits: right answers.
-        images: images asked about, at least 1, independent of each other.
-        level: share of such intervals that hold the truth, strictly between 0 and 1.
-
-    Returns:
-        The observed share, lower and upper end, in percent; the share is not the middle of the interval.
-
-    Raises:
-        ValueError: the counts are impossible, or the level is out of range.
+    standard errors" it never leaves 0 to 100 and works near both. The share is not the middle of the interval.
 
     Source: Wilson, "Probable inference, the law of succession, and statistical inference", 1927, JASA.
     """
@@ -115,19 +82,6 @@ def bootstrap_groups(
     groups again keeps that; drawing images would not. With few groups this is too narrow too, as `bootstrap_mean` is
     with few seeds.
 
-    Args:
-        values: one number an image, all finite.
-        groups: the group of each, in the same order; at least 2 different ones.
-        level: share of the resampled means inside the interval.
-        resamples: how often to draw again.
-        seed: seed of the drawing.
-
-    Returns:
-        Mean over all values, lower and upper end.
-
-    Raises:
-        ValueError: the lengths differ, there is one group only, or a value or the level is out of range.
-
     Source: Field and Welsh, "Bootstrapping clustered data", 2007, Journal of the Royal Statistical Society B.
     """
     sample = _checked(values, level)
@@ -139,35 +93,13 @@ def bootstrap_groups(
 
 
 def group_means(values: Sequence[float], groups: Sequence[int]) -> list[float]:
-    """Return the mean of every group, in order of the groups' numbers; for example accuracy sheet by sheet.
-
-    Args:
-        values: one number an image, at least 2, all finite.
-        groups: the group of each, in the same order; at least 2 different ones.
-
-    Returns:
-        One mean a group.
-
-    Raises:
-        ValueError: the lengths differ, there is one group only, or a value is not finite.
-    """
+    """Return the mean of every group, in order of the groups' numbers; for example accuracy sheet by sheet."""
     sums, counts = _group_sums(_checked(values, 0.95), groups)
     return (sums / counts).tolist()
 
 
 def standard_error(values: Sequence[float], groups: Sequence[int] | None = None) -> float:
-    """Return the standard error of a mean: how far it would scatter if all were drawn afresh.
-
-    Args:
-        values: one number each, at least 2, all finite.
-        groups: the group of each where values come in groups; then it is the groups that are drawn afresh.
-
-    Returns:
-        In the unit of the values.
-
-    Raises:
-        ValueError: as `group_means`.
-    """
+    """Return the standard error of a mean: how far it would scatter if all values, or all groups, were drawn afresh."""
     sample = np.asarray(_checked(values, 0.95) if groups is None else group_means(values, groups))
     return float(sample.std(ddof=1) / np.sqrt(len(sample)))
 
@@ -178,23 +110,11 @@ def paired_difference(
     level: float = 0.95,
     interval: Callable[[Sequence[float], float], Interval] = bootstrap_mean,
 ) -> Interval:
-    """Estimate the mean of `a - b`, where both were measured with the same seeds.
+    """Estimate the mean of `a - b`, where both were measured with the same seeds, in the same order.
 
-    Pairing takes out what both runs of a seed share, such as a lucky choice of labelled images, so the interval is
-    usually narrower than what the two separate intervals suggest.
-
-    Args:
-        a: one number a seed.
-        b: the numbers of the same seeds, in the same order.
-        level: share of the resampled means inside the interval.
-        interval: how to estimate the mean difference: `bootstrap_mean`, or `t_interval`, which is wider and right with
-            few seeds.
-
-    Returns:
-        Mean difference, lower and upper end.
-
-    Raises:
-        ValueError: the lengths differ, or `interval` refuses the differences.
+    Pairing takes out what both runs of a seed share, such as an easy choice of labelled images, so the interval is
+    usually narrower than what the two separate intervals suggest. `t_interval` is wider than `bootstrap_mean`, and
+    right with few seeds.
     """
     if len(a) != len(b):
         raise ValueError(
@@ -219,7 +139,6 @@ def _check_level(level: float) -> None:
 
 
 def _group_sums(sample: np.ndarray, groups: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return sum and count of every group, float64 and int64 `[groups]`."""
     names, where = np.unique(np.asarray(groups), return_inverse=True)
     if np.shape(groups) != sample.shape or len(names) < 2:
         raise ValueError(

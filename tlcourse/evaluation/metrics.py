@@ -7,19 +7,12 @@ import torch
 
 @dataclass(frozen=True)
 class ClassReport:
-    """How well each class is found.
+    """How well each class is found, float64 `[classes]` from 0 to 1."""
 
-    Attributes:
-        precision: of the images called this class, the share that is, float64 `[classes]` from 0 to 1.
-        recall: of the images of this class, the share that is called so, float64 `[classes]`.
-        f1: harmonic mean of the two, float64 `[classes]`.
-        support: images of this class, int64 `[classes]`.
-    """
-
-    precision: torch.Tensor
-    recall: torch.Tensor
-    f1: torch.Tensor
-    support: torch.Tensor
+    precision: torch.Tensor  # of the images called this class, the share that is
+    recall: torch.Tensor  # of the images of this class, the share that is called so
+    f1: torch.Tensor  # harmonic mean of the two
+    support: torch.Tensor  # images of this class, int64 [classes]
 
     def macro(self) -> tuple[float, float, float]:
         """Return mean precision, recall and F1; every class counts the same, however rare."""
@@ -28,32 +21,17 @@ class ClassReport:
 
 @dataclass(frozen=True)
 class ThresholdCurve:
-    """What happens while a threshold is lowered from above the highest score to the lowest.
+    """What happens while a threshold falls from above the highest score to the lowest, float64 `[T]` each."""
 
-    Attributes:
-        x: false-positive rate (ROC) or recall (precision-recall), float64 `[T]` from 0 to 1, rising.
-        y: true-positive rate (ROC) or precision (precision-recall), float64 `[T]`.
-        thresholds: images with this score or a higher one are called positive, float64 `[T]`, falling from infinity.
-    """
-
-    x: torch.Tensor
-    y: torch.Tensor
-    thresholds: torch.Tensor
+    x: torch.Tensor  # false-positive rate (ROC) or recall (precision-recall), from 0 to 1, rising
+    y: torch.Tensor  # true-positive rate (ROC) or precision (precision-recall)
+    thresholds: torch.Tensor  # images with this score or a higher one are called positive; from infinity
 
 
 def confusion_matrix(labels: torch.Tensor, answers: torch.Tensor, classes: int) -> torch.Tensor:
-    """Count how often each class is taken for each class.
+    """Count how often each class is taken for each class, int64 `[classes, classes]`.
 
-    Args:
-        labels: right class numbers, int64 `[N]`.
-        answers: answered class numbers, int64 `[N]`.
-        classes: how many classes.
-
-    Returns:
-        int64 `[classes, classes]`: row is the right class, column the answer; right answers stand on the diagonal.
-
-    Raises:
-        ValueError: the lengths differ, there is nothing to count, or a number is outside the classes.
+    Rows are right classes, columns answers; right answers stand on the diagonal.
     """
     if labels.shape != answers.shape or labels.ndim != 1 or not len(labels):
         raise ValueError(
@@ -71,15 +49,6 @@ def confusion_matrix(labels: torch.Tensor, answers: torch.Tensor, classes: int) 
 
 def class_report(confusion: torch.Tensor) -> ClassReport:
     """Return precision, recall and F1 of every class; where nothing is to be divided by, 0, as scikit-learn has it.
-
-    Args:
-        confusion: int64 `[classes, classes]`, rows are right classes.
-
-    Returns:
-        The report.
-
-    Raises:
-        ValueError: the matrix is not square.
 
     Source: van Rijsbergen, "Information retrieval", 1979, Butterworths.
     """
@@ -101,17 +70,6 @@ def top_k_accuracy(scores: torch.Tensor, labels: torch.Tensor, k: int) -> float:
     """Return the share of images whose class is among the `k` highest scores, in percent.
 
     Of equal scores, that of the class with the higher number counts as higher, as in scikit-learn.
-
-    Args:
-        scores: float `[N, classes]`.
-        labels: int64 `[N]`.
-        k: how many answers are allowed, from 1 to the number of classes.
-
-    Returns:
-        From 0 to 100.
-
-    Raises:
-        ValueError: shapes do not agree, or `k` is out of range.
     """
     check_scores(scores, labels)
     if not 1 <= k <= scores.shape[1]:
@@ -121,17 +79,9 @@ def top_k_accuracy(scores: torch.Tensor, labels: torch.Tensor, k: int) -> float:
 
 
 def roc_curve(positive: torch.Tensor, scores: torch.Tensor) -> ThresholdCurve:
-    """Lower a threshold through all scores; follow the share of positives found, and of negatives taken for one.
+    """Lower a threshold through all scores `[N]`: true-positive rate over false-positive rate, from (0, 0).
 
-    Args:
-        positive: which images are positive, bool `[N]`, some but not all.
-        scores: how positive each image looks, float `[N]`.
-
-    Returns:
-        False-positive rate and true-positive rate, beginning at (0, 0).
-
-    Raises:
-        ValueError: shapes do not agree, a score is not a number, or one of the two kinds is absent.
+    ValueError when one of the two kinds is absent.
 
     Source: Fawcett, "An introduction to ROC analysis", 2006, Pattern Recognition Letters.
     """
@@ -140,17 +90,10 @@ def roc_curve(positive: torch.Tensor, scores: torch.Tensor) -> ThresholdCurve:
 
 
 def pr_curve(positive: torch.Tensor, scores: torch.Tensor) -> ThresholdCurve:
-    """Lower a threshold through all scores; follow recall, and the precision that is paid for it.
+    """Lower a threshold through all scores `[N]`: precision over recall.
 
-    Args:
-        positive: which images are positive, bool `[N]`, some but not all.
-        scores: how positive each image looks, float `[N]`.
-
-    Returns:
-        Recall and precision, beginning at (0, 1): nothing is called positive, so nothing is called so wrongly.
-
-    Raises:
-        ValueError: shapes do not agree, a score is not a number, or one of the two kinds is absent.
+    It begins at (0, 1): nothing is called positive, so nothing is called so wrongly. ValueError when one of the two
+    kinds is absent.
 
     Source: Davis and Goadrich, "The relationship between precision-recall and ROC curves", 2006, ICML.
     """
@@ -197,15 +140,7 @@ def _counts(positive: torch.Tensor, scores: torch.Tensor) -> tuple[torch.Tensor,
 
 
 def check_scores(scores: torch.Tensor, labels: torch.Tensor) -> None:
-    """Refuse scores and labels that do not belong together.
-
-    Args:
-        scores: float `[N, classes]`.
-        labels: int64 `[N]`.
-
-    Raises:
-        ValueError: a shape is wrong, there is no image, or a label has no score.
-    """
+    """Raise ValueError for scores that are not `[N, classes]` for labels `[N]`, or a label that has no score."""
     if scores.ndim != 2 or labels.shape != scores.shape[:1] or not len(labels):
         raise ValueError(
             f"scores have shape {list(scores.shape)}, labels {list(labels.shape)}. Expected [N, classes] and [N]."

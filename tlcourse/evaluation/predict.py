@@ -18,64 +18,27 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def predict(model: nn.Module, data: ImageSet | Pairs, batch_size: int = 500) -> torch.Tensor:
-    """Return the network's scores for every image; dropout is off, batch normalisation uses its running statistics.
+    """Return the network's logits for every image, float32 `[N, classes]` on the CPU, in evaluation mode.
 
-    Args:
-        model: the network; its mode (training or evaluation) is as before afterwards.
-        data: an image set, or batches of `(x, y)`.
-        batch_size: images at a time, for image sets.
-
-    Returns:
-        Scores before the softmax, float32 `[N, classes]`, on the CPU.
+    Dropout is off, and batch normalisation uses its running statistics; the network's own mode is put back afterwards.
     """
     return _ask(model, model, data, batch_size)[0]
 
 
 def extract_features(model: nn.Module, data: ImageSet | Pairs, batch_size: int = 500) -> torch.Tensor:
-    """Return what the backbone makes of every image, before the head.
-
-    Args:
-        model: a network with `features`; its mode is as before afterwards.
-        data: an image set, or batches of `(x, y)`.
-        batch_size: images at a time, for image sets.
-
-    Returns:
-        float32 `[N, num_features]`, on the CPU.
-    """
+    """Return what the backbone makes of every image, before the head: float32 `[N, num_features]` on the CPU."""
     return _ask(model, model.forward_features, data, batch_size)[0]
 
 
 def accuracy(model: nn.Module, data: ImageSet | Pairs, batch_size: int = 500) -> float:
-    """Return the share of images whose highest score is that of their own class, in percent.
-
-    Args:
-        model: the network; its mode is as before afterwards.
-        data: an image set, or batches of `(x, y)`.
-        batch_size: images at a time, for image sets.
-
-    Returns:
-        From 0 to 100.
-    """
+    """Return the share of images whose highest logit is that of their own class, in percent."""
     return evaluate(model, data, batch_size=batch_size)[1]
 
 
 def evaluate(
     model: nn.Module, data: ImageSet | Pairs, loss: Loss = F.cross_entropy, batch_size: int = 500
 ) -> tuple[float, float]:
-    """Return mean loss and accuracy in percent.
-
-    Args:
-        model: the network; its mode is as before afterwards.
-        data: an image set, or batches of `(x, y)`.
-        loss: takes scores `[N, classes]` and labels `[N]`, returns their mean loss.
-        batch_size: images at a time, for image sets.
-
-    Returns:
-        Loss and accuracy.
-
-    Raises:
-        ValueError: a label is outside the network's classes.
-    """
+    """Return mean loss and accuracy in percent; ValueError when a label is outside the network's classes."""
     scores, labels = _ask(model, model, data, batch_size)
     if int(labels.max()) >= scores.shape[1]:
         raise ValueError(
@@ -91,17 +54,8 @@ def cross_validate(
 ) -> list[float]:
     """Train and measure as many times as there are folds; every image is held out once.
 
-    Args:
-        score: trains on the images of the first indices and returns the accuracy on those of the second, in percent.
-        labels: class numbers, int64 `[N]`; every fold gets the same share of each class.
-        folds: how many, from 2 to the images of the rarest class.
-        seed: which folds.
-
-    Returns:
-        One accuracy a fold, in percent. They share training images, so they are not independent measurements.
-
-    Raises:
-        ValueError: fewer than two folds, or a class with fewer images than folds.
+    `score` trains on the images of the first indices and returns the accuracy on those of the second, in percent. The
+    results, one a fold, share training images, so they are not independent measurements.
 
     Source: Stone, "Cross-validatory choice and assessment of statistical predictions", 1974, Journal of the Royal
     Statistical Society B.
@@ -111,17 +65,11 @@ def cross_validate(
 
 @dataclass(frozen=True)
 class Selection:
-    """What came of choosing among candidates by cross-validation inside cross-validation.
+    """What came of choosing among candidates by cross-validation inside cross-validation, for every outer fold."""
 
-    Attributes:
-        chosen: number of the candidate that won inside each outer fold.
-        promised: its mean score in the inner folds, in percent: the score that made it win.
-        kept: its score on the outer fold, which had no part in the choice, in percent.
-    """
-
-    chosen: tuple[int, ...]
-    promised: tuple[float, ...]
-    kept: tuple[float, ...]
+    chosen: tuple[int, ...]  # number of the candidate that won
+    promised: tuple[float, ...]  # its mean accuracy in the inner folds, in percent, which made it win
+    kept: tuple[float, ...]  # its accuracy on the outer fold, which had no part in the choice
 
 
 def nested_selection(
@@ -131,23 +79,10 @@ def nested_selection(
     folds: tuple[int, int] = (5, 4),
     seed: int = 0,
 ) -> Selection:
-    """Measure what a choice is worth: hold a fold out, choose without it, then score the winner on it.
+    """Measure what a choice is worth: hold a fold out, choose without it, then measure the winner on it.
 
     What is measured is the whole way to the answer, the choice included. To have a network at the end, choose once more
-    with all images; its expected accuracy is the mean of `kept`.
-
-    Args:
-        score: takes a candidate and two sets of indices, trains it on the first, returns the accuracy on the second.
-        candidates: what to choose among: rates, sources, anything that `score` understands.
-        labels: class numbers, int64 `[N]`.
-        folds: how many outer and inner folds.
-        seed: which folds.
-
-    Returns:
-        Winner, promise and what was kept of it, for every outer fold.
-
-    Raises:
-        ValueError: there is no candidate, or a class has too few images for so many folds.
+    with all images; its expected accuracy is the mean of `kept`. `folds` are outer and inner ones.
 
     Source: Varma and Simon, "Bias in error estimation when using cross-validation for model selection", 2006, BMC
     Bioinformatics.
@@ -167,19 +102,7 @@ def nested_selection(
 
 
 def confident_mistakes(scores: torch.Tensor, labels: torch.Tensor, count: int) -> torch.Tensor:
-    """Return the wrong answers of which a network is surest, surest first.
-
-    Args:
-        scores: before the softmax, float `[N, classes]`.
-        labels: int64 `[N]`.
-        count: how many at most.
-
-    Returns:
-        Indices, int64 `[M]`; fewer than `count` where there are fewer mistakes.
-
-    Raises:
-        ValueError: shapes do not agree.
-    """
+    """Return the wrong answers of which a network is surest, surest first: indices, at most `count`."""
     if scores.ndim != 2 or labels.shape != scores.shape[:1]:
         raise ValueError(
             f"scores have shape {list(scores.shape)}, labels {list(labels.shape)}. Expected [N, classes] and [N]."

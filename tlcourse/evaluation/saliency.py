@@ -13,19 +13,10 @@ from tlcourse.evaluation.predict import predict
 
 
 def gradient_saliency(model: nn.Module, images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-    """Say for every pixel how strongly a small change of it would move the score of a class.
+    """Say for every pixel how strongly a small change of it would move the logit of a class.
 
-    Args:
-        model: the network; its mode, weights and gradients are as before afterwards.
-        images: uint8 `[N, 3, H, W]`.
-        classes: whose score, int64 `[N]`: the answers, to see why they were given.
-
-    Returns:
-        float32 `[N, H, W]`, never negative: the largest change among the three colours. On the CPU.
-
-    Raises:
-        TypeError: images are not uint8.
-        ValueError: the numbers of images and classes differ.
+    Images are uint8 `[N, 3, H, W]`; `classes`, int64 `[N]`, are for example the answers, to see why they were given.
+    Returns the largest change among the three colours, float32 `[N, H, W]`, never negative.
 
     Source: Simonyan, Vedaldi and Zisserman, "Deep inside convolutional networks: visualising image classification
     models and saliency maps", 2014, ICLR workshop.
@@ -43,21 +34,8 @@ def occlusion_map(
 ) -> torch.Tensor:
     """Cover a square of the image, see how far the probability of a class falls, and move on to the next square.
 
-    The square takes the image's mean colour, so that covering adds as little as possible.
-
-    Args:
-        model: the network; its mode is as before afterwards.
-        images: uint8 `[N, 3, H, W]`.
-        classes: whose probability, int64 `[N]`.
-        patch: side of the square, in pixels.
-        stride: how far it moves, in pixels, at most `patch`.
-
-    Returns:
-        float32 `[N, H, W]`: for every pixel, the mean fall over the squares that covered it, from -1 to 1.
-
-    Raises:
-        TypeError: images are not uint8.
-        ValueError: the numbers of images and classes differ, or the square does not fit.
+    The square of `patch` pixels takes the image's mean colour, so that covering adds as little as possible. Returns for
+    every pixel the mean fall over the squares that covered it, float32 `[N, H, W]` from -1 to 1.
 
     Source: Zeiler and Fergus, "Visualizing and understanding convolutional networks", 2014, ECCV.
     """
@@ -77,20 +55,9 @@ def occlusion_map(
 
 
 def hide(images: torch.Tensor, importance: torch.Tensor, share: float) -> torch.Tensor:
-    """Cover the pixels that a map calls most important with the image's mean colour.
+    """Cover the share of the pixels that a map `[N, H, W]` calls most important with the image's mean colour.
 
     A map that says something about the network must do more harm here than a random one.
-
-    Args:
-        images: uint8 `[N, 3, H, W]`.
-        importance: float `[N, H, W]`.
-        share: of the pixels, from 0 to 1.
-
-    Returns:
-        uint8 `[N, 3, H, W]`.
-
-    Raises:
-        ValueError: the shapes do not agree, or the share is out of range.
     """
     if importance.shape != (len(images), *images.shape[2:]) or not 0 <= share <= 1:
         raise ValueError(
@@ -103,17 +70,9 @@ def hide(images: torch.Tensor, importance: torch.Tensor, share: float) -> torch.
 
 
 def patch_map(rows: torch.Tensor, columns: torch.Tensor, side: int = 32) -> torch.Tensor:
-    """Return maps that know nothing of the image: importance falls with the distance from a place.
+    """Return maps `[N, side, side]` that know nothing of the image: importance falls with the distance from a place.
 
     What `hide` covers by such a map is one round patch, a fair control for maps whose important pixels lie together.
-
-    Args:
-        rows: where the patches are, from 0 (top) to `side`, float32 `[N]`.
-        columns: likewise from the left.
-        side: height and width of the images.
-
-    Returns:
-        float32 `[N, side, side]`, at most 0.
     """
     pixels = torch.arange(side) + 0.5
     y, x = rows[:, None, None] - pixels[:, None], columns[:, None, None] - pixels

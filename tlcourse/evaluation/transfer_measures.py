@@ -10,34 +10,17 @@ Curve = Mapping[int, float]  # accuracy in percent by labels per class
 
 @dataclass(frozen=True)
 class LabelCount:
-    """How many labels per class an accuracy takes, read off a measured curve.
+    """How many labels per class an accuracy takes, read off a measured curve."""
 
-    Attributes:
-        value: labels per class; at an end of the curve, the last number that was measured.
-        bound: `"about"`, or which way the truth lies when the curve does not reach: `"at most"` or `"more than"`.
-    """
-
-    value: float
-    bound: str = "about"
+    value: float  # labels per class; at an end of the curve, the last number that was measured
+    bound: str = "about"  # "about", or which way the truth lies where the curve does not reach: "at most", "more than"
 
     def __str__(self) -> str:
-        """Show as `about 47`."""
         return f"{self.bound} {self.value:.0f}" if self.value >= 10 else f"{self.bound} {self.value:.1f}"
 
 
 def gain_over_scratch(transfer: Curve, scratch: Curve) -> dict[int, float]:
-    """Return by how many points transfer is above scratch at every number of labels that both have.
-
-    Args:
-        transfer: accuracy in percent by labels per class.
-        scratch: the same, without transfer.
-
-    Returns:
-        Points by labels per class, in rising order; negative where transfer hurts.
-
-    Raises:
-        ValueError: the curves share no number of labels.
-    """
+    """Return by how many points transfer is above scratch at every number of labels that both have, in rising order."""
     shared = sorted(transfer.keys() & scratch.keys())
     if not shared:
         raise ValueError(
@@ -52,16 +35,6 @@ def labels_needed(curve: Curve, accuracy: float) -> LabelCount:
 
     Between two measured points the curve is taken as straight over the logarithm of the labels. Beyond its ends nothing
     is known, so nothing is made up: the answer then only says on which side the truth lies.
-
-    Args:
-        curve: accuracy in percent by labels per class, at least 2 points.
-        accuracy: what is to be reached, in percent.
-
-    Returns:
-        The number, or a bound.
-
-    Raises:
-        ValueError: fewer than two points, labels below 1, or an accuracy outside 0 to 100.
     """
     _check(curve, accuracy)
     points = sorted(curve.items())
@@ -75,19 +48,7 @@ def labels_needed(curve: Curve, accuracy: float) -> LabelCount:
 
 
 def labels_saved(transfer: Curve, scratch: Curve, per_class: int) -> LabelCount:
-    """Return how many times as many labels scratch takes for what transfer reaches with `per_class`.
-
-    Args:
-        transfer: accuracy in percent by labels per class.
-        scratch: the same, without transfer.
-        per_class: the labels that transfer has, one of its measured numbers.
-
-    Returns:
-        A factor, or a bound where scratch's curve does not reach that accuracy.
-
-    Raises:
-        ValueError: transfer was not measured with so many labels, or scratch's curve cannot be read.
-    """
+    """Return how many times as many labels scratch takes for what transfer reaches with `per_class`."""
     if per_class not in transfer:
         raise ValueError(f"transfer was measured at {sorted(transfer)} labels per class, not at {per_class}.")
     needed = labels_needed(scratch, transfer[per_class])
@@ -95,20 +56,9 @@ def labels_saved(transfer: Curve, scratch: Curve, per_class: int) -> LabelCount:
 
 
 def time_to_accuracy(validation_accuracy: Sequence[float], seconds: float, accuracy: float) -> float | None:
-    """Return how long a training took to reach an accuracy for the first time, if it did.
+    """Return the seconds a training took to reach an accuracy, in percent, or None; all epochs count as equally long.
 
-    Every epoch is counted as equally long.
-
-    Args:
-        validation_accuracy: in percent, after every epoch, as in `History.validation_accuracy`.
-        seconds: the whole training, as in `History.seconds`.
-        accuracy: what is to be reached, in percent.
-
-    Returns:
-        Seconds, or None if it was never reached.
-
-    Raises:
-        ValueError: no epoch was measured, or a number is out of range.
+    Takes `History.validation_accuracy` and `History.seconds`.
     """
     if not len(validation_accuracy) or seconds < 0 or not 0 <= accuracy <= 100:
         raise ValueError(
@@ -120,17 +70,7 @@ def time_to_accuracy(validation_accuracy: Sequence[float], seconds: float, accur
 
 
 def forgetting(before: float, after: float) -> float:
-    """Return how many points of the old task were lost by learning the new one.
-
-    Args:
-        before: accuracy on the old task before, in percent.
-        after: accuracy on the same images after, in percent.
-
-    Returns:
-        Points; 0 is no forgetting, negative means that the old task got better.
-
-    Raises:
-        ValueError: an accuracy is outside 0 to 100.
+    """Return how many points of accuracy the old task lost by learning the new one; negative where it got better.
 
     Source: Chaudhry et al., "Riemannian walk for incremental learning", 2018, ECCV (for two tasks).
     """

@@ -27,15 +27,7 @@ def backbone_names() -> list[str]:
 def build_net(name: str, image_side: int | None = None) -> nn.Module:
     """Make torchvision's network with random weights and 1000 classes, without auxiliary heads.
 
-    Args:
-        name: one of `backbone_names()`.
-        image_side: for a vision transformer, height and width of its images in pixels; None means its usual one.
-
-    Returns:
-        The network.
-
-    Raises:
-        ValueError: there is no such network.
+    `image_side` is for a vision transformer: height and width of its images in pixels, where not its usual ones.
     """
     from torchvision.models import get_model
 
@@ -45,14 +37,7 @@ def build_net(name: str, image_side: int | None = None) -> nn.Module:
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that is no image classifier of torchvision.
-
-    Args:
-        name: the name.
-
-    Raises:
-        ValueError: with the names that come nearest.
-    """
+    """Raise ValueError with the names that come nearest when torchvision has no image classifier of that name."""
     import difflib
 
     names = backbone_names()
@@ -71,12 +56,7 @@ def head_path(net: nn.Module) -> str:
 
 
 def fit_head(net: nn.Module, classes: int) -> None:
-    """Give a torchvision network a last layer of the same kind for another number of classes, in place.
-
-    Args:
-        net: the network.
-        classes: how many.
-    """
+    """Give a torchvision network a last layer of the same kind for another number of classes, in place."""
     path = head_path(net)
     old = net.get_submodule(path)
     if isinstance(old, nn.Conv2d):
@@ -87,14 +67,7 @@ def fit_head(net: nn.Module, classes: int) -> None:
 
 
 def take_head(net: nn.Module) -> nn.Linear:
-    """Take the last layer off, so that the network gives features, and return it as a linear layer with a bias.
-
-    Args:
-        net: a network of torchvision, changed in place. SqueezeNet then gives maps, `[B, F, H, W]` before flattening.
-
-    Returns:
-        The layer; its weights are those of the network.
-    """
+    """Take the last layer off, so that the network gives features, and return it as a linear layer with a bias."""
     path = head_path(net)
     layer = net.get_submodule(path)
     if isinstance(layer, nn.Conv2d):  # a 1x1 convolution is a linear layer at every place
@@ -122,17 +95,11 @@ class PlacewiseHead(nn.Linear):
 
 
 def cut_stages(net: nn.Module) -> dict[str, nn.Module]:
-    """Divide a network without its head into stages, from pixels to features.
+    """Divide a network of torchvision without its head into stages, from pixels to features, each parameter in one.
 
     A stage begins where the resolution falls: at a convolution or pooling with a stride. A vision transformer keeps its
     resolution; its layers are divided into four equal parts. Layers between the maps and the head that are linear
     themselves are a last stage, the neck.
-
-    Args:
-        net: a network of torchvision whose head was taken off.
-
-    Returns:
-        Every parameter in exactly one stage: `stage1`, `stage2`, ..., and `neck` where there is one.
     """
     from torchvision.models import VisionTransformer
 
@@ -199,27 +166,13 @@ def _has_weights(module: nn.Module) -> bool:
 
 @dataclass(frozen=True)
 class InputRule:
-    """Which images a network takes.
+    """Which images a network takes."""
 
-    Attributes:
-        side: the smallest height and width, in pixels.
-        exact: whether it is the only one.
-    """
-
-    side: int
-    exact: bool
+    side: int  # the smallest height and width, in pixels
+    exact: bool  # whether it is the only one
 
     def check(self, x: torch.Tensor, name: str) -> None:
-        """Refuse a batch that the network cannot take.
-
-        Args:
-            x: the batch.
-            name: the network's name, for the message.
-
-        Raises:
-            TypeError: the images are bytes.
-            ValueError: the shape is wrong, or the images are too small.
-        """
+        """Raise TypeError or ValueError for a batch that the network cannot take."""
         if not x.is_floating_point():
             raise TypeError(
                 f"{name} got {x.dtype} images, but normalised floats were expected. Prepare them with "
@@ -236,15 +189,7 @@ class InputRule:
 
 
 def input_rule(name: str, net: nn.Module) -> InputRule:
-    """Return which images a network takes, mostly from what torchvision says of its weights.
-
-    Args:
-        name: the network's name.
-        net: the network.
-
-    Returns:
-        The rule.
-    """
+    """Return which images a network takes, mostly from what torchvision says of its weights."""
     from torchvision.models import MaxVit, SwinTransformer, VisionTransformer, get_model_weights
 
     if isinstance(net, VisionTransformer):  # it has learned a position for every patch

@@ -26,17 +26,11 @@ ENDINGS = (".pth", ".pt", ".safetensors")
 
 @dataclass(frozen=True)
 class FoundWeights:
-    """Weights that were read, and what belongs to them.
+    """Weights that were read, and what belongs to them."""
 
-    Attributes:
-        tensors: by name, as torchvision names them, or with `body.` and `head.` as the course does.
-        origin: where they are from, for messages.
-        preprocessing: what their images must go through.
-    """
-
-    tensors: Tensors
-    origin: str
-    preprocessing: Preprocessing
+    tensors: Tensors  # as torchvision names them, or with `body.` and `head.` as the course does
+    origin: str  # for messages
+    preprocessing: Preprocessing  # what their images must go through
 
     @property
     def image_side(self) -> int | None:
@@ -55,21 +49,10 @@ class FoundWeights:
 
 
 def find_weights(name: str, weights: str | Path, progress: bool = True) -> FoundWeights:
-    """Read the weights that were asked for.
+    """Read torchvision's weights by name, `"DEFAULT"` or such as `"IMAGENET1K_V1"`, or a file.
 
-    Args:
-        name: the backbone.
-        weights: `"DEFAULT"` or another name of torchvision's weights for it, such as `"IMAGENET1K_V1"`; or a file. A
-            name is looked for in torchvision's own cache first, and downloaded to it when it is not there.
-        progress: show a progress bar while downloading.
-
-    Returns:
-        The weights.
-
-    Raises:
-        ValueError: there is no backbone or no weights of that name.
-        TypeError: it is neither a name nor a path.
-        StorageError: a file is missing or damaged, or could not be downloaded.
+    A name is looked for in torchvision's own cache first, and downloaded to it when it is not there. StorageError when
+    a file is missing or damaged, or could not be downloaded.
     """
     check_name(name)
     members = weights_members(name)
@@ -135,16 +118,7 @@ def _local(name: str, path: Path) -> FoundWeights:
 
 
 def load_found(net: nn.Module, found: FoundWeights, name: str) -> None:
-    """Copy weights into a network if every name and shape agrees; its head takes the number of classes from them.
-
-    Args:
-        net: a network of torchvision, or one of the course where the weights are; changed in place.
-        found: the weights.
-        name: the backbone, for messages.
-
-    Raises:
-        ValueError: they do not fit, or hold numbers that are not finite. The network's weights are as before.
-    """
+    """Copy weights into a network if every name and shape agrees and every number is finite; else ValueError."""
     own = net.state_dict()
     offered = {
         OLD_DENSENET.sub(r"\1\2", key): tensor for key, tensor in found.tensors.items() if not key.startswith(AUXILIARY)
@@ -163,12 +137,7 @@ def load_found(net: nn.Module, found: FoundWeights, name: str) -> None:
 
 
 def match_head(net: nn.Module, found: FoundWeights) -> None:
-    """Give a torchvision network as many classes as weights under torchvision's names have.
-
-    Args:
-        net: the network, changed in place.
-        found: the weights.
-    """
+    """Give a torchvision network as many classes as weights under torchvision's names have, in place."""
     path = head_path(net)
     theirs = found.tensors.get(f"{path}.weight")
     ours = net.get_submodule(path).weight

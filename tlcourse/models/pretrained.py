@@ -23,36 +23,17 @@ def manifest() -> dict[str, dict[str, Any]]:
 
 
 def build(network: str, classes: int = 10) -> nn.Module:
-    """Make a network with fresh random weights.
-
-    Args:
-        network: `"tiny_resnet"` or `"small_cnn"`.
-        classes: how many classes its head tells apart.
-
-    Returns:
-        The network, on the CPU.
-
-    Raises:
-        ValueError: there is no such network.
-    """
+    """Make a `"tiny_resnet"` or a `"small_cnn"` with fresh random weights."""
     if network not in NETWORKS:
         raise ValueError(f"there is no network {network!r}. Expected one of: {', '.join(map(repr, NETWORKS))}.")
     return NETWORKS[network](classes)
 
 
 def pretrained(network: str = "tiny_resnet", source: str = "letters") -> nn.Module:
-    """Return a network that was trained on printed characters over photographs, with its head for those characters.
+    """Return a network that was trained on printed characters over photographs, with its head, in training mode.
 
-    Args:
-        network: `"tiny_resnet"` or `"small_cnn"`.
-        source: what it was trained on: `"letters"` (35 classes) or `"digits"` (10 classes).
-
-    Returns:
-        The network, on the CPU, in training mode.
-
-    Raises:
-        ValueError: no such network was trained on that.
-        StorageError: the file is missing, incomplete or was changed.
+    `network` is as for `build`; `source` is `"letters"` (35 classes) or `"digits"` (10 classes). StorageError when the
+    file is missing, incomplete or was changed.
     """
     entry = manifest().get(f"{network}-{source}")
     if entry is None:

@@ -12,9 +12,6 @@ class SmallCNN(nn.Module):
 
     The layers are called `conv1`, `conv2`, `fc1` and `fc2`, so that a `pretrained_model.pth` of this network loads by
     name.
-
-    Args:
-        classes: how many classes the last layer tells apart.
     """
 
     head_name = "fc2"
@@ -35,7 +32,7 @@ class SmallCNN(nn.Module):
         return F.relu(self.fc1(x.flatten(1)))  # [B, 128]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Turn images, float `[B, 3, 32, 32]`, into one score a class, `[B, classes]`."""
+        """Turn images, float `[B, 3, 32, 32]`, into logits `[B, classes]`."""
         return self.fc2(self.forward_features(x))
 
     def stages(self) -> dict[str, nn.Module]:

@@ -8,13 +8,7 @@ from tlcourse.transfer.heads import check_input
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions whose result is added to what came in.
-
-    Args:
-        channels_in: channels that come in.
-        channels_out: channels that go out.
-        stride: 2 halves the resolution, 1 keeps it.
-    """
+    """Two 3x3 convolutions whose result is added to what came in; a stride of 2 halves the resolution."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int = 2) -> None:
         super().__init__()
@@ -35,9 +29,6 @@ class ResidualBlock(nn.Module):
 
 class TinyResNet(nn.Module):
     """A stem and four residual blocks, 309,000 weights and 4.1 million multiply-adds a 32x32 image.
-
-    Args:
-        classes: how many classes the head tells apart.
 
     Source: He et al., "Deep residual learning for image recognition", 2016, CVPR.
     """
@@ -66,7 +57,7 @@ class TinyResNet(nn.Module):
         return x.mean((2, 3))  # the average over all places
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Turn images, float `[B, 3, H, W]`, into one score a class, `[B, classes]`."""
+        """Turn images, float `[B, 3, H, W]`, into logits `[B, classes]`."""
         return self.head(self.forward_features(x))
 
     def stages(self) -> dict[str, nn.Module]:

@@ -31,16 +31,7 @@ __all__ = ["BackboneFacts", "TorchvisionBackbone", "backbone", "backbone_facts",
 class TorchvisionBackbone(nn.Module):
     """A network of torchvision, divided into a body, which makes features, and a linear head.
 
-    Args:
-        name: its name in torchvision.
-        net: the network, with its head; taken apart here.
-        preprocessing: what its images must go through.
-
-    Attributes:
-        name: as above.
-        preprocessing: as above; call it on a photograph.
-        num_features: how many features go into the head.
-        input_rule: which sizes of images it takes.
+    Call its `preprocessing` on a photograph; `input_rule` says which sizes of images it takes.
     """
 
     head_name = "head"
@@ -55,21 +46,12 @@ class TorchvisionBackbone(nn.Module):
         self.scaled_side: int | None = None  # above 0, or 0 for "as they are", where images of the course are taken
 
     def accept_scaled(self, side: int | None = None) -> "TorchvisionBackbone":
-        """Take images as the course's own networks do from now on: -1..1, of any size.
+        """Take images as the course's own networks do from now on: -1..1, of any size; return the network itself.
 
         `fit`, `predict` and `extract_features` scale image sets so. Before they enter the body, such images are
-        enlarged and normalised as those that the network was trained on. Photographs that `preprocessing` prepared must
-        no longer be passed.
-
-        Args:
-            side: height and width to enlarge to, in pixels, or None to leave the size. Networks that were trained on
-                224 x 224 see little in 32 x 32; 96 is a compromise that takes a fifth of the time.
-
-        Returns:
-            The network itself.
-
-        Raises:
-            ValueError: the network does not take images of that size.
+        enlarged to `side` pixels and normalised as those that the network was trained on. Networks that were trained on
+        224 x 224 see little in 32 x 32; 96 is a compromise that takes a fifth of the time. Photographs that
+        `preprocessing` prepared must no longer be passed.
         """
         if side is not None:
             self.input_rule.check(torch.empty(0, 3, side, side), self.name)
@@ -82,7 +64,7 @@ class TorchvisionBackbone(nn.Module):
         return x.mean((2, 3)) if x.ndim == 4 else x
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Turn prepared images, float `[B, 3, H, W]`, into one score a class, `[B, classes]`."""
+        """Turn prepared images, float `[B, 3, H, W]`, into logits `[B, classes]`."""
         return self.head(self.forward_features(x))
 
     def stages(self) -> dict[str, nn.Module]:
@@ -114,7 +96,7 @@ class Squeezed(TorchvisionBackbone):
         return self._maps(x).mean((2, 3))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Turn prepared images, float `[B, 3, H, W]`, into one score a class, `[B, classes]`."""
+        """Turn prepared images, float `[B, 3, H, W]`, into logits `[B, classes]`."""
         maps = self._maps(x)
         own = isinstance(self.head, PlacewiseHead)
         return self.head.everywhere(maps) if own else self.head(maps.mean((2, 3)))
@@ -127,24 +109,13 @@ class Squeezed(TorchvisionBackbone):
 def backbone(
     name: str, classes: int | None = None, weights: str | Path | None = "DEFAULT", *, progress: bool = True
 ) -> TorchvisionBackbone:
-    """Make a network of torchvision with weights from ImageNet, ready for transfer.
+    """Make one of `backbone_names()`, with weights from ImageNet, ready for transfer, in training mode.
 
-    Args:
-        name: one of `backbone_names()`, such as `"mobilenet_v2"` or `"resnet18"`.
-        classes: how many classes a fresh head shall tell apart; None keeps the head that the weights have, for
-            ImageNet with 1000 classes.
-        weights: `"DEFAULT"` or another name of torchvision's weights, such as `"IMAGENET1K_V1"` (or torchvision's enum
-            member itself): taken from torchvision's own cache when they are there, else downloaded to it. A path reads
-            a file: a state dict of torchvision's network, or one of such a backbone that the course saved. None means
-            random weights.
-        progress: show a progress bar while downloading.
-
-    Returns:
-        The network, on the CPU, in training mode. Only fresh weights are drawn from PyTorch's global generator.
-
-    Raises:
-        ValueError: there is no such backbone or no such weights, or a file does not fit.
-        StorageError: a file is missing or damaged, or could not be downloaded.
+    `classes` asks for a fresh head, the only weights drawn from PyTorch's global generator; None keeps the head that
+    the weights have, for ImageNet with 1000 classes. `weights` is a name of torchvision's (or its enum member), taken
+    from torchvision's own cache or downloaded to it; a path to a state dict of torchvision's network, or of such a
+    backbone that the course saved; or None for random ones. StorageError when a file is missing or damaged, or could
+    not be downloaded.
     """
     if classes is not None and classes < 2:
         raise ValueError(f"{classes} classes were asked for. Expected at least 2, or None to keep the head.")
@@ -183,40 +154,19 @@ def _take_apart(name: str, net: nn.Module, preprocessing: Preprocessing) -> Torc
 
 @dataclass(frozen=True)
 class BackboneFacts:
-    """What torchvision publishes about weights: for choosing a backbone before downloading it.
-
-    Attributes:
-        name: the backbone.
-        weights: the name of the weights.
-        parameters: how many numbers they are, the head for 1000 classes included.
-        multiply_adds: billions of multiply-adds an image, at the size they were trained on.
-        megabytes: size of the file.
-        top1: accuracy on the validation images of ImageNet, in percent, as torchvision measured it.
-        preprocessing: what their images must go through.
-    """
+    """What torchvision publishes about weights: for choosing a backbone before downloading it."""
 
     name: str
     weights: str
-    parameters: int
-    multiply_adds: float
-    megabytes: float
-    top1: float
+    parameters: int  # the head for 1000 classes included
+    multiply_adds: float  # billions an image, at the size they were trained on
+    megabytes: float  # size of the file
+    top1: float  # accuracy on the validation images of ImageNet, in percent, as torchvision measured it
     preprocessing: Preprocessing
 
 
 def backbone_facts(name: str, weights: str = "DEFAULT") -> BackboneFacts:
-    """Return what is known of a backbone's weights, without network.
-
-    Args:
-        name: one of `backbone_names()`.
-        weights: a name of torchvision's weights for it.
-
-    Returns:
-        The facts; `nan` where torchvision says nothing.
-
-    Raises:
-        ValueError: there is no such backbone or no such weights.
-    """
+    """Return what is known of a backbone's weights, without network; `nan` where torchvision says nothing."""
     check_name(name)
     preprocessing, member = Preprocessing.for_weights(name, weights), weights_members(name)[weights]
     meta, unknown = member.meta, float("nan")
@@ -233,5 +183,5 @@ def backbone_facts(name: str, weights: str = "DEFAULT") -> BackboneFacts:
 
 
 def imagenet_classes() -> tuple[str, ...]:
-    """Return the names of ImageNet's 1000 classes in the order of the scores of a kept head."""
+    """Return the names of ImageNet's 1000 classes in the order of the logits of a kept head."""
     return tuple(weights_members("resnet18")["DEFAULT"].meta["categories"])

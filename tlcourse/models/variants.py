@@ -25,16 +25,7 @@ FOREIGN_NAMES = {
 
 
 class TinyResNetVariant(TinyResNet):
-    """A `TinyResNet` with other input channels or another width; with the defaults it is the same network.
-
-    Args:
-        classes: how many classes the head tells apart.
-        channels: of the images: 3 for colour, 1 for grey.
-        width: how many times as many channels every layer has.
-
-    Raises:
-        ValueError: channels or width is below 1.
-    """
+    """A `TinyResNet` with other input channels or `width` times as many channels in every layer."""
 
     def __init__(self, classes: int = 10, channels: int = 3, width: int = 1) -> None:
         if channels < 1 or width < 1:
@@ -63,17 +54,7 @@ class TinyResNetVariant(TinyResNet):
 
 
 def foreign_weights(network: str = "tiny_resnet") -> dict[str, torch.Tensor]:
-    """Return pretrained weights (letters) as somebody else might have saved them: other names, and a wrapper around.
-
-    Args:
-        network: `"tiny_resnet"` or `"small_cnn"`.
-
-    Returns:
-        Tensors by names such as `module.layer1.conv1.weight`.
-
-    Raises:
-        ValueError: there is no such network.
-    """
+    """Return pretrained weights (letters) as others might save them: names such as `module.layer1.conv1.weight`."""
     own = pretrained(network, "letters").state_dict()
     weights = rename(own, FOREIGN_NAMES[network])
     return {f"module.{name}": tensor for name, tensor in weights.items()}

@@ -13,22 +13,11 @@ BatchNormPolicy = Literal["keep", "adapt"]
 
 
 def freeze(model: nn.Module, depth: int | None = None, batchnorm: BatchNormPolicy = "keep") -> list[str]:
-    """Freeze the first `depth` stages of the backbone, and free the rest.
+    """Freeze the first `depth` stages of the backbone (None: all, so that only the head learns), and free the rest.
 
     A batch normalisation layer has, besides its weights, running statistics of the images that went through. They move
     in training mode even when no weight does. `"keep"` holds them (the layer normalises by what the source looked
-    like); `"adapt"` lets them follow the target.
-
-    Args:
-        model: a network with `stages()`, changed in place.
-        depth: how many stages to freeze; None means all, so that only the head learns; 0 frees everything.
-        batchnorm: what the statistics of frozen stages do.
-
-    Returns:
-        Names of the frozen stages.
-
-    Raises:
-        ValueError: the depth or the policy is not one of those above.
+    like); `"adapt"` lets them follow the target. Returns the names of the frozen stages.
     """
     stages = model.stages()
     depth = len(stages) if depth is None else depth
@@ -53,12 +42,6 @@ def training_mode(model: nn.Module) -> nn.Module:
     """Set a network to training, but leave batch normalisation that keeps its statistics in evaluation mode.
 
     `model.train()` alone would switch every layer, also the frozen ones.
-
-    Args:
-        model: the network, changed in place.
-
-    Returns:
-        The network.
     """
     model.train()
     for module in model.modules():
@@ -80,14 +63,6 @@ def count_weights(parameters: list[nn.Parameter] | list[torch.Tensor]) -> int:
 def discriminative_rates(model: nn.Module, head: float, backbone: float) -> dict[str, float]:
     """Return two rates: one for the head, which knows nothing yet, and a smaller one for all that was carried over.
 
-    Args:
-        model: a network with `stages()`.
-        head: learning rate of the head.
-        backbone: learning rate of every stage.
-
-    Returns:
-        A rate for every stage and for the head, by name, from pixels to scores.
-
     Source: Howard and Ruder, "Universal language model fine-tuning for text classification", 2018, ACL.
     """
     return dict.fromkeys(model.stages(), backbone) | {model.head_name: head}
@@ -96,16 +71,7 @@ def discriminative_rates(model: nn.Module, head: float, backbone: float) -> dict
 def layerwise_rates(model: nn.Module, head: float, decay: float = 0.7) -> dict[str, float]:
     """Return rates that fall from the head to the pixels: early stages are the most general and should move least.
 
-    Args:
-        model: a network with `stages()`.
-        head: learning rate of the head.
-        decay: every stage gets this share of the rate of the one after it, above 0 and at most 1.
-
-    Returns:
-        A rate for every stage and for the head, by name, from pixels to scores.
-
-    Raises:
-        ValueError: the decay is out of range.
+    Every stage gets `decay` times the rate of the one after it.
 
     Source: Howard and Ruder, "Universal language model fine-tuning for text classification", 2018, ACL.
     """
@@ -116,20 +82,11 @@ def layerwise_rates(model: nn.Module, head: float, decay: float = 0.7) -> dict[s
 
 
 def parameter_groups(model: nn.Module, rates: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Return groups for any optimiser of PyTorch, each with its real `lr`.
+    """Return one `{"params", "lr", "name"}` a stage and for the head, for any optimiser of PyTorch.
 
     Every parameter is in from the start, frozen ones too: the optimiser skips them while they have no gradient, and one
-    that is made anew in the middle of a training would have forgotten its means and could not be resumed.
-
-    Args:
-        model: a network with `stages()`.
-        rates: a rate for every stage and for the head, for example from `layerwise_rates`.
-
-    Returns:
-        One `{"params", "lr", "name"}` a name, in the order of `rates`.
-
-    Raises:
-        ValueError: names do not match, a rate is not above 0, or a parameter belongs to no stage.
+    that is made anew in the middle of a training would have forgotten its means and could not be resumed. ValueError
+    when names do not match, a rate is not above 0, or a parameter belongs to no stage.
     """
     parts = {**model.stages(), model.head_name: get_classifier(model)}
     if set(rates) != set(parts):
@@ -149,15 +106,8 @@ class L2SP:
     """A pull towards the starting point: `alpha/2 |w - w0|^2` for the backbone, `beta/2 |v|^2` for the new head.
 
     Ordinary weight decay pulls every weight towards 0, which for a pretrained one means forgetting. This pulls it to
-    where it came from. Add what a call returns to the loss, and switch the optimiser's own weight decay off.
-
-    Args:
-        model: the network with its carried-over weights; they are remembered as the starting point.
-        alpha: strength of the pull of the backbone, 0 or more.
-        beta: strength of the pull of the head towards 0, 0 or more.
-
-    Raises:
-        ValueError: a strength is negative.
+    where it came from: the weights that the model has now. Add what a call returns to the loss, and switch the
+    optimiser's own weight decay off.
 
     Source: Li, Grandvalet and Davoine, "Explicit inductive bias for transfer learning with convolutional networks",
     2018, ICML.
@@ -185,13 +135,6 @@ class GradualUnfreezing:
 
     Pass it to `fit` as `before_epoch`, with an optimiser that has all parameters in from the start. What is free
     depends on the number of the epoch and on nothing else, so an interrupted training goes on rightly.
-
-    Args:
-        every: epochs between two stages, at least 1.
-        batchnorm: what the statistics of frozen stages do.
-
-    Raises:
-        ValueError: `every` is below 1.
 
     Source: Howard and Ruder, "Universal language model fine-tuning for text classification", 2018, ACL.
     """

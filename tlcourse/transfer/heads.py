@@ -7,15 +7,10 @@ from torch import nn
 
 
 class Backbone(Protocol):
-    """The small surface that the course's functions use; `SmallCNN`, `TinyResNet` and `TorchvisionBackbone` have it.
+    """The small surface that the course's functions use; `SmallCNN`, `TinyResNet` and `TorchvisionBackbone` have it."""
 
-    Attributes:
-        head_name: name of the last linear layer.
-        num_features: how many features go into it.
-    """
-
-    head_name: str
-    num_features: int
+    head_name: str  # of the last linear layer
+    num_features: int  # how many go into it
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         """Turn images `[B, 3, H, W]` into features `[B, num_features]`."""
@@ -32,20 +27,10 @@ def get_classifier(model: nn.Module) -> nn.Linear:
 
 
 def reset_classifier(model: nn.Module, classes: int) -> nn.Linear:
-    """Give a network a fresh head for other classes; everything before it stays.
+    """Give a network a fresh head for other classes, and return it; everything before it stays.
 
     The new weights are drawn from PyTorch's global generator, as those of any new layer: wrap the call in `seeded` to
     choose them. Make the optimiser afterwards, or it will go on training the old head.
-
-    Args:
-        model: the network, changed in place.
-        classes: how many classes to tell apart, at least 2.
-
-    Returns:
-        The new head.
-
-    Raises:
-        ValueError: fewer than two classes.
     """
     if classes < 2:
         raise ValueError(f"a head for {classes} classes was asked for. Expected at least 2.")
@@ -57,16 +42,10 @@ def reset_classifier(model: nn.Module, classes: int) -> nn.Linear:
 
 @torch.no_grad()
 def zero_head(head: nn.Linear) -> nn.Linear:
-    """Set a head to zero: it gives every class the same score, and pulls the backbone nowhere in the first step.
+    """Set a head to zero: it gives every class the same logit, and pulls the backbone nowhere in the first step.
 
-    The gradient of the features is the gradient of the scores times the head's weights, so with zero weights the
+    The gradient of the features is the gradient of the logits times the head's weights, so with zero weights the
     backbone begins to move only when the head has.
-
-    Args:
-        head: the layer, changed in place.
-
-    Returns:
-        The layer.
     """
     head.weight.zero_()
     _zero_bias(head)
@@ -77,14 +56,7 @@ def zero_head(head: nn.Linear) -> nn.Linear:
 def kaiming_head(head: nn.Linear, generator: torch.Generator | None = None) -> nn.Linear:
     """Draw a head's weights from a normal distribution with variance 2 / features, and set its bias to zero.
 
-    With that variance, scores are about as large as the features that come out of a ReLU.
-
-    Args:
-        head: the layer, changed in place.
-        generator: source of the draws, on the CPU; None means PyTorch's global one.
-
-    Returns:
-        The layer.
+    With that variance, logits are about as large as the features that come out of a ReLU.
 
     Source: He et al., "Delving deep into rectifiers", 2015, ICCV.
     """
@@ -98,29 +70,17 @@ def kaiming_head(head: nn.Linear, generator: torch.Generator | None = None) -> n
 def class_mean_head(head: nn.Linear, features: torch.Tensor, labels: torch.Tensor, scale: float = 1.0) -> nn.Linear:
     """Make a head that chooses the class whose mean feature is nearest, without any training.
 
-    The squared distance from features `x` to a mean `m` is `|x|^2 - 2 (m x - |m|^2 / 2)`. The first term is the same
-    for all classes, so the nearest mean is the one with the highest `m x - |m|^2 / 2`: a linear layer with weights `m`
-    and bias `-|m|^2 / 2`.
+    The squared distance from features `x`, of `[N, in_features]`, to a mean `m` is `|x|^2 - 2 (m x - |m|^2 / 2)`. The
+    first term is the same for all classes, so the nearest mean is the one with the highest `m x - |m|^2 / 2`: a linear
+    layer with weights `m` and bias `-|m|^2 / 2`.
 
-    Such scores are large (they grow with the square of the features), so a softmax over them is almost always certain,
+    Such logits are large (they grow with the square of the features), so a softmax over them is almost always certain,
     and a wrong answer gives a huge loss in the first step of fine-tuning. `scale` below 1 makes them smaller; the
     answers stay the same. Read as probabilities, they are right where features of a class spread evenly about their
     mean with variance 1 / scale.
 
-    Args:
-        head: the layer, changed in place; it needs a bias.
-        features: float32 `[N, in_features]`, for example from `extract_features`.
-        labels: class numbers, int64 `[N]`; every class of the head at least once.
-        scale: factor on all scores, above 0.
-
-    Returns:
-        The layer.
-
-    Raises:
-        ValueError: shapes do not fit, a class has no example, the head has no bias, or the scale is not above 0.
-
     Source: Mensink et al., "Distance-based image classification: Generalizing to new classes at near-zero cost", 2013,
-        IEEE Transactions on Pattern Analysis and Machine Intelligence.
+    IEEE Transactions on Pattern Analysis and Machine Intelligence.
     """
     _check_class_means(head, features, labels, scale)
     means = torch.stack([features[labels == c].mean(0) for c in range(head.out_features)])  # [classes, features]
@@ -156,17 +116,7 @@ def _check_class_means(head: nn.Linear, features: torch.Tensor, labels: torch.Te
 
 
 def check_input(x: torch.Tensor, network: str, size: int | None = None) -> None:
-    """Refuse what the network was not made for.
-
-    Args:
-        x: a batch of images.
-        network: the network's name, for the message.
-        size: the only height and width it takes, or None for any.
-
-    Raises:
-        TypeError: the images are bytes.
-        ValueError: the shape is wrong.
-    """
+    """Refuse a batch that a network was not made for; `size` is the only height and width it takes."""
     if not x.is_floating_point():
         raise TypeError(
             f"{network} got {x.dtype} images, but floats from -1 to 1 were expected. Use scale(images) from tlcourse."

@@ -17,43 +17,23 @@ ROUNDS, ITERATIONS = 20, 100  # L-BFGS is asked for at most this many rounds of 
 
 @dataclass(frozen=True)
 class Probe:
-    """A linear layer that minimises its loss, and how it was found.
+    """A linear layer that minimises its loss, and how it was found."""
 
-    Attributes:
-        weight: float64 `[classes, features]`.
-        bias: float64 `[classes]`.
-        loss: mean cross-entropy plus penalty at the minimum, in nats.
-        gradient: the largest entry of the gradient there; 0 would be exact.
-        evaluations: how often loss and gradient were computed.
-    """
-
-    weight: torch.Tensor
-    bias: torch.Tensor
-    loss: float
-    gradient: float
-    evaluations: int
+    weight: torch.Tensor  # float64 [classes, features]
+    bias: torch.Tensor  # float64 [classes]
+    loss: float  # mean cross-entropy plus penalty at the minimum, in nats
+    gradient: float  # its largest entry at the minimum; 0 would be exact
+    evaluations: int  # how often loss and gradient were computed
 
 
 def solve_probe(features: torch.Tensor, labels: torch.Tensor, classes: int, penalty: float = PENALTY) -> Probe:
-    """Find the linear layer with the lowest loss: `cross-entropy + penalty/(2N) |W|^2`.
+    """Find the linear layer with the lowest loss on `[N, features]`: `cross-entropy + penalty/(2N) |W|^2`.
 
-    On fixed features this problem is convex: it has one minimum and no bad places to get stuck, so no learning rate,
-    no schedule and no seed are needed. L-BFGS guesses the curvature from the last few gradients and gets there in some
-    dozens of steps. It starts from zeros.
-
-    Args:
-        features: float `[N, features]`.
-        labels: class numbers, int64 `[N]`.
-        classes: how many classes there are, at least 2.
-        penalty: strength of the pull of the weights towards 0, above 0; the bias is free. The more images there are,
-            the less it counts beside them. scikit-learn's `LogisticRegression(C=1 / penalty)` has the same minimum.
-
-    Returns:
-        The probe.
-
-    Raises:
-        ValueError: shapes do not agree, a number is not finite, or the penalty is not above 0.
-        ArithmeticError: L-BFGS did not converge.
+    On fixed features this problem is convex: it has one minimum and no bad places to get stuck, so no learning rate, no
+    schedule and no seed are needed. L-BFGS guesses the curvature from the last few gradients and gets there in some
+    dozens of steps, from zeros. The bias is free. The more images there are, the less the penalty counts beside them;
+    scikit-learn's `LogisticRegression(C=1 / penalty)` has the same minimum. ArithmeticError when L-BFGS did not
+    converge.
 
     Source: Liu and Nocedal, "On the limited memory BFGS method for large scale optimization", 1989, Mathematical
     Programming.
@@ -93,18 +73,7 @@ def solve_probe(features: torch.Tensor, labels: torch.Tensor, classes: int, pena
 
 
 def write_head(model: nn.Module, probe: Probe) -> nn.Module:
-    """Copy a probe's solution into the head of a network, in place.
-
-    Args:
-        model: a network whose head has as many classes and features as the probe.
-        probe: what `solve_probe` returned.
-
-    Returns:
-        The network.
-
-    Raises:
-        ValueError: the head has another shape. Nothing was copied.
-    """
+    """Copy a probe's solution into the head of a network, in place; ValueError when it has another shape."""
     head = get_classifier(model)
     if head.weight.shape != probe.weight.shape:
         raise ValueError(
@@ -121,19 +90,7 @@ def linear_probe(model: nn.Module, labelled: ImageSet, penalty: float = PENALTY)
     """Give a network the best linear head for its features; the backbone is not touched.
 
     The images go through the backbone once. Training a frozen network with `fit` sends them through again at every
-    update, to get the same features every time.
-
-    Args:
-        model: a network whose head has as many classes as the image set; its head is written.
-        labelled: the images to learn from.
-        penalty: strength of the pull of the weights towards 0, above 0, as for `solve_probe`.
-
-    Returns:
-        The probe.
-
-    Raises:
-        ValueError: the head has another number of classes, or the penalty is not above 0.
-        ArithmeticError: L-BFGS did not converge.
+    update, to get the same features every time. Errors are those of `solve_probe` and `write_head`.
     """
     probe = solve_probe(extract_features(model, labelled), labelled.labels.cpu(), len(labelled.classes), penalty)
     write_head(model, probe)

@@ -17,39 +17,20 @@ ACTIONS: tuple[Action, ...] = ("copied", "adapted", "skipped", "fresh")
 
 @dataclass(frozen=True)
 class Step:
-    """What surgery did to one tensor.
+    """What surgery did to one tensor."""
 
-    Attributes:
-        name: its name in the target network, or in the weights where the target has no such tensor.
-        action: `"copied"` as it is, `"adapted"` to another shape, `"skipped"` (the weights have it, and it was left
-            behind), or `"fresh"` (only the target has it).
-        theirs: shape in the weights, or None.
-        ours: shape in the target network, or None.
-        why: the reason, in a few words.
-    """
-
-    name: str
-    action: Action
-    theirs: tuple[int, ...] | None
-    ours: tuple[int, ...] | None
-    why: str
+    name: str  # in the target network, or in the weights where the target has no such tensor
+    action: Action  # adapted to another shape; skipped: left behind; fresh: only the target has it
+    theirs: tuple[int, ...] | None  # shape in the weights
+    ours: tuple[int, ...] | None  # shape in the target network
+    why: str  # in a few words
 
 
 def strip_prefix(weights: Weights, prefix: str = "module.") -> dict[str, torch.Tensor]:
     """Take a beginning off all names: a network that was wrapped when it was saved has one.
 
     `nn.DataParallel` and its relatives put the network inside themselves as `module`, and so `conv1.weight` becomes
-    `module.conv1.weight`.
-
-    Args:
-        weights: tensors by name.
-        prefix: what to take off.
-
-    Returns:
-        The same tensors by shorter names.
-
-    Raises:
-        ValueError: a name does not begin like that, or nothing of it would be left.
+    `module.conv1.weight`. ValueError when a name does not begin like that.
     """
     odd = [name for name in weights if not name.startswith(prefix) or name == prefix]
     if odd or not weights:
@@ -63,18 +44,9 @@ def strip_prefix(weights: Weights, prefix: str = "module.") -> dict[str, torch.T
 def rename(weights: Weights, key_map: Mapping[str, str]) -> dict[str, torch.Tensor]:
     """Give tensors the names that another network has for the same things.
 
-    An entry `{"conv1": "stem.0"}` stands for a layer and all that is in it: `conv1.weight` becomes `stem.0.weight`,
-    while `conv10.weight` stays. Where several entries fit, the longest one counts.
-
-    Args:
-        weights: tensors by name.
-        key_map: new name by old name, of tensors or of the layers that they are in.
-
-    Returns:
-        The same tensors by new names; names that no entry fits are kept.
-
-    Raises:
-        ValueError: an entry fits nothing, or two tensors would get the same name.
+    An entry `{"conv1": "stem.0"}`, old name to new, stands for a layer and all that is in it: `conv1.weight` becomes
+    `stem.0.weight`, while `conv10.weight` stays. Where several entries fit, the longest one counts; names that none
+    fits are kept. ValueError when an entry fits nothing, or two tensors would get the same name.
     """
     names = {name: _renamed(name, key_map) for name in weights}
     used = {entry for _, entry in names.values()}
@@ -104,19 +76,10 @@ def _renamed(name: str, key_map: Mapping[str, str]) -> tuple[str, str | None]:
 def adapt_input(weight: torch.Tensor, channels: int) -> torch.Tensor:
     """Make a first convolution take another number of channels, so that grey pictures give what they gave before.
 
-    A convolution adds up what its channels contribute. Where all channels show the same grey picture, only the *sum* of
-    their weights counts. So from colour to grey the weights are summed, and from grey to colour each channel gets an
-    equal share: the output on a grey picture, repeated in every channel, stays the same.
-
-    Args:
-        weight: of the convolution, float `[out, in, height, width]`.
-        channels: how many channels shall come in.
-
-    Returns:
-        float `[out, channels, height, width]`; the weight itself where the number is right already.
-
-    Raises:
-        ValueError: not the weight of a convolution, or neither number is 1: which channel is which is then unclear.
+    A convolution `[out, in, height, width]` adds up what its channels contribute. Where all channels show the same grey
+    picture, only the *sum* of their weights counts. So from colour to grey the weights are summed, and from grey to
+    colour each channel gets an equal share: the output on a grey picture, repeated in every channel, stays the same.
+    ValueError when neither number is 1: which channel is which is then unclear.
     """
     if weight.ndim != 4 or channels < 1:
         raise ValueError(
@@ -145,16 +108,7 @@ def put_in_corner(small: torch.Tensor, large: torch.Tensor, keep_output: bool = 
     * the columns by which *new inputs* reach *old outputs* are set to zero when `keep_output` is true. Old channels
       then compute what they computed before, and the wide network begins exactly as good as the narrow one.
 
-    Args:
-        small: the tensor to copy.
-        large: a tensor of the target network, no smaller in any dimension.
-        keep_output: whether new inputs are silenced at first.
-
-    Returns:
-        A new tensor of the shape of `large`.
-
-    Raises:
-        ValueError: `large` is smaller somewhere, has other dimensions, or another kernel size.
+    ValueError when `large` is smaller somewhere, has other dimensions, or another kernel size.
     """
     corner = tuple(slice(0, size) for size in small.shape)
     fits = small.ndim == large.ndim and all(a <= b for a, b in zip(small.shape, large.shape, strict=True))
@@ -175,15 +129,9 @@ def transplant(
 ) -> tuple[dict[str, torch.Tensor], list[Step]]:
     """Make every tensor fit that can be made to fit, and say of each what was done.
 
-    Args:
-        weights: tensors by name, of a trained network.
-        target: the state dict of the network that shall receive them.
-        skip: beginnings of names to leave behind, such as `["head."]`.
-        first_conv: name of the weight whose input channels may be adapted, such as `"stem.0.weight"`.
-
-    Returns:
-        A full state dict for the target network, and what was done to each tensor: first those of the target in its
-        order, then those that only the weights have.
+    `skip` are beginnings of names to leave behind, such as `["head."]`; `first_conv` is the weight whose input channels
+    may be adapted, such as `"stem.0.weight"`. Returns a full state dict for the target network, and the steps: first
+    those of the target in its order, then those that only the weights have.
     """
     result, steps = {}, []
     for name, ours in target.items():

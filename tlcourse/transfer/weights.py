@@ -9,23 +9,14 @@ from torch import nn
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What happened to every tensor when weights were carried into a network.
+    """What happened to every tensor, by name, when weights were carried into a network; only `loaded` were copied."""
 
-    Attributes:
-        loaded: names found on both sides with the same shape; these were copied.
-        missing: names that only the network has; they keep their values.
-        unexpected: names that only the weights have; they were ignored.
-        mismatched: names on both sides with different shapes, each with (shape in the weights, shape in the network);
-            they keep the network's values.
-    """
-
-    loaded: tuple[str, ...]
-    missing: tuple[str, ...]
-    unexpected: tuple[str, ...]
-    mismatched: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
+    loaded: tuple[str, ...]  # on both sides with the same shape
+    missing: tuple[str, ...]  # only in the network
+    unexpected: tuple[str, ...]  # only in the weights
+    mismatched: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]  # shape in the weights, shape in the network
 
     def __str__(self) -> str:
-        """Show one line a group, with names where something stayed behind."""
         shapes = [f"{name} {list(theirs)} -> {list(ours)}" for name, (theirs, ours) in self.mismatched.items()]
         lines = [f"loaded      {len(self.loaded):3d}"]
         for group, names in (("missing", self.missing), ("unexpected", self.unexpected), ("mismatched", shapes)):
@@ -36,16 +27,7 @@ class LoadReport:
 def compare_weights(model: nn.Module, weights: Mapping[str, torch.Tensor], skip: Sequence[str] = ()) -> LoadReport:
     """Compare a network with weights by name and shape, and change nothing.
 
-    Args:
-        model: the network that shall receive weights.
-        weights: tensors by name, for example from `read_tensors`.
-        skip: beginnings of names to leave out on purpose, such as `["head."]`; these count as missing and unexpected.
-
-    Returns:
-        The report of what a load would do.
-
-    Raises:
-        TypeError: the weights are no mapping.
+    `skip` are beginnings of names to leave out on purpose, such as `["head."]`; these count as missing and unexpected.
     """
     if not isinstance(weights, Mapping):
         raise TypeError(
@@ -73,19 +55,9 @@ def load_weights(
     """Copy weights into a network where name and shape agree, and report what was not copied.
 
     PyTorch's own `load_state_dict(strict=False)` still stops at a wrong shape and is silent about names when nobody
-    reads its answer; here everything is checked first, and either the whole load happens or none of it.
-
-    Args:
-        model: the network, changed in place.
-        weights: tensors by name.
-        skip: beginnings of names to leave out on purpose, such as `["head."]`. The network keeps its own there.
-        partial: accept that other names are missing, unexpected or of another shape.
-
-    Returns:
-        The report.
-
-    Raises:
-        ValueError: something did not fit and `partial` is False, or nothing fits at all. The network is unchanged.
+    reads its answer; here everything is checked first, and either the whole load happens or none of it. `skip` are
+    beginnings of names to leave out on purpose; `partial` accepts that others do not fit. ValueError when something
+    else does not fit, or nothing fits at all.
     """
     report = compare_weights(model, weights, skip)
     unplanned = [n for n in (*report.missing, *report.unexpected) if not n.startswith(tuple(skip))]
@@ -105,18 +77,12 @@ def load_weights(
 
 @dataclass(frozen=True)
 class MoveReport:
-    """Which tensors a training changed.
+    """Which tensors a training changed."""
 
-    Attributes:
-        moved: names of tensors that changed, each with its largest change of a number.
-        stayed: names of tensors that are the same in every number.
-    """
-
-    moved: Mapping[str, float]
-    stayed: tuple[str, ...]
+    moved: Mapping[str, float]  # names, each with its largest change of a number
+    stayed: tuple[str, ...]  # names of tensors that are the same in every number
 
     def __str__(self) -> str:
-        """Show how many moved and stayed, and which moved, the furthest first."""
         furthest = sorted(self.moved.items(), key=lambda item: -item[1])
         names = ", ".join(f"{name} by {change:.2g}" for name, change in furthest[:4])
         more = f" and {len(furthest) - 4} more" if len(furthest) > 4 else ""
@@ -126,17 +92,8 @@ class MoveReport:
 def weights_moved(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor]) -> MoveReport:
     """Compare two state dicts of one network number by number: what did a training move?
 
-    Statistics of batch normalisation are in a state dict too, so they are compared as well.
-
-    Args:
-        before: a *copy* of the state dict from before, for example from `copy_weights`.
-        after: the state dict from after.
-
-    Returns:
-        The report.
-
-    Raises:
-        ValueError: names or shapes differ, or `before` is no copy but the network's own memory.
+    Statistics of batch normalisation are in a state dict too, so they are compared as well. ValueError when names or
+    shapes differ, or `before` is no copy but the network's own memory.
     """
     if {n: t.shape for n, t in before.items()} != {n: t.shape for n, t in after.items()}:
         odd = sorted(
@@ -162,15 +119,7 @@ def _largest_change(before: torch.Tensor, after: torch.Tensor) -> float:
 
 
 def check_still(report: MoveReport, frozen: Sequence[str]) -> None:
-    """Refuse a training in which something moved that was meant to stay.
-
-    Args:
-        report: what `weights_moved` found.
-        frozen: beginnings of the names that must not move, such as `["stem.", "block1."]`.
-
-    Raises:
-        ValueError: something moved there, or no tensor has such a name; with what usually is the reason.
-    """
+    """Raise ValueError when a tensor whose name begins like one of `frozen` moved, with what usually is the reason."""
     names = [name for name in (*report.moved, *report.stayed) if name.startswith(tuple(frozen))]
     if not names:
         raise ValueError(f"no tensor begins with any of {list(frozen)}, so nothing was checked. Look at the names.")
