@@ -22,7 +22,7 @@ def is_writing(args):
 import tlcourse
 assert state() == before, "a global state moved"
 assert not opened, f"files were opened for writing: {opened}"
-heavy = {"matplotlib", "ipywidgets", "IPython", "sklearn", "scipy.ndimage"} & set(sys.modules)
+heavy = {"matplotlib", "pandas", "ipywidgets", "IPython", "sklearn", "scipy.ndimage"} & set(sys.modules)
 assert not heavy, f"imported without need: {heavy}"
 """
 

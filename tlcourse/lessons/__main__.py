@@ -2,11 +2,14 @@
 
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
+
+import pandas as pd
 
 from tlcourse.lessons.nb12_your_own_images import classic
 from tlcourse.lessons.shipped import SHIPPED
-from tlcourse.notebook.rows import save_rows
+from tlcourse.notebook.results import save_results
 
 
 def main() -> None:
@@ -23,7 +26,9 @@ def main() -> None:
     arguments = parser.parse_args()
     compute, seeds = SHIPPED[arguments.name]
     rows = compute(range(arguments.seeds or seeds))
-    print(f"wrote {len(rows)} rows to {save_rows(arguments.out or Path(f'{arguments.name}.csv'), rows)}")
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(map(asdict, rows))
+    path = save_results(frame, arguments.out or Path(f"{arguments.name}.csv"))
+    print(f"wrote {len(frame)} rows to {path}")
 
 
 if __name__ == "__main__":
