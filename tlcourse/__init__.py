@@ -3,10 +3,11 @@
 Importing this package draws nothing, writes nothing, downloads nothing and leaves every random state as it was.
 """
 
-from tlcourse.data.augment import Augment, scale
+from tlcourse.data.augmentations import Augment
 from tlcourse.data.batches import Batches
 from tlcourse.data.cache import CacheError
 from tlcourse.data.imageset import ImageSet
+from tlcourse.data.normalisation import scale
 from tlcourse.data.worlds import load, train_test
 from tlcourse.evaluation.intervals import Interval, bootstrap_mean, paired_difference
 from tlcourse.evaluation.predict import accuracy, evaluate, extract_features, predict

@@ -22,6 +22,11 @@ def generator(*keys: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
+def uniform(count: int, low: float, high: float, draws: torch.Generator) -> torch.Tensor:
+    """Draw `count` numbers evenly between `low` and `high`, float32 `[count]` on the CPU."""
+    return torch.rand(count, generator=draws) * (high - low) + low
+
+
 @contextlib.contextmanager
 def seeded(*keys: int | str) -> Iterator[None]:
     """Run a block with PyTorch's global CPU generator seeded from `keys`, and put the old state back afterwards.

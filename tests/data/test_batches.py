@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tlcourse.data.augment import Augment, uniform
+from tlcourse.data.augmentations import Augment
 from tlcourse.data.batches import Batches
-from tlcourse.repro import generator
+from tlcourse.repro import generator, uniform
 from tlcourse.training.loop import fit
 
 PIXELS = torch.arange(10, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 4, 4).clone()

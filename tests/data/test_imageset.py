@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from tlcourse.data.augment import scale
 from tlcourse.data.imageset import ImageSet
+from tlcourse.data.normalisation import scale
 
 CLASSES = ("a", "b", "c")
 

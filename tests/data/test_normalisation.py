@@ -3,7 +3,6 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as library
 
-from tlcourse.data.augment import scale
 from tlcourse.data.normalisation import (
     HALF,
     ChannelStatistics,
@@ -11,6 +10,7 @@ from tlcourse.data.normalisation import (
     convert,
     denormalise,
     normalise,
+    scale,
     streamed_statistics,
 )
 

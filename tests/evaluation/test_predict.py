@@ -6,7 +6,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import NearestCentroid
 from torch import nn
 
-from tlcourse.data.augment import scale
+from tlcourse.data.normalisation import scale
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import (
     accuracy,

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from tlcourse.data.augment import scale
+from tlcourse.data.normalisation import scale
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.saliency import gradient_saliency, hide, occlusion_map, patch_map
 from tlcourse.models.tiny_resnet import TinyResNet

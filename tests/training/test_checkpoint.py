@@ -9,7 +9,8 @@ import time
 import pytest
 import torch
 
-from tlcourse.data.augment import Augment, scale
+from tlcourse.data.augmentations import Augment
+from tlcourse.data.normalisation import scale
 from tlcourse.data.worlds import load
 from tlcourse.models.tiny_resnet import TinyResNet
 from tlcourse.repro import seeded

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from tlcourse.data.augment import Augment
+from tlcourse.data.augmentations import Augment
 from tlcourse.data.worlds import load
 from tlcourse.models.small_cnn import SmallCNN
 from tlcourse.models.tiny_resnet import TinyResNet

@@ -5,7 +5,7 @@ import functools
 import torch
 import torch.nn.functional as F
 
-from tlcourse.data.augment import uniform
+from tlcourse.repro import uniform
 
 # The photograph behind the source never stands behind the target.
 SOURCE_PHOTO, TARGET_PHOTO = "china.jpg", "flower.jpg"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from tlcourse.data.augment import scale
+from tlcourse.data.normalisation import scale
 from tlcourse.repro import generator
 
 Transform = Callable[[torch.Tensor, torch.Generator], torch.Tensor]

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 
-from tlcourse.data.augment import uniform
+from tlcourse.repro import uniform
 
 DIGITS = tuple("0123456789")
 # Left out because they look like a digit: B b G g I i l O o Q q S s Z z. Left out because they look like their own

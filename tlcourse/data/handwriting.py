@@ -5,7 +5,7 @@ import functools
 import torch
 import torch.nn.functional as F
 
-from tlcourse.data.augment import uniform
+from tlcourse.repro import uniform
 
 # The 1,797 digits stand in the order in which the paper forms were read. Every form asks for the same digits, and the
 # labels show where each begins: 0 to 9 three times over, 0 9 5 5 6 5, and so on to 4 9 0 8 9 8, with a digit missing

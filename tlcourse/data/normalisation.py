@@ -23,6 +23,14 @@ class ChannelStatistics:
 HALF = ChannelStatistics(torch.full((3,), 0.5, dtype=torch.float64), torch.full((3,), 0.5, dtype=torch.float64), 0)
 
 
+def scale(images: torch.Tensor) -> torch.Tensor:
+    """Turn bytes, uint8 `[B, 3, H, W]`, into what the course's networks were trained on: float32 from -1 to 1.
+
+    This is `Normalize(0.5, 0.5)` of the classic recipes: divide by 255, subtract 0.5, divide by 0.5.
+    """
+    return images.to(torch.float32).div_(127.5).sub_(1.0)
+
+
 def channel_statistics(images: torch.Tensor) -> ChannelStatistics:
     """Compute mean and standard deviation of every channel of `images / 255`, uint8 `[N, 3, H, W]`."""
     return streamed_statistics([images])

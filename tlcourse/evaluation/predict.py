@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tlcourse.data.augment import scale
 from tlcourse.data.imageset import ImageSet
+from tlcourse.data.normalisation import scale
 from tlcourse.data.splits import stratified_folds
 from tlcourse.repro import generator
 

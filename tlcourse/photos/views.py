@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from tlcourse.data.augment import uniform
+from tlcourse.repro import uniform
 
 
 @dataclass(frozen=True)

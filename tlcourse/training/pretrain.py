@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tlcourse.data.augment import Augment
+from tlcourse.data.augmentations import Augment
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import accuracy
 from tlcourse.models.pretrained import FOLDER, NETWORKS, build, manifest

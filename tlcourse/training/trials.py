@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from tlcourse.data.augment import Augment
+from tlcourse.data.augmentations import Augment
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.worlds import train_test
 from tlcourse.evaluation.predict import accuracy

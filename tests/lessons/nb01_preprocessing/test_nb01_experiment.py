@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from tlcourse.data.augment import Augment, scale
+from tlcourse.data.augmentations import Augment
 from tlcourse.data.batches import Batches
 from tlcourse.data.cleaning import CleaningReport, Finding
 from tlcourse.data.defects import Planted, plant_dirt
 from tlcourse.data.mixing import MixedBatches
-from tlcourse.data.normalisation import HALF, channel_statistics
+from tlcourse.data.normalisation import HALF, channel_statistics, scale
 from tlcourse.data.splits import sees_held_out, stratified_folds
 from tlcourse.data.worlds import load
 from tlcourse.lessons.nb01_preprocessing import augmentation_worth as augmenting

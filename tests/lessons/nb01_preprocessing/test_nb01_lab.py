@@ -4,11 +4,10 @@ import ipywidgets
 import pytest
 import torch
 
-from tlcourse.data.augment import scale
 from tlcourse.data.cleaning import NEAR, find_blank, find_exact_duplicates, find_near_duplicates, precision_recall
 from tlcourse.data.defects import plant_dirt
 from tlcourse.data.mixing import soft_labels
-from tlcourse.data.normalisation import denormalise
+from tlcourse.data.normalisation import denormalise, scale
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import predict
 from tlcourse.lessons.nb01_preprocessing import detectors, exposures, lab

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from tlcourse.data.augment import scale
+from tlcourse.data.normalisation import scale
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import accuracy, extract_features
 from tlcourse.lessons.nb02_weight_transfer.transfer_strategies import (

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from agreement import FRESH_SEEDS, within_seeds
 
-from tlcourse.data.augment import Augment
+from tlcourse.data.augmentations import Augment
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.intervals import paired_difference
 from tlcourse.evaluation.predict import accuracy

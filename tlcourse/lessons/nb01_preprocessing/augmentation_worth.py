@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from tlcourse.data.augment import scale
 from tlcourse.data.augmentations import Chain, Crop, CutOut, Flip, Recolour, Rotate, flip_where, rotate_by
 from tlcourse.data.batches import Batches, Transform
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.mixing import CutMix, MixedBatches, Mixing, MixUp
+from tlcourse.data.normalisation import scale
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.intervals import bootstrap_mean
 from tlcourse.evaluation.predict import accuracy, predict

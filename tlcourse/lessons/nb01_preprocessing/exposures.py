@@ -9,10 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from torch import nn
 
-from tlcourse.data.augment import scale
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.mixing import soft_labels
-from tlcourse.data.normalisation import denormalise
+from tlcourse.data.normalisation import denormalise, scale
 from tlcourse.evaluation.predict import predict
 from tlcourse.lessons.nb01_preprocessing.label_rules import (
     FAILS,

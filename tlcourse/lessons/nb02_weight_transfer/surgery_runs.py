@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from tlcourse.data.augment import scale
+from tlcourse.data.normalisation import scale
 from tlcourse.data.worlds import load
 from tlcourse.lessons.nb02_weight_transfer.figures import STATISTICS
 from tlcourse.lessons.nb02_weight_transfer.transfer_strategies import take_steps
