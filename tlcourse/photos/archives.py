@@ -30,21 +30,13 @@ class ArchiveError(StorageError):
 
 
 def unpack_zip(data: bytes | memoryview | Path | str, into: Path | str, *, most_bytes: int = MOST_BYTES) -> Path:
-    """Unpack a zip archive of photographs into a folder of its own, completely or not at all.
+    """Unpack a zip archive of photographs, a file or its content, into a folder of its own, completely or not at all.
 
     Refused are names that lead out of the folder, links, devices, passwords, and bombs; every byte is counted while it
-    is unpacked, whatever the archive says about itself. Archives inside are not unpacked.
-
-    Args:
-        data: the content, as `FileUpload` gives it, or the archive's path.
-        into: the folder to make. If this archive was unpacked there before, it is used as it is.
-        most_bytes: how large the content may be.
-
-    Returns:
-        The folder that holds the classes: `into`, or, where the archive wraps everything in one folder, that one.
-
-    Raises:
-        ArchiveError: the archive is damaged or was refused, the disk is full, or `into` holds something else.
+    is unpacked, whatever the archive says about itself. Archives inside are not unpacked. Where this archive was
+    unpacked into the folder before, that is used as it is. Returns the folder that holds the classes: `into`, or, where
+    the archive wraps everything in one folder, that one. Raises ArchiveError: damaged, refused, the disk is full, or
+    `into` holds something else.
     """
     into = Path(into)
     name, source = (str(data), data) if isinstance(data, Path | str) else ("the archive", BytesIO(data))
@@ -95,16 +87,9 @@ def _entries(archive: zipfile.ZipFile, name: str) -> dict[str, zipfile.ZipInfo]:
 
 
 def safe_parts(name: str) -> list[str]:
-    r"""Split the name of an entry into folders and file, fit for every system.
+    r"""Split the name of an entry into folders and file, fit for every system: what Windows forbids becomes `_`.
 
-    Args:
-        name: the name in the archive, with `/` or `\` between its parts.
-
-    Returns:
-        The parts; characters that Windows forbids are replaced by `_`.
-
-    Raises:
-        ArchiveError: the name is absolute, names a drive, climbs with `..`, or has no part left.
+    Raises ArchiveError where the name is absolute, names a drive, climbs with `..`, or has no part left.
     """
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
     if name[:1] in ("/", "\\") or re.match(r"[A-Za-z]:", name) or ".." in parts or not parts:

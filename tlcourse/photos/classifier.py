@@ -38,18 +38,12 @@ class Answer(NamedTuple):
 
 @dataclass(eq=False)
 class Classifier:
-    """A network with all that is needed to ask it about a photograph.
-
-    Attributes:
-        model: the network, in evaluation mode.
-        card: its classes, preprocessing, temperature, and what is known about it.
-    """
+    """A network with all that is needed to ask it about a photograph."""
 
     model: nn.Module
     card: ModelCard
 
     def __post_init__(self) -> None:
-        """Check that network and card belong together."""
         _check_head(self.model, self.card.classes, "the classifier")
         self.model.eval()
 
@@ -71,19 +65,10 @@ class Classifier:
     def classify(
         self, images: Photo | Sequence[Photo], top: int = 3, temperature: float | None = None
     ) -> list[Answer] | list[list[Answer]]:
-        """Say what is on a photograph, or on each of several.
+        """Name the `top` most probable classes of a photograph, or of each in a list.
 
-        Args:
-            images: a path or a PIL image; or a list of them.
-            top: how many classes to name, the most probable first, at least 1.
-            temperature: another than the fitted one.
-
-        Returns:
-            Answers with their probabilities; for a list of photographs, one such list each.
-
-        Raises:
-            PhotoError: a file cannot be opened as a picture.
-            ValueError: `top` is below 1, or there is no photograph.
+        Raises PhotoError where a file cannot be opened as a picture, and ValueError where `top` is below 1 or there is
+        none.
         """
         if top < 1:
             raise ValueError(f"top is {top}, but at least 1 was expected: how many classes to name.")
@@ -108,7 +93,7 @@ class Classifier:
 
     @torch.inference_mode()
     def scores(self, images: Sequence[Photo]) -> torch.Tensor:
-        """Return the scores before the softmax, float32 `[N, classes]` on the CPU; arguments as for `classify`."""
+        """Return the scores before the softmax, float32 `[N, classes]` on the CPU."""
         if not len(images):
             raise ValueError("there is no photograph, but at least one was expected.")
         device = next(self.model.parameters()).device
@@ -119,11 +104,10 @@ class Classifier:
         return torch.cat(parts)
 
     def prepare(self, image: Photo) -> torch.Tensor:
-        """Open a photograph and return it as the network takes it, float32 `[3, crop, crop]`.
+        """Return a photograph as the network takes it, float32 `[3, crop, crop]`.
 
-        Raises:
-            PhotoError: the file cannot be opened as a picture.
-            TypeError: it is neither a path nor a PIL image.
+        Raises PhotoError where the file cannot be opened as a picture, and TypeError for anything but a path or a PIL
+        image.
         """
         if isinstance(image, Path | str):
             return self.preprocessing(read_for(image, self.preprocessing))
@@ -151,27 +135,11 @@ def save_classifier(
 ) -> Path:
     """Write a classifier into a folder of its own, whole or not at all; an older one stays until then.
 
-    The folder gets `model.safetensors`, `model_card.json`, `MODEL_CARD.md`, and `report.html` where one is given.
-
-    Args:
-        folder: the folder; it may hold an older classifier and nothing else.
-        model: the trained network.
-        backbone: its name, one of `photo_network_names()`.
-        classes: names of the classes, in the order of the scores.
-        preprocessing: what its photographs went through.
-        temperature: fitted on validation photographs.
-        metrics: what was measured on test photographs.
-        counts: how many photographs there were, by part.
-        training: how it was trained, as short texts by name.
-        report: an HTML page.
-        **words: `good_for` and `not_for`, where more can be said than the usual sentences.
-
-    Returns:
-        The folder, as an absolute path.
-
-    Raises:
-        ValueError: the classes do not fit the head, or there is no such backbone.
-        StorageError: the folder holds other files or could not be written; what was there before is unchanged.
+    The folder gets `model.safetensors`, `model_card.json`, `MODEL_CARD.md`, and `report.html` where that page is given;
+    it may hold an older classifier and nothing else. `metrics` are what was measured on test photographs, `counts` the
+    photographs by part, `training` short texts by name, and `words` may be `good_for` and `not_for`, where more can be
+    said than the usual sentences. Raises ValueError where classes and head differ or there is no such backbone, and
+    StorageError where the folder holds other files or could not be written; what was there before is then unchanged.
     """
     _check_name(backbone)
     _check_head(model, classes, "the network")
@@ -195,32 +163,14 @@ def save_classifier(
 
 
 def check_model_folder(folder: Path | str) -> Path:
-    """Refuse a folder in which no classifier could be saved; ask before a training, not after it.
-
-    Args:
-        folder: where a classifier shall be saved.
-
-    Returns:
-        The folder, as an absolute path.
-
-    Raises:
-        StorageError: it holds other files, or lies where nothing can be written.
-    """
+    """Refuse a folder in which no classifier could be saved (StorageError); ask before a training, not after it."""
     return check_target(folder, FILES)
 
 
 def load_classifier(folder: Path | str, device: torch.device | str = "cpu") -> Classifier:
     """Read a classifier back; neither network nor training photographs are needed, and no code of the folder is run.
 
-    Args:
-        folder: what `save_classifier` wrote.
-        device: where it shall run.
-
-    Returns:
-        The classifier.
-
-    Raises:
-        StorageError: the folder or a file is missing or damaged, or the files do not belong together.
+    Raises StorageError where the folder or a file is missing or damaged, or the files do not belong together.
     """
     folder = Path(folder).expanduser()
     restore(folder)
@@ -235,17 +185,7 @@ def load_classifier(folder: Path | str, device: torch.device | str = "cpu") -> C
 
 
 def read_card(folder: Path | str) -> ModelCard:
-    """Read the card of a saved classifier alone.
-
-    Args:
-        folder: what `save_classifier` wrote.
-
-    Returns:
-        The card.
-
-    Raises:
-        StorageError: the folder or the card is missing or damaged.
-    """
+    """Read the card of a saved classifier alone; raises StorageError where it or the folder is missing or damaged."""
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
@@ -267,7 +207,6 @@ def read_card(folder: Path | str) -> ModelCard:
 
 
 def _rebuild(card: ModelCard, weights: Path) -> nn.Module:
-    """Make the network that a card names, with its weights."""
     _check_name(card.backbone)
     if card.backbone in NETWORKS:
         tensors = read_tensors(weights)

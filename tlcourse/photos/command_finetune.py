@@ -48,18 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Inspect, train, judge, save.
-
-    Args:
-        options: the command's arguments.
-
-    Returns:
-        The exit status: 0, or 130 when Ctrl-C stopped it; then nothing was written.
-
-    Raises:
-        ValueError: an argument is wrong, or a class has too few photographs.
-        StorageError: a folder or file is missing or damaged, or the weights could not be had.
-    """
+    """Inspect, train, measure, save; returns 130 where Ctrl-C stopped it: then nothing was written."""
     try:
         return _finetune(options)
     except KeyboardInterrupt:
@@ -95,7 +84,6 @@ def _finetune(options: argparse.Namespace) -> int:
 
 
 def _look(folder: Path, csv: Path | None = None) -> FolderReport:
-    """Inspect a folder and print what was found."""
     report = inspect(scan(folder, csv))
     say(str(report))
     return report
@@ -108,7 +96,6 @@ def _recipe(options: argparse.Namespace) -> PhotoRecipe:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Refuse wrong arguments before the long work."""
     if options.backbone not in photo_network_names():
         raise ValueError(unknown_network(options.backbone))
     if options.epochs is not None and options.epochs < 1:

@@ -20,18 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Classify photographs; one that cannot be opened does not stop the others.
-
-    Args:
-        options: the command's arguments.
-
-    Returns:
-        The exit status: 0, or 1 where a photograph could not be classified.
-
-    Raises:
-        ValueError: `--top` is below 1.
-        StorageError: the classifier is missing or damaged.
-    """
+    """Classify photographs; one that cannot be opened does not stop the others, but the status is then 1."""
     if options.top < 1:
         raise ValueError(f"--top is {options.top}, but at least 1 was expected.")
     classifier, records, failed = load_classifier(options.model), [], False

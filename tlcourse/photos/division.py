@@ -13,19 +13,12 @@ from tlcourse.photos.photoset import PhotoSet
 
 @dataclass(frozen=True)
 class PhotoParts:
-    """Photographs for three different uses; near duplicates are in one part only.
-
-    Attributes:
-        train: to learn from.
-        validation: to choose the probe's penalty, the epoch and the temperature.
-        test: looked at once, at the end.
-        left_out: photographs for training that lie among the test photographs too, and are not used.
-    """
+    """Photographs for three different uses; near duplicates are in one part only."""
 
     train: PhotoSet
-    validation: PhotoSet
-    test: PhotoSet
-    left_out: tuple[Path, ...] = ()
+    validation: PhotoSet  # to choose the probe's penalty, the epoch and the temperature
+    test: PhotoSet  # looked at once, at the end
+    left_out: tuple[Path, ...] = ()  # given for training, but among the test photographs too
 
     def counts(self) -> dict[str, int]:
         """Return how many photographs each part has."""
@@ -37,18 +30,9 @@ def divide(
 ) -> PhotoParts:
     """Divide photographs into three parts with about the same share of every class, near duplicates together.
 
-    Args:
-        photos: what to divide.
-        test: photographs kept for the test, for example from a folder of their own; None takes a share of `photos`.
-        validation: share of what is not for the test.
-        test_share: share for the test, where none is given.
-        seed: which division.
-
-    Returns:
-        The parts.
-
-    Raises:
-        ValueError: a class has too few different photographs, or the test photographs have other classes.
+    `test` are photographs kept for the test, for example from a folder of their own; else `test_share` of `photos` is
+    taken. `validation` is a share of the rest. Raises ValueError where a class has too few different photographs, or
+    the test photographs have other classes.
     """
     _check_enough(photos, 2 if test is not None else 3)
     left_out: tuple[Path, ...] = ()
@@ -63,18 +47,7 @@ def divide(
 
 
 def with_classes(photos: PhotoSet, classes: Sequence[str]) -> PhotoSet:
-    """Number the classes of photographs as another set does.
-
-    Args:
-        photos: of some or all of the classes.
-        classes: their names in the order that counts.
-
-    Returns:
-        The same photographs, with other numbers.
-
-    Raises:
-        ValueError: a class has photographs and is not among the names.
-    """
+    """Number the classes of photographs as in `classes`; raises ValueError where one is not among them."""
     present = [name for name, count in photos.counts().items() if count]
     unknown = [name for name in present if name not in classes]
     if unknown:
@@ -95,7 +68,6 @@ def leaking(parts: PhotoParts) -> torch.Tensor:
 
 
 def _check_enough(photos: PhotoSet, parts: int) -> None:
-    """Refuse classes that cannot be on all sides of a division."""
     sizes = {name: len(photos.groups[photos.labels == number].unique()) for number, name in enumerate(photos.classes)}
     few = {name: size for name, size in sizes.items() if size < parts}
     if few or len(sizes) < 2:

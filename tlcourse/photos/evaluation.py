@@ -15,16 +15,10 @@ from tlcourse.photos.memory import PhotoSource
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a classifier answered on test photographs, and what that is worth.
+    """What a classifier answered on test photographs, and what that is worth."""
 
-    Attributes:
-        scores: divided by the temperature, before the softmax, float32 `[N, classes]`.
-        labels: right classes, int64 `[N]`.
-        classes: their names.
-    """
-
-    scores: torch.Tensor
-    labels: torch.Tensor
+    scores: torch.Tensor  # divided by the temperature, before the softmax, float32 [N, classes]
+    labels: torch.Tensor  # int64 [N]
     classes: tuple[str, ...]
 
     @property
@@ -66,7 +60,6 @@ class Judgement:
         }
 
     def __str__(self) -> str:
-        """Say it in a line."""
         return (
             f"{len(self.labels):,} test photographs: accuracy {self.accuracy} %, balanced "
             f"{self.balanced_accuracy:.1f} %, calibration error {self.reliability.error:.1f} points"
@@ -74,16 +67,7 @@ class Judgement:
 
 
 def judge(model: nn.Module, photos: PhotoSource, temperature: float = 1.0) -> Judgement:
-    """Ask a network about test photographs.
-
-    Args:
-        model: the trained network.
-        photos: the photographs.
-        temperature: by what to divide the scores, fitted on validation photographs.
-
-    Returns:
-        Its answers, and what they are worth.
-    """
+    """Ask a network about test photographs; the temperature, by which logits are divided, is fitted on validation."""
     return judge_scores(predict(model, photos.in_order()), photos.labels, photos.classes, temperature)
 
 

@@ -28,19 +28,12 @@ KINDS = {
 
 @dataclass(frozen=True)
 class FileFinding:
-    """One thing that was found in a folder.
+    """One thing that was found in a folder."""
 
-    Attributes:
-        kind: one of `KINDS`.
-        path: the file, or the folder of a class.
-        why: what was seen, in words.
-        partner: for copies and near duplicates, the file that it is like.
-    """
-
-    kind: str
-    path: Path
+    kind: str  # one of KINDS
+    path: Path  # the file, or the folder of a class
     why: str
-    partner: Path | None = None
+    partner: Path | None = None  # for copies and near duplicates, the file that it is like
 
     @property
     def used(self) -> bool:

@@ -13,23 +13,14 @@ EXAMPLES = 2  # findings of every kind that are shown in full
 
 @dataclass(frozen=True)
 class FolderReport:
-    """Findings about a folder. Nothing on disk was changed.
-
-    Attributes:
-        folder: the folder.
-        checked: how many files were opened.
-        findings: everything that looked wrong, with the file and the reason.
-        photos: what will be used.
-        remarks: how many of the pictures that will be used were grey, transparent, turned upright and the like.
-        near_duplicates: whether near duplicates were looked for; among very many pictures only copies are.
-    """
+    """Findings about a folder, and what will be used of it. Nothing on disk was changed."""
 
     folder: Path
-    checked: int
+    checked: int  # files that were opened
     findings: tuple[FileFinding, ...]
-    photos: PhotoSet
-    remarks: dict[str, int] = field(default_factory=dict)
-    near_duplicates: bool = True
+    photos: PhotoSet  # what will be used
+    remarks: dict[str, int] = field(default_factory=dict)  # how many of those used were grey, turned and the like
+    near_duplicates: bool = True  # whether they were looked for; among very many pictures only copies are
 
     def counts(self) -> dict[str, int]:
         """Return how many findings of every kind there are, kinds without any left out."""
@@ -37,14 +28,7 @@ class FolderReport:
         return {kind: counts[kind] for kind in KINDS if counts[kind]}
 
     def which(self, kind: str | None = None) -> list[FileFinding]:
-        """Return the findings of one kind, or all.
-
-        Args:
-            kind: one of `KINDS`, or None.
-
-        Raises:
-            ValueError: there is no such kind.
-        """
+        """Return the findings of one of `KINDS`, or all; raises ValueError where there is no such kind."""
         if kind is not None and kind not in KINDS:
             raise ValueError(f"{kind!r} is not a kind of finding. Expected one of: {', '.join(map(repr, KINDS))}.")
         return [finding for finding in self.findings if kind in (None, finding.kind)]
@@ -54,7 +38,6 @@ class FolderReport:
         return [(f.kind, KINDS[f.kind], self._name(f.path), f.why) for f in self.findings]
 
     def __str__(self) -> str:
-        """Say in a few lines what was found and what will be used."""
         sizes = self.photos.counts()
         lines = [
             f"{printable(self.folder)}: {self.checked:,} files opened, {len(self.photos):,} photographs of "

@@ -18,15 +18,8 @@ from tlcourse.storage import StorageError
 def write_image_folder(data: ImageSet, folder: Path | str) -> Path:
     """Write every image as a PNG file into the subfolder of its class, completely or not at all.
 
-    Args:
-        data: the images.
-        folder: the folder to make. If these very images were written there before, it is used as it is.
-
-    Returns:
-        The folder.
-
-    Raises:
-        StorageError: the folder holds something else, or cannot be written.
+    Where these very images were written there before, the folder is used as it is. Raises StorageError where it holds
+    something else, or cannot be written.
     """
     folder = Path(folder)
     names = _file_names(data)
@@ -56,14 +49,10 @@ def write_image_folder(data: ImageSet, folder: Path | str) -> Path:
 
 
 def folder_names(classes: tuple[str, ...]) -> list[str]:
-    """Return a name of a folder for every class that every system can hold and tell apart.
+    """Return a folder's name for every class that every system can hold and tell apart; the class's own where possible.
 
-    Args:
-        classes: names of the classes.
-
-    Returns:
-        The names themselves where that is possible. Signs that Windows forbids are replaced by `_`; of names that
-        differ only in capitals, as `A` and `a`, the later get a number: `a (2)`.
+    Signs that Windows forbids are replaced by `_`; of names that differ only in capitals, as `A` and `a`, the later get
+    a number: `a (2)`.
     """
     names: dict[str, str] = {}  # by what Windows and macOS tell apart
     for c in classes:

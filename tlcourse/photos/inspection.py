@@ -49,23 +49,12 @@ class Look:
 def inspect(
     scan: Scan, *, workers: int | None = None, keep_copies: bool = False, progress: bool = True
 ) -> FolderReport:
-    """Open every file of a scan and find out which can be used.
+    """Open every file of a scan and find out which can be used, in threads (by default one a core, at most four).
 
-    Files that cannot be read are left out. So are copies of a photograph (its first file is kept), a photograph that
-    lies in two classes (nobody knows which is right), and classes with fewer than two different photographs, which
-    could not be on both sides of a split. Near duplicates are kept, and share a group.
-
-    Args:
-        scan: the files.
-        workers: threads that decode; None means one a core, at most four.
-        keep_copies: use copies too; they then share a group.
-        progress: show a progress bar.
-
-    Returns:
-        All findings, those of the scan among them, and what will be used. Nothing on disk is changed.
-
-    Raises:
-        ValueError: `workers` is below 1.
+    Files that cannot be read are left out. So are copies of a photograph (its first file is kept; with `keep_copies`
+    all are, and share a group), a photograph that lies in two classes (nobody knows which is right), and classes with
+    fewer than two different photographs, which could not be on both sides of a split. Near duplicates are kept, and
+    share a group. Raises ValueError when `workers` is below 1.
     """
     if workers is not None and workers < 1:
         raise ValueError(f"workers is {workers}, but at least 1 was expected, or None for as many as suit the machine.")

@@ -14,20 +14,11 @@ LABEL_COLUMNS = ("label", "labels", "class", "class_name", "category", "target",
 
 
 def read_table(path: Path, folder: Path, found: Iterable[str], findings: list[FileFinding]) -> dict[str, str]:
-    """Read which class every file has.
+    """Read the class of every file that is there from a table in UTF-8 or UTF-16, with commas, semicolons or tabs.
 
-    Args:
-        path: the table, in UTF-8 or UTF-16, separated by commas, semicolons or tabs.
-        folder: the folder of the files.
-        found: names of the files below the folder.
-        findings: what does not fit is added here: rows without a file, files without a row, paths that lead out of the
-            folder, and files that the table gives two classes.
-
-    Returns:
-        The class by name of file, for files that are there.
-
-    Raises:
-        FolderError: the table is missing, empty, of one column, or of another encoding.
+    What does not fit is added to `findings`: rows without a file, files without a row, paths that lead out of the
+    folder, and files that the table gives two classes. Raises FolderError: missing, empty, of one column, or of another
+    encoding.
     """
     found = list(found)
     names, answers, contradicted = _Names(found), {}, {}
@@ -74,7 +65,7 @@ class _Names:
 
 
 def _rows(path: Path, names: _Names) -> list[tuple[int, str, str]]:
-    """Return number, name of file and class of every row that is not empty, counted as a spreadsheet does."""
+    """Return number, file and class of every row that is not empty, counted as a spreadsheet does."""
     text = _text(path)
     first = text.lstrip().split("\n", 1)[0]
     separator = max(",;\t", key=first.count)

@@ -11,14 +11,10 @@ ROWS = 1024  # thumbnails that are compared with all others at a time
 
 
 def near_pairs(thumbnails: np.ndarray, threshold: float = NEAR) -> Iterator[tuple[int, int, float]]:
-    """Find pairs of thumbnails that hardly differ, whatever their brightness and contrast.
+    """Find pairs of thumbnails (uint8 `[N, P]`) that hardly differ, whatever their brightness and contrast.
 
-    Args:
-        thumbnails: grey values, uint8 `[N, P]`.
-        threshold: largest distance, 1 minus the correlation.
-
-    Yields:
-        A number, a smaller number, and their distance; for every first number the nearest comes first.
+    Yields a number, a smaller number, and their distance, 1 minus the correlation; for every first number the nearest
+    comes first.
     """
     small = thumbnails.astype(np.float32)
     small -= small.mean(1, keepdims=True)
@@ -33,15 +29,7 @@ def near_pairs(thumbnails: np.ndarray, threshold: float = NEAR) -> Iterator[tupl
 
 
 def tie_together(groups: list[int], pairs: list[tuple[int, int]]) -> list[int]:
-    """Join the groups of every pair, and the groups that are joined to those.
-
-    Args:
-        groups: a group number for every image.
-        pairs: numbers of two images that belong together.
-
-    Returns:
-        The new group number of every image: the smallest of the groups that were joined.
-    """
+    """Join the groups of every pair, and what hangs on those; the smallest number is kept."""
     parent = {group: group for group in groups}
 
     def root(group: int) -> int:

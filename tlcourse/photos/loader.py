@@ -21,19 +21,11 @@ USUAL_SIDE = 256  # pixels of a random crop where the preprocessing does not say
 class PhotoLoader(DataLoader):
     """Batches of `(float32 [B, 3, H, W], int64 [B])`, the same for the same seed and epoch with any number of workers.
 
-    Args:
-        paths: the photographs.
-        labels: class numbers, int64 `[N]`.
-        preprocessing: takes an RGB picture, returns float32 `[3, H, W]`.
-        batch_size: photographs a batch.
-        augment: True, False, or a function of a picture.
-        balanced: draw every class equally often, with repetition.
-        shuffle: a new order in every epoch; None means where `augment` or `balanced` is given.
-        seed: of order and augmentation.
-        workers: processes that read ahead, or None for `suitable_workers()`.
-
-    Raises:
-        ValueError: there is no photograph, `batch_size` is below 1, or `workers` below 0.
+    `preprocessing` turns an RGB picture into float32 `[3, H, W]`. `augment` is True for random crops, flips and light,
+    or a function of a picture, such as `photo_augmentation(flip=False)`. `balanced` draws every class equally often,
+    with repetition, as many photographs an epoch as there are. `shuffle` gives a new order in every epoch, by default
+    where `augment` or `balanced` is given. `workers` are processes that read ahead, by default as many as suit this
+    machine, none on Windows and macOS. Raises ValueError where there is no photograph, or a number is below its least.
     """
 
     def __init__(
@@ -76,11 +68,7 @@ class PhotoLoader(DataLoader):
 class PhotoDataset(Dataset):
     """Reads, augments and preprocesses one photograph at a time.
 
-    Args:
-        paths: the photographs.
-        labels: class numbers, int64 `[N]`.
-        preprocessing: takes an RGB picture, returns float32 `[3, H, W]`.
-        augment: takes a picture, returns a picture; draws from PyTorch's global generator, seeded for every photograph.
+    `augment` draws from PyTorch's global generator, which is seeded for every photograph.
     """
 
     def __init__(
@@ -92,11 +80,9 @@ class PhotoDataset(Dataset):
         self.at_least = 2 * side if augment else None  # random crops lose nothing by it, and large files read faster
 
     def __len__(self) -> int:
-        """Count the photographs."""
         return len(self.paths)
 
     def __getitem__(self, key: tuple[int, tuple[int, ...]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return image and label for the number of a photograph and the seed of its augmentation."""
         index, draw = key
         picture = open_photo(self.paths[index], self.at_least)
         if self.augment is not None:
@@ -109,19 +95,12 @@ class PhotoOrder(Sampler):
     """Numbers of photographs in the order of an epoch, each with the seed of its augmentation.
 
     The seed travels with the number, so that it does not matter which worker reads the photograph, and when.
-
-    Args:
-        labels: class numbers, int64 `[N]`.
-        shuffle: a new order in every epoch.
-        balanced: draw every class equally often, with repetition.
-        seed: of the order.
     """
 
     def __init__(self, labels: torch.Tensor, shuffle: bool, balanced: bool, seed: int) -> None:
         self.labels, self.shuffle, self.balanced, self.seed, self.epoch = labels, shuffle, balanced, seed, 0
 
     def __len__(self) -> int:
-        """Count the photographs of an epoch."""
         return len(self.labels)
 
     def __iter__(self) -> Iterator[tuple[int, tuple[int, ...]]]:
@@ -140,19 +119,11 @@ class PhotoOrder(Sampler):
 
 
 def photo_augmentation(side: int = USUAL_SIDE, *, flip: bool = True, smallest: float = 0.35) -> Picture:
-    """Return an augmentation of photographs: a random part of the picture, mirrored half of the time, in other light.
+    """Return an augmentation of one picture: a random part of it, mirrored half of the time, in other light.
 
-    It is made of `torchvision.transforms.v2`, works on one picture, and comes before the preprocessing.
-
-    Args:
-        side: height and width of the result in pixels; the preprocessing then cuts out the middle.
-        flip: mirror left and right; not for writing, signs, or anything whose mirror image is another class.
-        smallest: smallest share of the area that a crop keeps, from above 0 to 1.
-
-    Returns:
-        A function of a picture.
-
-    Source: Szegedy et al., "Going deeper with convolutions", 2015, CVPR.
+    It comes before the preprocessing, which cuts the middle out of its `side` x `side` pixels. Switch `flip` off for
+    writing, signs, or anything whose mirror image is another class. Source: Szegedy et al., "Going deeper with
+    convolutions", 2015, CVPR.
     """
     from torchvision.transforms import v2  # here, because importing torchvision takes a second
 
@@ -166,14 +137,11 @@ def photo_augmentation(side: int = USUAL_SIDE, *, flip: bool = True, smallest: f
 
 
 def suitable_workers() -> int:
-    """Return how many processes should read photographs ahead on this machine.
+    """Return how many processes should read photographs ahead on this machine, 0 for reading in the process itself.
 
     None on Windows and macOS: there every worker is a new Python that imports everything again, which takes longer than
     a small set takes to read, and a script that does not guard its main part would start itself without end. Elsewhere
     one less than the processor has cores, at most four.
-
-    Returns:
-        The number, 0 for reading in the process itself.
     """
     if sys.platform in ("win32", "darwin"):
         return 0

@@ -22,23 +22,14 @@ IN_MEMORY_UP_TO = 1_000_000_000  # bytes of a set; what is larger is read from d
 
 @dataclass(frozen=True, eq=False)
 class DecodedPhotos:
-    """Photographs in memory, resized for one network; what is normalised is made batch by batch.
+    """Photographs in memory, resized for one network; what is normalised is made batch by batch."""
 
-    Attributes:
-        images: uint8 `[N, 3, S, S]`; the middle `crop` x `crop` pixels are what the network sees, and the rim is for
-            random crops.
-        labels: class numbers, int64 `[N]`.
-        classes: names of the classes.
-        preprocessing: what the photographs go through.
-    """
-
-    images: torch.Tensor
-    labels: torch.Tensor
+    images: torch.Tensor  # uint8 [N, 3, S, S]; the network sees the middle crop x crop, the rim is for random crops
+    labels: torch.Tensor  # int64 [N]
     classes: tuple[str, ...]
     preprocessing: Preprocessing
 
     def __len__(self) -> int:
-        """Count the photographs."""
         return len(self.images)
 
     def in_order(self, size: int = 32) -> "PreparedBatches":
@@ -63,11 +54,9 @@ class PreparedBatches:
         self.photos, self.size = photos, size
 
     def __len__(self) -> int:
-        """Count the batches."""
         return -(-len(self.photos) // self.size)
 
     def __iter__(self) -> Iterator[Pair]:
-        """Yield `(float32 [B, 3, crop, crop], int64 [B])`."""
         for start in range(0, len(self.photos), self.size):
             rows = slice(start, start + self.size)
             yield self.photos.middle(rows), self.photos.labels[rows]
@@ -85,7 +74,6 @@ class TrainingViews:
         self.count = -(-len(photos) // size)
 
     def __len__(self) -> int:
-        """Count the batches of an epoch."""
         return self.count
 
     def set_epoch(self, epoch: int) -> None:
@@ -93,7 +81,7 @@ class TrainingViews:
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Pair]:
-        """Yield the batches of the current epoch, and move on to the next epoch."""
+        """Yield the batches of the current epoch, and move on to the next."""
         draws = generator("photo views", self.seed, self.epoch)
         self.epoch += 1
         for rows in torch.randperm(len(self.photos), generator=draws).tensor_split(self.count):
@@ -103,12 +91,7 @@ class TrainingViews:
 
 @dataclass(frozen=True, eq=False)
 class PhotosOnDisk:
-    """The same for sets that are too large for the memory; batches come from a `DataLoader`.
-
-    Attributes:
-        photos: the photographs.
-        preprocessing: what they go through.
-    """
+    """The same for sets that are too large for the memory; batches come from a `DataLoader`."""
 
     photos: PhotoSet
     preprocessing: Preprocessing
@@ -124,15 +107,14 @@ class PhotosOnDisk:
         return self.photos.classes
 
     def __len__(self) -> int:
-        """Count the photographs."""
         return len(self.photos)
 
     def in_order(self, size: int = 32) -> Iterator[Pair]:
-        """Return batches of `(float32 [B, 3, crop, crop], int64 [B])` as the network takes them, in order."""
+        """As for `DecodedPhotos`."""
         return self.photos.loader(self.preprocessing, size)
 
     def for_training(self, size: int, view: RandomView, seed: int = 0, side: int | None = None) -> Iterator[Pair]:
-        """Return shuffled batches, every photograph once an epoch, each time seen differently, at `side` x `side`."""
+        """As for `DecodedPhotos`."""
         side = side or self.preprocessing.crop
         augment = photo_augmentation(side, flip=view.mirror, smallest=view.smallest)
         prepare = replace(self.preprocessing, resize=side, crop=side)
@@ -145,20 +127,9 @@ PhotoSource = DecodedPhotos | PhotosOnDisk
 def open_photos(
     photos: PhotoSet, preprocessing: Preprocessing, *, most_bytes: int = IN_MEMORY_UP_TO, progress: bool = True
 ) -> PhotoSource:
-    """Decode photographs into memory where they fit, and leave them on disk where they do not.
+    """Decode photographs into memory where they fit into `most_bytes`, and leave them on disk where they do not.
 
-    Args:
-        photos: the photographs.
-        preprocessing: what they go through before the network.
-        most_bytes: how much memory they may take.
-        progress: show a progress bar.
-
-    Returns:
-        A source of batches.
-
-    Raises:
-        ValueError: there is no photograph.
-        PhotoError: a file is gone, or was changed since the folder was inspected.
+    Raises ValueError where there is none, and PhotoError where a file is gone or was changed since the inspection.
     """
     if not len(photos):
         raise ValueError(f"{photos!r} is empty, but at least one photograph was expected.")

@@ -27,40 +27,23 @@ NOT_FOR = (
 
 @dataclass(frozen=True)
 class ModelCard:
-    """A classifier in words and numbers.
+    """A classifier in words and numbers."""
 
-    Attributes:
-        backbone: name of the network, one of `photo_network_names()`.
-        classes: names of the classes, in the order of the scores.
-        preprocessing: what photographs go through before the network.
-        temperature: by what scores are divided before they become probabilities.
-        metrics: what was measured by name; an `Interval` where it is known.
-        counts: how many photographs there were, by part.
-        training: how it was trained, as short texts by name.
-        good_for: what it may be used for.
-        not_for: what it must not be used for.
-        created: date and time, ISO 8601, in UTC.
-        versions: of Python and of the packages that made it.
-        sha256: hash of the file of weights that belongs to this card.
-        format: version of this record.
-    """
-
-    backbone: str
-    classes: tuple[str, ...]
+    backbone: str  # one of photo_network_names()
+    classes: tuple[str, ...]  # in the order of the logits
     preprocessing: Preprocessing
-    temperature: float = 1.0
-    metrics: Mapping[str, Interval | float] = field(default_factory=dict)
-    counts: Mapping[str, int] = field(default_factory=dict)
-    training: Mapping[str, str] = field(default_factory=dict)
+    temperature: float = 1.0  # by what logits are divided before they become probabilities
+    metrics: Mapping[str, Interval | float] = field(default_factory=dict)  # what was measured, by name
+    counts: Mapping[str, int] = field(default_factory=dict)  # photographs by part
+    training: Mapping[str, str] = field(default_factory=dict)  # how it was trained, as short texts by name
     good_for: str = GOOD_FOR
     not_for: str = NOT_FOR
-    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))  # ISO 8601
     versions: Mapping[str, str] = field(default_factory=lambda: package_versions())
-    sha256: str = ""
+    sha256: str = ""  # of the file of weights that belongs to this card
     format: int = FORMAT
 
     def __post_init__(self) -> None:
-        """Refuse what no classifier can have."""
         texts = all(isinstance(name, str) and name for name in self.classes)
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes) or not texts:
             raise ValueError(f"the classes are {list(self.classes)[:5]}. Expected at least two different names.")
@@ -106,17 +89,9 @@ class ModelCard:
 
 
 def card_from_json(text: str, where: str) -> ModelCard:
-    """Read a card back.
+    """Read back what `to_json` returned, from the file `where`.
 
-    Args:
-        text: what `to_json` returned.
-        where: the file, for messages.
-
-    Returns:
-        The card.
-
-    Raises:
-        StorageError: it is damaged, of another program, or of a newer version.
+    Raises StorageError where it is damaged, of another program, or of a newer version.
     """
     try:
         record = json.loads(text)
@@ -171,7 +146,6 @@ def _parsed(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _table(header: tuple[str, str], rows: list[tuple[str, str]]) -> str:
-    """Return a table in Markdown, or nothing for no rows."""
     lines = [f"| {_line(a)} | {_line(b)} |" for a, b in rows]
     return "\n".join([f"| {header[0]} | {header[1]} |", "|---|---|", *lines]) if rows else ""
 

@@ -13,16 +13,8 @@ from tlcourse.storage import StorageError, write_atomically
 def check_target(folder: Path | str, ours: Collection[str], what: str = "a saved model") -> Path:
     """Refuse a place that cannot be written, or that holds what would be lost. Ask before the long work, not after it.
 
-    Args:
-        folder: where something shall be written.
-        ours: names of files that may be replaced there.
-        what: what such files are, for the message.
-
-    Returns:
-        The folder, as an absolute path.
-
-    Raises:
-        StorageError: it is a file, holds anything else, or lies where nothing can be written.
+    `ours` are names of files that may be replaced there, and `what` says in messages what such files are. Returns the
+    absolute path; raises StorageError.
     """
     folder = Path(folder).expanduser().absolute()
     restore(folder)
@@ -49,23 +41,12 @@ def check_target(folder: Path | str, ours: Collection[str], what: str = "a saved
 def write_folder(
     folder: Path | str, files: Mapping[str, bytes], *, replaces: Collection[str] = (), what: str = "a saved model"
 ) -> Path:
-    """Write a folder so that a reader finds the old one or the new one, never a mixture.
+    """Write a folder so that a reader finds the old one or the new one, never a mixture; returns its absolute path.
 
     The files go into a new folder beside it, and are forced to disk. Then the old folder is put aside, the new one
     takes its place, and the old one is deleted. If the machine stops between these steps, the old folder is put back by
-    the next who asks for it (`restore`).
-
-    Args:
-        folder: where the files shall be; only files that are replaced may be there.
-        files: content by name.
-        replaces: names of further files that may be there, and will be gone.
-        what: what such files are, for messages.
-
-    Returns:
-        The folder, as an absolute path.
-
-    Raises:
-        StorageError: it could not be written. What was there before is unchanged.
+    the next who asks for it (`restore`). Files named in `replaces` may be there, and will be gone. Raises StorageError
+    where it could not be written; what was there before is then unchanged.
     """
     folder = check_target(folder, {*files, *replaces}, what)
     fresh, aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp"), _aside(folder)
@@ -92,11 +73,7 @@ def write_folder(
 
 
 def restore(folder: Path | str) -> None:
-    """Put a folder back that a stopped `write_folder` had put aside.
-
-    Args:
-        folder: the folder.
-    """
+    """Put a folder back that a stopped `write_folder` had put aside."""
     folder = Path(folder).expanduser().absolute()
     if not folder.exists() and _aside(folder).is_dir():
         with contextlib.suppress(OSError):

@@ -40,24 +40,12 @@ def photo_network(
     side: int | None = None,
     progress: bool = True,
 ) -> PhotoNetwork:
-    """Make a network for photographs, with a fresh head.
+    """Make a network for photographs on the CPU, with a fresh head, and the preprocessing that it needs.
 
-    Args:
-        name: one of `photo_network_names()`, such as `"mobilenet_v2"` or `"tiny_resnet"`.
-        classes: how many classes to tell apart, at least 2.
-        weights: `"DEFAULT"`, for the course's networks those trained on letters; another name of torchvision's weights;
-            the path of a file; or None for random weights.
-        seed: of the fresh head, and of random weights.
-        side: height and width of the images in pixels, where they shall be smaller (faster) or larger than what the
-            weights were trained on; None keeps that size.
-        progress: show a progress bar while downloading.
-
-    Returns:
-        The network on the CPU, and its preprocessing.
-
-    Raises:
-        ValueError: there is no such network, a file does not fit, or the network does not take images of that size.
-        StorageError: a file is missing or damaged, or could not be downloaded.
+    `weights` is `"DEFAULT"` (for the course's networks those trained on letters), another name of torchvision's
+    weights, the path of a file, or None for random ones. A `side` other than the one the weights were trained on is
+    faster where it is smaller. Raises ValueError where there is no such network, a file does not fit, or the network
+    does not take images of that size, and StorageError where a file is missing, damaged or could not be downloaded.
     """
     with seeded("photo network", name, seed):
         if name in NETWORKS:
@@ -85,18 +73,9 @@ def unknown_network(name: str) -> str:
 
 
 def resized(model: nn.Module, preprocessing: Preprocessing, side: int) -> Preprocessing:
-    """Return a preprocessing for images of another size, if the network takes them.
+    """Return a preprocessing for images of `side` x `side` pixels; the share that is cropped away stays.
 
-    Args:
-        model: the network.
-        preprocessing: its own; the share that is cropped away stays.
-        side: height and width in pixels.
-
-    Returns:
-        The new preprocessing.
-
-    Raises:
-        ValueError: the network does not take images of that size.
+    Raises ValueError where the network does not take images of that size.
     """
     if isinstance(model, TorchvisionBackbone):
         model.input_rule.check(torch.empty(0, 3, side, side), model.name)
@@ -109,7 +88,6 @@ def resized(model: nn.Module, preprocessing: Preprocessing, side: int) -> Prepro
 
 
 def _course_network(name: str, classes: int, weights: str | Path | None) -> nn.Module:
-    """Make a network of the course; a file of weights may have another head."""
     if weights is None:
         return build(name, classes)
     if weights == "DEFAULT":

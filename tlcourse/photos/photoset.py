@@ -21,25 +21,17 @@ RESIDENT_UP_TO = 2_000_000_000  # bytes: what a set of pictures in memory may ta
 class PhotoSet:
     """Paths of photographs, their labels and the names of the classes.
 
-    Attributes:
-        paths: the files.
-        labels: class numbers, int64 `[N]`.
-        classes: names of the classes.
-        groups: group numbers, int64 `[N]`; near duplicates share one, and are never torn apart by a split.
-        name: what to call the set in tables and pictures.
-
-    Raises:
-        ValueError: the numbers of paths, labels and groups differ, or a label is outside the classes.
+    Raises ValueError where they do not fit together. Near duplicates share a group, and are never torn apart by a
+    split.
     """
 
     paths: tuple[Path, ...]
-    labels: torch.Tensor
+    labels: torch.Tensor  # int64 [N]
     classes: tuple[str, ...]
-    groups: torch.Tensor
-    name: str = "photographs"
+    groups: torch.Tensor  # int64 [N]
+    name: str = "photographs"  # in tables and pictures
 
     def __post_init__(self) -> None:
-        """Check that everything fits together."""
         n = len(self.paths)
         if self.labels.shape != (n,) or self.groups.shape != (n,):
             raise ValueError(
@@ -53,19 +45,13 @@ class PhotoSet:
             )
 
     def __len__(self) -> int:
-        """Count the photographs."""
         return len(self.paths)
 
     def __repr__(self) -> str:
-        """Say what is in the set, in one line."""
         return f"PhotoSet({self.name!r}: {len(self):,} photographs, {len(self.classes)} classes)"
 
     def open(self, index: int) -> Image.Image:
-        """Return one photograph as an upright RGB picture.
-
-        Raises:
-            PhotoError: the file is gone, or was changed since the folder was inspected.
-        """
+        """Return one photograph as upright RGB; raises PhotoError where the file is gone or was changed since."""
         return open_photo(self.paths[index])
 
     def subset(self, indices: torch.Tensor) -> "PhotoSet":
@@ -75,35 +61,16 @@ class PhotoSet:
         return replace(self, paths=paths, labels=self.labels[rows], groups=self.groups[rows])
 
     def few(self, per_class: int, seed: int = 0) -> "PhotoSet":
-        """Keep the same small number of photographs from every class, no two of them near duplicates.
-
-        Args:
-            per_class: photographs a class.
-            seed: which choice; the same seed gives the same photographs.
-
-        Returns:
-            The smaller set.
-
-        Raises:
-            ValueError: a class has fewer different photographs than asked for.
-        """
+        """Keep a few photographs of every class, no two near duplicates; raises ValueError where there are fewer."""
         draws = generator("few", seed)
         order = torch.randperm(len(self), generator=draws)
         firsts = order[first_of_each(self.groups[order])]
         return self.subset(firsts[few_per_class(self.labels[firsts], per_class, draws)])
 
     def split(self, fraction: float, seed: int = 0) -> tuple["PhotoSet", "PhotoSet"]:
-        """Split into two disjoint sets with about the same share of every class, near duplicates together.
+        """Split with about the same share of every class on both sides, near duplicates together.
 
-        Args:
-            fraction: share of every class in the first set, strictly between 0 and 1.
-            seed: which split; the same seed gives the same one.
-
-        Returns:
-            The first and the second set.
-
-        Raises:
-            ValueError: the fraction is out of range, or a class has too few different photographs.
+        Raises ValueError where the fraction is not between 0 and 1, or a class has too few different photographs.
         """
         first, second = stratified_group_split(self.labels, self.groups, fraction, generator("split", seed))
         return self.subset(first), self.subset(second)
@@ -113,10 +80,9 @@ class PhotoSet:
         return dict(zip(self.classes, self._sizes().tolist(), strict=True))
 
     def class_weights(self) -> torch.Tensor:
-        """Return weights for a loss that make every class count the same, however many photographs it has.
+        """Return loss weights with which every class counts the same, float32 `[C]`; 0 for one without photographs.
 
-        Returns:
-            `N / (C * count)`, float32 `[C]`, whose mean over the photographs is 1; 0 for a class without any.
+        They are `N / (C * count)`, so that their mean over the photographs is 1.
         """
         sizes = self._sizes().float()
         return torch.where(sizes > 0, len(self) / ((sizes > 0).sum() * sizes.clamp(min=1)), 0.0)
@@ -132,24 +98,7 @@ class PhotoSet:
         seed: int = 0,
         workers: int | None = None,
     ) -> PhotoLoader:
-        """Return batches of preprocessed photographs, read from disk as they are needed; see `PhotoLoader`.
-
-        Args:
-            preprocessing: takes an RGB picture, returns float32 `[3, H, W]`.
-            batch_size: photographs a batch.
-            augment: True for random crops, flips and light; or a function of a picture, such as
-                `photo_augmentation(flip=False)`.
-            balanced: draw every class equally often, with repetition, as many photographs an epoch as there are.
-            shuffle: a new order in every epoch; None means where `augment` or `balanced` is given.
-            seed: of order and augmentation.
-            workers: processes that read ahead; None means as many as suit this machine, none on Windows and macOS.
-
-        Returns:
-            A `DataLoader` of `(float32 [B, 3, H, W], int64 [B])`.
-
-        Raises:
-            ValueError: there is no photograph, or a number is below its least.
-        """
+        """Return batches of preprocessed photographs, read from disk as they are needed; see `PhotoLoader`."""
         return PhotoLoader(
             self.paths,
             self.labels,

@@ -34,35 +34,20 @@ Tell = Callable[[str], None]
 
 @dataclass
 class TrainedPhotos:
-    """What came of a folder of photographs.
+    """What came of a folder of photographs."""
 
-    Attributes:
-        name: of the network.
-        model: the network, trained.
-        preprocessing: what its photographs go through.
-        recipe: how it was trained.
-        seed: of everything.
-        parts: which photographs served for what.
-        probe: the linear head on cached features.
-        history: the epochs of fine-tuning; None where only the probe was wanted.
-        kept: `"probe"` or `"fine-tuned"`: which of them validation preferred.
-        temperature: fitted on the validation photographs.
-        judgement: of what was kept, on the test photographs.
-        seconds: time of each step, by name.
-    """
-
-    name: str
+    name: str  # of the network
     model: nn.Module
     preprocessing: Preprocessing
     recipe: PhotoRecipe
     seed: int
     parts: PhotoParts
     probe: ChosenProbe
-    history: History | None
-    kept: str
-    temperature: float
-    judgement: Judgement
-    seconds: dict[str, float] = field(default_factory=dict)
+    history: History | None  # None where only the probe was wanted
+    kept: str  # "probe" or "fine-tuned": which of them validation preferred
+    temperature: float  # fitted on the validation photographs
+    judgement: Judgement  # of what was kept, on the test photographs
+    seconds: dict[str, float] = field(default_factory=dict)  # by step
 
     def save(self, folder: Path | str, report: str | None = None) -> Path:
         """Write the classifier into a folder of its own; see `save_classifier`."""
@@ -131,27 +116,10 @@ def train_on_photos(
     progress: bool = True,
     tell: Tell = lambda words: None,
 ) -> TrainedPhotos:
-    """Divide, read, probe, fine-tune, choose, fit the temperature, and judge on the test photographs, in this order.
+    """Divide, read, probe, fine-tune, choose, fit the temperature, and measure on the test photographs, in this order.
 
-    Args:
-        photos: what to learn from.
-        backbone: one of `photo_network_names()`.
-        weights: as for `photo_network`.
-        test: photographs kept for the test; None takes a fifth of `photos`.
-        recipe: how to train.
-        probe_only: leave the backbone as it is.
-        side: height and width of the images, or None for those of the weights.
-        seed: of division, order, views and fresh weights.
-        device: by default that of `pick_device()`.
-        progress: show progress bars.
-        tell: called with a sentence at the beginning of every step.
-
-    Returns:
-        The classifier, and what is known about it.
-
-    Raises:
-        ValueError: a class has too few photographs, there is no such network, or weights do not fit.
-        StorageError: a file is missing or damaged, or could not be downloaded.
+    `tell` is given a line before each step. Raises ValueError where a class has too few different photographs or an
+    option is out of range, and StorageError where weights or photographs cannot be read.
     """
     recipe, watch = recipe or PhotoRecipe(), Stopwatch(tell)
     parts = divide(photos, test, seed=seed)
@@ -195,20 +163,10 @@ def fine_tune_or_keep(
     probe: ChosenProbe,
     **options: object,
 ) -> tuple[History, str]:
-    """Fine-tune from a probe, and go back to the probe where its loss on validation is lower.
+    """Fine-tune from a probe, and go back to the probe where its loss on validation is lower; says which was kept.
 
-    Both are compared at a temperature of their own, since label smoothing makes one of them less sure.
-
-    Args:
-        model: the network with the probe's head, changed in place.
-        train: photographs to learn from.
-        validation: photographs to choose by.
-        recipe: how to train.
-        probe: where the head starts.
-        **options: those of `fine_tune`.
-
-    Returns:
-        The epochs, and `"probe"` or `"fine-tuned"`.
+    Both are compared at a temperature of their own, since label smoothing makes one of them less sure. The network
+    comes with the probe's head and is changed in place; `options` are those of `fine_tune`.
     """
     before, loss_before = copy_weights(model), _loss(model, validation)
     history = fine_tune(model, train, validation, recipe, probe=probe, **options)

@@ -51,39 +51,19 @@ class TooLargeError(PhotoError):
 
 
 def open_photo(path: Source, at_least: int | None = None) -> Image.Image:
-    """Read a picture of any common format as upright RGB.
+    """Read a picture of any common format as upright RGB, free of its file; its content may be given instead of a path.
 
     A rotation noted in EXIF is carried out, grey becomes three equal channels, palettes and CMYK are turned into RGB,
     what is transparent is laid on white, and 16 bits are brought down to 8. Of an animation, the first frame is taken.
-
-    Args:
-        path: the file, or its content.
-        at_least: if the shorter side may come out smaller, but not below this number of pixels, which makes large JPEG
-            files several times faster to read; None for every pixel.
-
-    Returns:
-        A picture of mode RGB that no longer needs the file.
-
-    Raises:
-        PhotoError: the file is missing (`UnreadableError`), no picture (`NotAnImageError`), incomplete, or over 120
-            million pixels (`TooLargeError`).
+    With `at_least`, large JPEG files are read several times faster: the shorter side may come out smaller, but not
+    below that number of pixels. Raises PhotoError: missing (`UnreadableError`), no picture (`NotAnImageError`),
+    incomplete, or over 120 million pixels (`TooLargeError`).
     """
     return decode(path, at_least)[0]
 
 
 def decode(path: Source, at_least: int | None = None) -> tuple[Image.Image, tuple[str, ...]]:
-    """Read a picture as `open_photo` does, and say what was done to it.
-
-    Args:
-        path: the file, or its content.
-        at_least: as for `open_photo`.
-
-    Returns:
-        The picture, and remarks such as "turned upright".
-
-    Raises:
-        PhotoError: as for `open_photo`.
-    """
+    """Read a picture as `open_photo` does, and return remarks on what was done to it, such as "turned upright"."""
     inside = not isinstance(path, Path | str)
     name, source = ("the content", io.BytesIO(path)) if inside else (printable(path), path)
     with quiet():
@@ -112,14 +92,7 @@ def decode(path: Source, at_least: int | None = None) -> tuple[Image.Image, tupl
 
 
 def to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
-    """Turn an opened picture into upright RGB.
-
-    Args:
-        image: of any mode.
-
-    Returns:
-        A new picture of mode RGB, and remarks on what was done.
-    """
+    """Turn an opened picture of any mode into a new, upright RGB picture, with remarks on what was done."""
     remarks = [COLOURS[image.mode]] if image.mode in COLOURS else []
     turn = UPRIGHT.get(_orientation(image))
     if image.mode.startswith(("I", "F")):
@@ -171,7 +144,7 @@ def quiet() -> Iterator[None]:
 
 @functools.cache
 def _formats() -> tuple[str, ...]:
-    """Return the formats that are read, HEIF among them where pillow-heif is installed."""
+    """Name the formats that are read, HEIF among them where pillow-heif is installed."""
     if "HEIF" not in Image.OPEN:
         with contextlib.suppress(ImportError):
             from pillow_heif import register_heif_opener
@@ -199,7 +172,6 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    """Lay a picture with transparency on white paper."""
     layer = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
 

@@ -7,15 +7,7 @@ from tlcourse.training.checkpoint import History
 
 
 def draw_losses(ax: Axes, history: History) -> Axes:
-    """Draw the loss of training and of validation after every epoch, and the epoch whose weights were taken.
-
-    Args:
-        ax: where to draw.
-        history: what `fine_tune` returned.
-
-    Returns:
-        The axes.
-    """
+    """Draw the loss of training and of validation after every epoch, and the epoch whose weights were taken."""
     epochs = range(1, len(history) + 1)
     ax.plot(epochs, history.train_loss, "--", color=GREY, linewidth=2, label="training")
     style = {"color": COLOURS["fine-tuned"], "marker": MARKERS["fine-tuned"], "linewidth": 2}
@@ -30,16 +22,7 @@ def draw_losses(ax: Axes, history: History) -> Axes:
 
 
 def draw_accuracies(ax: Axes, history: History, probe: float) -> Axes:
-    """Draw the accuracy on validation after every epoch, beside that of the linear probe.
-
-    Args:
-        ax: where to draw.
-        history: what `fine_tune` returned.
-        probe: validation accuracy of the probe, in percent.
-
-    Returns:
-        The axes.
-    """
+    """Draw the accuracy on validation after every epoch, beside that of the linear probe, in percent."""
     style = {"color": COLOURS["fine-tuned"], "marker": MARKERS["fine-tuned"], "linewidth": 2}
     ax.plot(range(1, len(history) + 1), history.validation_accuracy, label="fine-tuned", **style)
     ax.axhline(probe, color=COLOURS["linear probe"], linewidth=2, linestyle=":", label="linear probe")
@@ -63,13 +46,7 @@ def describe_training(history: History, probe: float) -> str:
 
 
 def mark_best(ax: Axes, history: History, height: float) -> None:
-    """Put a ring around the epoch whose weights were taken.
-
-    Args:
-        ax: where to draw.
-        history: what `fine_tune` returned.
-        height: where on the axis it stands.
-    """
+    """Put a ring around the epoch whose weights were taken."""
     ring = {"facecolors": "none", "edgecolors": "black", "linewidths": 2, "zorder": 3}
     ax.scatter([history.best_epoch + 1], [height], s=160, label="taken", **ring)
 

@@ -62,15 +62,7 @@ pre {{ overflow-x: auto; padding: 0.6rem; background: #8882; }}
 
 
 def report_page(result: TrainedPhotos, folders: Sequence[FolderReport]) -> str:
-    """Write the report on a classifier.
-
-    Args:
-        result: the classifier, and how it came about.
-        folders: what the inspection of each folder found.
-
-    Returns:
-        HTML in which pictures are included; names of files and classes in it are text.
-    """
+    """Write the report on a classifier, and what the inspection of each folder found, as HTML with its pictures."""
     title = f"{result.name} on {result.parts.train.name}: {len(result.judgement.classes)} classes"
     sections = [
         _summary(result),

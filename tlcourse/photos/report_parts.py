@@ -60,15 +60,7 @@ def reliability_section(bins: Reliability, temperature: float) -> str:
 
 
 def confusion_table(confusion: torch.Tensor, classes: Sequence[str]) -> str:
-    """Return the confusion matrix, or for very many classes the most frequent mistakes.
-
-    Args:
-        confusion: int64 `[classes, classes]`, rows are right classes.
-        classes: their names, in any script.
-
-    Returns:
-        HTML.
-    """
+    """Return the confusion matrix (int64, rows are right classes), or where classes are very many the top mistakes."""
     if len(classes) > MOST_CLASSES:
         return table(["is", "was taken for", "how often"], frequent_mistakes(confusion, classes))
     most = max(1, int(confusion.clone().fill_diagonal_(0).max()))

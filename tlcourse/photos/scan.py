@@ -19,28 +19,18 @@ HALVES = {"train", "training", "test", "testing", "val", "valid", "validation", 
 
 @dataclass(frozen=True)
 class Scan:
-    """Files of a folder and the class that each belongs to, by names alone.
-
-    Attributes:
-        folder: the folder.
-        files: names below the folder, in the order of the classes, then of the alphabet.
-        labels: class number of every file, int64 `[N]`.
-        classes: names of the classes, in alphabetical order.
-        findings: what cannot be used, as far as names show it.
-    """
+    """Files of a folder and the class that each belongs to, by names alone."""
 
     folder: Path
-    files: tuple[str, ...]
-    labels: torch.Tensor
+    files: tuple[str, ...]  # names below the folder, in the order of the classes, then of the alphabet
+    labels: torch.Tensor  # int64 [N]
     classes: tuple[str, ...]
-    findings: tuple[FileFinding, ...] = ()
+    findings: tuple[FileFinding, ...] = ()  # what cannot be used, as far as names show it
 
     def __len__(self) -> int:
-        """Count the files that have a class."""
         return len(self.files)
 
     def __str__(self) -> str:
-        """Say in a few lines how many files every class has."""
         sizes = torch.bincount(self.labels, minlength=len(self.classes)).tolist()
         shown = [f"  {size:7,d}  {name}" for name, size in zip(self.classes, sizes, strict=True)]
         more = [f"  ... and {len(shown) - 20} more classes"] if len(shown) > 20 else []
@@ -53,22 +43,12 @@ class Scan:
 
 
 def scan(folder: Path | str, csv: Path | str | None = None) -> Scan:
-    """List the files of a folder with their classes, without opening them.
+    """List the files of a folder with their classes, without opening them; raises FolderError where no class is found.
 
-    A class is a subfolder, with everything below it, unless a table says which file is of which class. Links that lead
+    A class is a subfolder, with everything below it, unless the table `csv` says which file is of which class. It has
+    one row a file: its name below the folder, and its class. Columns named `file`, `filename`, `path`, `image` or `id`,
+    and `label`, `class` or `category`, are found; else the first two count. It may lie in the folder. Links that lead
     out of the folder are not followed. Hidden files, and those of systems, such as `Thumbs.db`, are passed over.
-
-    Args:
-        folder: the folder.
-        csv: a table with one row a file: its name below the folder, and its class. Columns named `file`, `filename`,
-            `path`, `image` or `id`, and `label`, `class` or `category`, are found; else the first two count. It may lie
-            in the folder.
-
-    Returns:
-        Files, labels, classes and findings.
-
-    Raises:
-        FolderError: there is no such folder, no class in it, or the table cannot be read.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -143,7 +123,6 @@ def _lies_below(path: str, root: str) -> bool:
 
 
 def _by_subfolder(folder: Path, found: list[str], findings: list[FileFinding]) -> dict[str, str]:
-    """Give every file the name of the subfolder that it lies in; one that lies in none becomes a finding."""
     class_of = {}
     for name in found:
         if "/" in name:
@@ -179,7 +158,6 @@ def _similar_names(folder: Path, classes: tuple[str, ...]) -> list[FileFinding]:
 
 
 def _empty_classes(folder: Path, classes: tuple[str, ...]) -> list[FileFinding]:
-    """Find subfolders in which there is no file."""
     with os.scandir(folder) as listing:
         names = sorted(entry.name for entry in listing if entry.is_dir(follow_symlinks=False))
     return [

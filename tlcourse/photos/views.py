@@ -13,27 +13,16 @@ from tlcourse.repro import uniform
 class RandomView:
     """Show a random part of every photograph, mirrored half of the time, in slightly other light.
 
-    Each photograph of a batch has a draw of its own, from a CPU generator.
-
-    Attributes:
-        smallest: smallest share of the area that is shown, from above 0 to 1.
-        stretch: how far the sides of the part may differ: up to 4/3 either way.
-        mirror: swap left and right half of the time; not for writing, or where the mirror image is another class.
-        light: strength of random contrast, brightness and saturation.
-
-    Raises:
-        ValueError: `smallest` or `stretch` is out of range.
-
-    Source: Szegedy et al., "Going deeper with convolutions", 2015, CVPR.
+    Each photograph of a batch has a draw of its own, from a CPU generator. Mirroring is not for writing, or where the
+    mirror image is another class. Source: Szegedy et al., "Going deeper with convolutions", 2015, CVPR.
     """
 
-    smallest: float = 0.35
-    stretch: float = 4 / 3
+    smallest: float = 0.35  # share of the area that is shown at least, from above 0 to 1
+    stretch: float = 4 / 3  # how far the sides of the part may differ, either way
     mirror: bool = True
-    light: float = 0.2
+    light: float = 0.2  # strength of random contrast, brightness and saturation
 
     def __post_init__(self) -> None:
-        """Refuse a strength out of range."""
         if not 0 < self.smallest <= 1 or self.stretch < 1 or self.light < 0:
             raise ValueError(
                 f"smallest is {self.smallest}, stretch {self.stretch} and light {self.light}. Expected a share above 0 "
@@ -41,16 +30,7 @@ class RandomView:
             )
 
     def __call__(self, images: torch.Tensor, side: int, generator: torch.Generator) -> torch.Tensor:
-        """Return a view of every image.
-
-        Args:
-            images: uint8 `[B, 3, H, W]`.
-            side: height and width of the result, in pixels.
-            generator: a CPU generator.
-
-        Returns:
-            float32 `[B, 3, side, side]`, from 0 to 1.
-        """
+        """Return a view of every image: uint8 `[B, 3, H, W]` to float32 `[B, 3, side, side]`, from 0 to 1."""
         places = self.draw(len(images), generator).to(images.device)
         grid = F.affine_grid(places, [len(images), 3, side, side], align_corners=False)
         seen = F.grid_sample(images / 255, grid, padding_mode="reflection", align_corners=False)
