@@ -23,7 +23,7 @@ os.environ.setdefault("TLCOURSE_PROGRESS", "off")
 from tlcourse.data.defects import plant_dirt
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import predict
-from tlcourse.lessons.nb00_start_here.lab import DialLab
+from tlcourse.lessons.nb00_start_here.lab import ShiftLab
 from tlcourse.lessons.nb01_preprocessing.inspection import judge_labels
 from tlcourse.lessons.nb01_preprocessing.lab import AugmentLab, CleanerLab
 from tlcourse.lessons.nb02_weight_transfer.lab import SurgeryLab
@@ -33,6 +33,7 @@ from tlcourse.lessons.nb04_evaluation.experiment import RIVALS, answer_table, re
 from tlcourse.lessons.nb04_evaluation.lab import JudgeLab
 from tlcourse.lessons.nb12_your_own_images.lab import DeskLab
 from tlcourse.models.pretrained import pretrained
+from tlcourse.notebook.handmade_lab import HandmadeLab
 from tlcourse.notebook.lab import Lab
 from tlcourse.photos.classifier import Classifier
 from tlcourse.photos.folder import inspect, scan, write_image_folder
@@ -63,7 +64,7 @@ def photo_desk() -> DeskLab:
 
 
 LABS = {
-    "00 dial": DialLab,
+    "00 shift": ShiftLab,
     "01 darkroom, augment": lambda: AugmentLab(
         load("handwritten-photo", split="test"), pretrained("tiny_resnet", "digits")
     ),
@@ -86,8 +87,11 @@ def positions(control: ipywidgets.Widget) -> list:
     return [False, True] if isinstance(control.value, bool) else []
 
 
-def pages(lab: Lab) -> Iterator[list]:
+def pages(lab: Lab | HandmadeLab) -> Iterator[list]:
     """Yield the controls that can be seen together; only those are moved while they are seen."""
+    if isinstance(lab, Lab):
+        yield [lab.controls[name] for name, control in lab.declared.items() if control.shown_by_look]
+        return
     if not isinstance(lab, JudgeLab):
         yield lab.controls
         return
@@ -98,10 +102,12 @@ def pages(lab: Lab) -> Iterator[list]:
 
 
 def times(lab: Lab, control: ipywidgets.Widget, rounds: int) -> list[float]:
-    """Move a control and return the milliseconds of every move."""
+    """Move a control and return the milliseconds of every move to a picture that has to be drawn."""
     before, taken = control.value, []
     for value in positions(control) * rounds:
         if value != control.value:
+            if isinstance(lab, Lab):
+                lab.forget()
             begin = time.perf_counter()
             control.value = value
             taken.append(1000 * (time.perf_counter() - begin))

@@ -1,6 +1,5 @@
-"""The dial: it shows what was measured, follows every control, and swallows nothing."""
+"""The lab of notebook 00 shows what was measured; tests/notebook/test_labs.py moves its controls."""
 
-import ipywidgets
 import pytest
 import torch
 
@@ -18,17 +17,12 @@ def rows():
 
 
 @pytest.fixture(scope="module")
-def summary(rows):
-    return dialling.dial_summary(rows)
+def measured(rows):
+    return start_here.Measured(rows)
 
 
-@pytest.fixture(scope="module")
-def lab(rows):
-    return start_here.DialLab(rows)
-
-
-def reading(rows, summary, source="letters", per_class=5, shift=0.3, shown="fine-tuned"):
-    return start_here.compute_reading(rows, summary, source, per_class, shift, shown)
+def reading(measured, source="letters", per_class=5, shift=0.3, start="fine-tuned"):
+    return measured.reading(source, per_class, shift, start)
 
 
 def test_the_grid_is_whole(rows):
@@ -40,31 +34,31 @@ def test_the_grid_is_whole(rows):
     assert all(len(row.answers) == SHOWN and row.answers.isdigit() for row in rows)
 
 
-def test_a_reading_is_what_was_measured(rows, summary):
-    seen = reading(rows, summary)
+def test_a_reading_is_what_was_measured(rows, measured):
+    seen = reading(measured)
     mine = [r for r in rows if (r.source, r.start, r.per_class, r.shift) == ("letters", "fine-tuned", 5, 0.3)]
     assert seen.accuracy("fine-tuned").mean == pytest.approx(sum(r.accuracy for r in mine) / len(mine))
     assert "".join(map(str, seen.answers.tolist())) == next(r.answers for r in mine if r.seed == 0)
     assert seen.starts() == list(STARTS)
-    assert reading(rows, summary, source="digits").accuracy("scratch") == seen.accuracy("scratch")
+    assert reading(measured, source="digits").accuracy("scratch") == seen.accuracy("scratch")
 
 
-def test_without_a_source_only_scratch_is_left(rows, summary):
-    seen = reading(rows, summary, source="none", shown="linear probe")
+def test_without_a_source_only_scratch_is_left(measured):
+    seen = reading(measured, source="none", start="linear probe")
     assert seen.starts() == ["scratch"]
-    assert seen.shown == "scratch"
+    assert seen.start == "scratch"
     assert "nothing to transfer" in start_here.describe_reading(seen)
 
 
-def test_the_sentence_says_what_transfer_adds_or_takes(rows, summary):
-    few = start_here.describe_reading(reading(rows, summary, per_class=5, shift=0.0))
+def test_the_sentence_says_what_transfer_adds_or_takes(measured):
+    few = start_here.describe_reading(reading(measured, per_class=5, shift=0.0))
     assert "adds" in few
     assert "5 labels per class, shift 0.0: scratch" in few
-    assert "1 label per class" in start_here.describe_reading(reading(rows, summary, per_class=1))
+    assert "1 label per class" in start_here.describe_reading(reading(measured, per_class=1))
 
 
-def test_answers_are_marked_right_or_wrong(ax, rows, summary):
-    seen = reading(rows, summary)
+def test_answers_are_marked_right_or_wrong(ax, measured):
+    seen = reading(measured)
     start_here.draw_answers(ax, seen)
     labels = load("handwritten-photo", split="test", count=SHOWN, shift=0.3).labels.tolist()
     pairs = zip(seen.answers.tolist(), labels, strict=True)
@@ -72,8 +66,8 @@ def test_answers_are_marked_right_or_wrong(ax, rows, summary):
 
 
 @pytest.mark.parametrize(("draw", "here"), [(start_here.draw_over_shift, 0.3), (start_here.draw_over_labels, 5)])
-def test_curves_show_the_measured_means_and_where_one_stands(ax, rows, summary, draw, here):
-    seen = reading(rows, summary)
+def test_curves_show_the_measured_means_and_where_one_stands(ax, measured, draw, here):
+    seen = reading(measured)
     draw(ax, seen)
     by_colour = {line.get_color(): line for line in ax.lines}
     for start in STARTS:
@@ -83,46 +77,12 @@ def test_curves_show_the_measured_means_and_where_one_stands(ax, rows, summary, 
     assert any(list(line.get_xdata()) == [here, here] for line in ax.lines)
 
 
-def test_every_control_at_both_ends_and_in_the_middle_changes_what_is_seen(lab):
-    for control, values in (
-        (lab.dial, (0.0, 0.5, 1.0)),
-        (lab.labels, (1, 10, 50)),
-        (lab.source, ("letters", "digits", "none")),
-    ):
-        before, seen = control.value, set()
-        for value in values:
-            control.value = value
-            assert "alt=" in lab.picture.value
-            seen.add((lab.text.value, lab.picture.value))
-        assert len(seen) == 3, control.description
-        control.value = before
-    pictures = set()
-    for name in STARTS:
-        lab.names.value = name
-        pictures.add(lab.picture.value)
-    assert len(pictures) == 3
-
-
-def test_what_makes_no_sense_is_switched_off(lab):
-    lab.source.value = "none"
-    assert lab.names.disabled
-    lab.source.value = "letters"
-    assert not lab.names.disabled
-
-
-def test_an_error_in_the_lab_is_not_swallowed(rows, monkeypatch):
-    lab = start_here.DialLab(rows)
-    monkeypatch.setattr(start_here, "draw_over_shift", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        lab.dial.value = 0.3
-    assert "division by zero" in lab.text.value
-
-
-def test_the_lab_is_one_widget_whose_controls_have_names():
-    widget = start_here.dial()
-    assert isinstance(widget, ipywidgets.Widget)
-    controls = [*widget.children[0].children, *widget.children[1:3]]
-    assert all(control.description for control in controls)
+def test_without_a_source_there_is_one_start_to_show(measured):
+    lab = start_here.ShiftLab(measured)
+    lab.source = "none"
+    assert lab.controls["start"].disabled
+    lab.source = "letters"
+    assert not lab.controls["start"].disabled
 
 
 @pytest.mark.parametrize(("start", "source"), [("scratch", "none"), ("linear probe", "digits")])

@@ -40,7 +40,7 @@ def lab():
 @pytest.fixture
 def fresh(monkeypatch):
     """A lab of its own that draws no pixels."""
-    monkeypatch.setattr("tlcourse.notebook.lab.as_image", lambda figure, alt, **_: f"<img alt={alt!r}>")
+    monkeypatch.setattr("tlcourse.notebook.handmade_lab.as_image", lambda figure, alt, **_: f"<img alt={alt!r}>")
     lab = lab_module.SurgeryLab()
     yield lab
     lab.close()

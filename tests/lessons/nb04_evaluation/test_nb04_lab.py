@@ -53,7 +53,7 @@ def quick_pictures():
     """Say what is drawn instead of drawing it, which takes most of the time; other tests look at pixels."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "tlcourse.notebook.lab.as_image", lambda figure, alt, quick: f'<img alt="{alt}">{drawn_on(figure)}'
+            "tlcourse.notebook.handmade_lab.as_image", lambda figure, alt, quick: f'<img alt="{alt}">{drawn_on(figure)}'
         )
         yield
 
@@ -251,7 +251,7 @@ def test_every_control_at_both_ends_and_in_the_middle_changes_the_picture(lab, t
 
 
 def test_every_page_becomes_a_picture(lab, monkeypatch):
-    monkeypatch.setattr("tlcourse.notebook.lab.as_image", as_image)
+    monkeypatch.setattr("tlcourse.notebook.handmade_lab.as_image", as_image)
     pictures = set()
     for title in lab.pages:
         lab.look_at.value = title

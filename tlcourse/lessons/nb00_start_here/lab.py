@@ -1,9 +1,8 @@
-"""The lab of notebook 00, the dial: move the world away, change source and labels, and see which start follows."""
+"""The lab of notebook 00: move the world away, change source and labels, and see which start follows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import ipywidgets as widgets
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,33 +10,65 @@ from matplotlib.figure import Figure
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.intervals import Interval
 from tlcourse.lessons.nb00_start_here.dial import SHIFTS, SHOWN, Dialled, dial_summary, read_dial
+from tlcourse.notebook.controls import Choice, Slider
 from tlcourse.notebook.figures import COLOURS, GREY, MARKERS, RIGHT, WRONG, draw_images, plain
 from tlcourse.notebook.lab import Lab, page
 from tlcourse.training.trials import LABELS_PER_CLASS, STARTS
 
-Summary = Mapping[tuple[str, str, int, float], Interval]
 # left, bottom, width and height in the picture, as shares of it
 IMAGES, OVER_SHIFT, OVER_LABELS = (0.005, 0.01, 0.385, 0.9), (0.46, 0.17, 0.24, 0.76), (0.75, 0.17, 0.24, 0.76)
-SOURCE_OPTIONS = (("letters", "letters"), ("digits", "digits"), ("none (scratch only)", "none"))
+SOURCES = {"letters": "letters", "digits": "digits", "none (scratch only)": "none"}
+
+
+class ShiftLab(Lab):
+    """Shift, labels, source and start, with images, answers and accuracy below, all looked up in a measured grid."""
+
+    shift = Slider(
+        "world shift (0 to 1)",
+        SHIFTS,
+        0.0,
+        "leans writing, fades ink, turns light to evening",
+        form="{:.1f}",
+    )
+    per_class = Slider(
+        "labels per class", LABELS_PER_CLASS, 5, "labelled target images of every class that the networks learned from"
+    )
+    source = Choice(
+        "source", SOURCES, tip=("pretrained on printed letters", "pretrained on printed digits", "no pretraining")
+    )
+    start = Choice("answers of", STARTS, "fine-tuned", "the network whose answers are shown")
+    rows = (("shift", "per_class"), ("source",), ("start",))
+
+    def __init__(self, measured: "Measured | None" = None) -> None:
+        self.measured = measured or Measured(read_dial())
+        super().__init__()
+
+    def adjust(self) -> None:
+        """Without a source there is one start only."""
+        self.controls["start"].disabled = self.source == "none"
+
+    def look(self, source: str, per_class: int, shift: float, start: str) -> tuple[Figure, str]:
+        """Return the picture and the sentences for the controls' values."""
+        reading = self.measured.reading(source, per_class, shift, start)
+        figure, (images, over_shift, over_labels) = page((9.3, 3.4), IMAGES, OVER_SHIFT, OVER_LABELS)
+        draw_answers(images, reading)
+        draw_over_shift(over_shift, reading)
+        draw_over_labels(over_labels, reading).set_ylabel("")  # the same as its neighbour's
+        return figure, describe_reading(reading)
 
 
 @dataclass(frozen=True)
 class Reading:
     """What there is to see at one position of all controls.
 
-    Attributes:
-        source: what the transferred networks were pretrained on, or `"none"`.
-        per_class: labels per class.
-        shift: how far the world was moved, from 0 to 1.
-        shown: the start whose answers are shown.
-        answers: its answers to the first test images, int64 `[15]`.
-        curves: accuracy by start, labels per class and shift.
+    `answers` are those of the network `start` to the first test images, int64 `[15]`; `curves` hold the accuracy in
+    percent by start, labels per class and shift.
     """
 
     source: str
     per_class: int
     shift: float
-    shown: str
+    start: str
     answers: torch.Tensor
     curves: Mapping[tuple[str, int, float], Interval]
 
@@ -50,28 +81,19 @@ class Reading:
         return self.curves[start, self.per_class, self.shift]
 
 
-def compute_reading(
-    rows: Sequence[Dialled], summary: Summary, source: str, per_class: int, shift: float, shown: str
-) -> Reading:
-    """Look up one position of the controls.
+class Measured:
+    """The grid of source, start, labels and shift, with means and intervals over its seeds."""
 
-    Args:
-        rows: the grid, for the answers of seed 0.
-        summary: means and intervals of the same grid.
-        source: `"letters"`, `"digits"` or `"none"`.
-        per_class: labels per class, one of the grid's.
-        shift: one of the grid's.
-        shown: the start whose answers are shown; scratch where there is no source.
+    def __init__(self, rows: Sequence[Dialled]) -> None:
+        self.summary = dial_summary(rows)
+        self.answers = {(r.source, r.start, r.per_class, r.shift): r.answers for r in rows if r.seed == 0}
 
-    Returns:
-        The reading.
-    """
-    shown = "scratch" if source == "none" else shown
-    curves = {key[1:]: interval for key, interval in summary.items() if key[0] in (source, "none")}
-    of = "none" if shown == "scratch" else source
-    wanted = (of, shown, per_class, 0, shift)
-    row = next(r for r in rows if (r.source, r.start, r.per_class, r.seed, r.shift) == wanted)
-    return Reading(source, per_class, shift, shown, torch.tensor([int(digit) for digit in row.answers]), curves)
+    def reading(self, source: str, per_class: int, shift: float, start: str) -> Reading:
+        """Look up one position of the controls; where there is no source, the start is scratch."""
+        start = "scratch" if source == "none" else start
+        curves = {key[1:]: interval for key, interval in self.summary.items() if key[0] in (source, "none")}
+        answers = self.answers["none" if start == "scratch" else source, start, per_class, shift]
+        return Reading(source, per_class, shift, start, torch.tensor([int(digit) for digit in answers]), curves)
 
 
 def describe_reading(reading: Reading) -> str:
@@ -89,34 +111,18 @@ def describe_reading(reading: Reading) -> str:
 
 
 def draw_answers(ax: Axes, reading: Reading) -> Axes:
-    """Draw the first test images with the answers of one network: a tick, or what would have been right.
-
-    Args:
-        ax: where to draw.
-        reading: a reading.
-
-    Returns:
-        The axes.
-    """
+    """Draw the first test images with the answers of one network: a tick, or what would have been right."""
     test = load("handwritten-photo", split="test", count=SHOWN, shift=reading.shift)
     pairs = list(zip(reading.answers.tolist(), test.labels.tolist(), strict=True))
     captions = [f"{answer} ✓" if answer == label else f"{answer} ✗ is {label}" for answer, label in pairs]
     draw_images(ax, test.images, 5, captions, [RIGHT if answer == label else WRONG for answer, label in pairs])
     right = sum(answer == label for answer, label in pairs)
-    ax.set_title(f"one {reading.shown} network: {right} of {SHOWN} right", fontsize=12)
+    ax.set_title(f"one {reading.start} network: {right} of {SHOWN} right", fontsize=12)
     return ax
 
 
 def draw_over_shift(ax: Axes, reading: Reading) -> Axes:
-    """Draw accuracy against the shift at the chosen number of labels, and mark where the dial stands.
-
-    Args:
-        ax: where to draw.
-        reading: a reading.
-
-    Returns:
-        The axes.
-    """
+    """Draw accuracy against the shift at the chosen number of labels, and mark the chosen shift."""
     for start in reading.starts():
         _line(ax, SHIFTS, [reading.curves[start, reading.per_class, shift] for shift in SHIFTS], start)
     ax.set_xticks((0, 0.5, 1), ("0: as trained", "0.5", "1: far away"))
@@ -126,15 +132,7 @@ def draw_over_shift(ax: Axes, reading: Reading) -> Axes:
 
 
 def draw_over_labels(ax: Axes, reading: Reading) -> Axes:
-    """Draw accuracy against labels per class at the chosen shift, and mark the chosen number.
-
-    Args:
-        ax: where to draw.
-        reading: a reading.
-
-    Returns:
-        The axes.
-    """
+    """Draw accuracy against labels per class at the chosen shift, and mark the chosen number."""
     for start in reading.starts():
         _line(ax, LABELS_PER_CLASS, [reading.curves[start, k, reading.shift] for k in LABELS_PER_CLASS], start)
     ax.set_xscale("log")
@@ -159,55 +157,3 @@ def _finish(ax: Axes, here: float) -> Axes:
     ax.set_ylim(0, 100)
     ax.set_ylabel("accuracy (%)")
     return plain(ax)
-
-
-class DialLab(Lab):
-    """Shift, labels, source and start, with images, answers and accuracy below, all looked up in a measured grid.
-
-    Args:
-        rows: the grid; by default the one that came with the course.
-    """
-
-    def __init__(self, rows: Sequence[Dialled] | None = None) -> None:
-        self.rows = read_dial() if rows is None else rows
-        self.summary = dial_summary(self.rows)
-        self.dial = _slider([(f"{shift:.1f}", shift) for shift in SHIFTS], 0.0, "world shift (0 to 1)")
-        self.dial.tooltip = "leans the writing, fades the ink, turns the light to evening"
-        self.labels = _slider([(str(k), k) for k in LABELS_PER_CLASS], 5, "labels per class")
-        self.labels.tooltip = "how many labelled target images of every class the networks learned from"
-        self.source = widgets.ToggleButtons(options=SOURCE_OPTIONS, value="letters", description="source")
-        self.source.tooltips = ["pretrained on printed letters", "pretrained on printed digits", "no pretraining"]
-        self.names = widgets.ToggleButtons(options=STARTS, value="fine-tuned", description="answers of")
-        for buttons in (self.source, self.names):
-            buttons.style.button_width, buttons.style.description_width = "auto", "6.5em"
-            buttons.layout.display = "flex"  # else the name has a line of its own
-        super().__init__([self.dial, self.labels, self.source, self.names])
-        rows_of_controls = [widgets.HBox([self.dial, self.labels]), self.source, self.names]
-        self.widget.children = (*rows_of_controls, self.text, self.picture)
-
-    def look(self) -> tuple[Figure, str]:
-        """Return the picture and the sentences for the controls' values."""
-        self.names.disabled = self.source.value == "none"
-        values = (self.source.value, self.labels.value, self.dial.value, self.names.value)
-        reading = compute_reading(self.rows, self.summary, *values)
-        figure, (images, over_shift, over_labels) = page((9.3, 3.4), IMAGES, OVER_SHIFT, OVER_LABELS)
-        draw_answers(images, reading)
-        draw_over_shift(over_shift, reading)
-        draw_over_labels(over_labels, reading).set_ylabel("")  # the same as its neighbour's
-        return figure, describe_reading(reading)
-
-
-def _slider(options: Sequence[tuple[str, float]], value: float, name: str) -> widgets.SelectionSlider:
-    slider = widgets.SelectionSlider(options=options, value=value, description=name)
-    slider.style.description_width = "initial"
-    slider.layout.width = "22em"
-    return slider
-
-
-def dial() -> widgets.Widget:
-    """Return the lab as one widget.
-
-    Returns:
-        The widget, to be shown as the last line of a cell.
-    """
-    return DialLab().widget

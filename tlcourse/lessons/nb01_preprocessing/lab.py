@@ -28,7 +28,8 @@ from tlcourse.lessons.nb01_preprocessing.exposures import (
     draw_exposure,
 )
 from tlcourse.lessons.nb01_preprocessing.label_rules import KNOBS
-from tlcourse.notebook.lab import Lab, page
+from tlcourse.notebook.handmade_lab import HandmadeLab
+from tlcourse.notebook.lab import page
 
 ASKED = 80  # images that the reader is asked about
 STEPS = 20  # positions of the strength
@@ -39,7 +40,7 @@ IMAGES, CURVES = (0.005, 0.0, 0.635, 0.93), (0.725, 0.13, 0.255, 0.7)
 VALUES, SCORES = (0.725, 0.72, 0.255, 0.2), (0.725, 0.13, 0.255, 0.48)
 
 
-class KnobLab(Lab):
+class KnobLab(HandmadeLab):
     """Buttons that choose what a slider sets; the slider's place is remembered for each of them.
 
     Args:

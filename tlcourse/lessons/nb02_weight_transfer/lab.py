@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from tlcourse.lessons.nb02_weight_transfer import surgery_runs as runs
 from tlcourse.lessons.nb02_weight_transfer import surgery_views as views
 from tlcourse.notebook.background import Background, Ticket
-from tlcourse.notebook.lab import Lab, page
+from tlcourse.notebook.handmade_lab import HandmadeLab
+from tlcourse.notebook.lab import page
 
 POLICY_TIP = (
     "statistics of frozen stages: keep those of the source, adapt to the target, "
@@ -17,7 +18,7 @@ POLICY_TIP = (
 )
 
 
-class SurgeryLab(Lab):
+class SurgeryLab(HandmadeLab):
     """Source, target, names, head, freeze depth and policy; a button takes steps, a table lists every tensor.
 
     Attributes:

@@ -19,14 +19,14 @@ from tlcourse.lessons.nb03_fine_tuning.lab_table import RunTable
 from tlcourse.notebook.background import Background, Ticket
 from tlcourse.notebook.controls import button, close_all
 from tlcourse.notebook.display import as_image
-from tlcourse.notebook.lab import Lab
+from tlcourse.notebook.handmade_lab import HandmadeLab
 from tlcourse.training.loop import NonFiniteLossError
 from tlcourse.training.lr_finder import RangeTest
 
 Found = tuple[RangeTest, Settings]
 
 
-class BenchLab(Lab):
+class BenchLab(HandmadeLab):
     """Controls for a training, buttons, all runs laid over each other in a picture, and a table of them.
 
     Attributes:

@@ -14,10 +14,10 @@ from tlcourse.lessons.nb04_evaluation.lab_duels import Hits
 from tlcourse.lessons.nb04_evaluation.lab_luck import DuelPage, WidthPage
 from tlcourse.lessons.nb04_evaluation.lab_pages import MistakesPage, TemperaturePage
 from tlcourse.notebook.controls import buttons
-from tlcourse.notebook.lab import Lab
+from tlcourse.notebook.handmade_lab import HandmadeLab
 
 
-class JudgeLab(Lab):
+class JudgeLab(HandmadeLab):
     """Four pages, one at a time: mistakes, temperature, interval width, and the duel.
 
     Args:

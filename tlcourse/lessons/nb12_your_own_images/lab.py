@@ -11,7 +11,8 @@ from tlcourse.lessons.nb12_your_own_images.figures import draw_answers, draw_fra
 from tlcourse.lessons.nb12_your_own_images.sights import Changes, Sight, Sights, compute_answers
 from tlcourse.lessons.nb12_your_own_images.tray import Tray
 from tlcourse.notebook.controls import close_all, slider
-from tlcourse.notebook.lab import Lab, page
+from tlcourse.notebook.handmade_lab import HandmadeLab
+from tlcourse.notebook.lab import page
 from tlcourse.photos.classifier import Answer, Classifier
 from tlcourse.photos.photoset import PhotoSet
 from tlcourse.photos.read import PhotoError
@@ -26,7 +27,7 @@ SIZE = (9.3, 3.3)
 PLACES = ((0.005, 0.03, 0.3, 0.8), (0.325, 0.03, 0.28, 0.8), (0.635, 0.16, 0.335, 0.72))
 
 
-class DeskLab(Lab):
+class DeskLab(HandmadeLab):
     """Pictures to choose, sliders, the picture, what the network sees of it, and what it answers.
 
     Args:

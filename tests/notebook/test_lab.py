@@ -1,0 +1,311 @@
+"""The base of all labs, on two that compute nothing: what moves draws, what fails is seen, what runs can be stopped."""
+
+import threading
+
+import ipywidgets as widgets
+import pytest
+from matplotlib.figure import Figure
+
+from tlcourse.notebook import display
+from tlcourse.notebook.controls import Choice, Custom, Dropdown, IntRange, Note, Slider, Text, Toggle
+from tlcourse.notebook.jobs import action, job
+from tlcourse.notebook.lab import Columns, Lab
+from tlcourse.notebook.tabs import Tabs
+
+
+@pytest.fixture(autouse=True)
+def few_pixels(monkeypatch):
+    monkeypatch.setattr(display, "QUICK_PIXELS_PER_INCH", 10)
+
+
+class ToyLab(Lab):
+    number = Slider("number", (1, 2, 3), 2, "which number", form="{:.1f}")
+    fruit = Choice("fruit", lambda lab: lab.fruits, tip=("red", "yellow"))
+    size = IntRange("size", 0, lambda lab: len(lab.fruits), 1, "how large")
+    unit = Dropdown("unit", {"grams": 1, "kilograms": 1000}, 1000, "of the size")
+    bold = Toggle("bold", "thick letters")
+    name = Text("name", "who looks", "nobody")
+    share = Custom("share", lambda lab: widgets.FloatSlider(0.5), "from 0 to 1")
+    words = Note()
+    rows = (("number", "fruit"), Columns(2, ("size", "unit")), ("bold", "name", "share"), ("more", ("words", "twice")))
+
+    def __init__(self):
+        self.fruits, self.drawn, self.extra = ["apple", "lemon"], [], 0
+        super().__init__()
+
+    @action("more", "adds one")
+    def more(self):
+        self.extra += 1
+
+    @action("twice", "moves two controls")
+    def twice(self):
+        self.number, self.size = 3, 2
+
+    def adjust(self):
+        self.words = f"<{self.number}>"
+        self.controls["bold"].disabled = self.number == 1
+
+    def look(self, number, fruit, size, unit, bold, share):
+        if number == 3 and fruit == "lemon":
+            raise ZeroDivisionError("lemons by three")
+        self.drawn.append(number)
+        sentence = f"{number} of {fruit}, {size * unit + self.extra} large & {'bold' if bold else 'thin'}, {share}."
+        return Figure((1, 1)), sentence
+
+
+@pytest.fixture
+def lab():
+    toy = ToyLab()
+    yield toy
+    toy.close()
+
+
+def test_it_begins_with_a_picture_of_the_first_values(lab):
+    assert "2 of apple, 1000 large &amp; thin, 0.5." in lab.sentence.value
+    assert "2 of apple" in lab.picture.value
+    assert lab.controls["number"].options[0] == ("1.0", 1)
+    assert lab.controls["unit"].label == "kilograms"
+    assert lab.controls["size"].max == 2
+    assert lab.words == "&lt;2&gt;"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("number", 1, "1 of apple"),
+        ("fruit", "lemon", "2 of lemon"),
+        ("size", 2, "2000 large"),
+        ("unit", 1, "1 large"),
+        ("bold", True, "bold"),
+        ("share", 0.25, "0.25"),
+    ],
+)
+def test_whatever_moves_is_drawn(lab, name, value, said):
+    setattr(lab, name, value)
+    assert getattr(lab, name) == value
+    assert said in lab.sentence.value
+    assert said in lab.picture.value
+
+
+def test_what_look_does_not_ask_for_draws_nothing(lab):
+    lab.name = "me"
+    assert lab.drawn == [2]
+
+
+def test_a_picture_is_kept_by_its_values_until_something_else_changes(lab):
+    lab.number = 1
+    lab.number = 2
+    assert lab.drawn == [2, 1]
+    lab.more()
+    assert "1001 large" in lab.sentence.value
+    lab.number = 1
+    assert lab.drawn == [2, 1, 2, 1]
+
+
+def test_an_action_that_moves_two_controls_draws_once(lab):
+    lab.controls["twice"].click()
+    assert (lab.number, lab.size) == (3, 2)
+    assert lab.drawn == [2, 3]
+
+
+def test_what_has_no_meaning_is_switched_off_without_another_picture(lab):
+    lab.number = 1
+    assert lab.controls["bold"].disabled
+    assert lab.drawn == [2, 1]
+
+
+def test_an_error_is_shown_and_raised_and_the_way_back_draws_again(lab):
+    lab.fruit = "lemon"
+    before = lab.picture.value
+    with pytest.raises(ZeroDivisionError):
+        lab.number = 3
+    assert "The lab stopped: lemons by three" in lab.sentence.value
+    lab.number = 2
+    assert lab.picture.value == before
+    assert "2 of lemon" in lab.sentence.value
+
+
+def test_rows_place_what_they_name(lab):
+    first, grid, _, last, sentence, picture = lab.widget.children
+    assert first.children == (lab.controls["number"], lab.controls["fruit"])
+    assert grid.layout.grid_template_columns == "repeat(2, minmax(0, 1fr))"
+    assert last.children[1].children == (lab.controls["words"], lab.controls["twice"])
+    assert (sentence, picture) == (lab.sentence, lab.picture)
+
+
+def test_a_control_that_stands_nowhere_is_refused():
+    class Forgetful(ToyLab):
+        rows = (("number", "fruit"),)
+
+    with pytest.raises(ValueError, match=r"Forgetful.rows lacks bold, more, name, share, size, twice, unit, words"):
+        Forgetful()
+
+
+def test_a_lab_without_look_says_so():
+    with pytest.raises(NotImplementedError, match="Lab has no method `look`"):
+        Lab()
+
+
+def test_closing_leaves_no_widget():
+    toy = ToyLab()
+    assert toy.close()
+    parts = (toy.widget, toy.picture, toy.stop, toy.bar, *toy.controls.values())
+    assert all(widget.comm is None for widget in parts)
+
+
+# What takes time
+
+
+class CountingLab(Lab):
+    """Counts to four; every step waits until the test lets it go."""
+
+    steps = Slider("steps", (4, 8), tip="how far")
+
+    def __init__(self):
+        self.gate, self.reached, self.done, self.ended = threading.Semaphore(0), threading.Event(), 0, []
+        super().__init__()
+
+    def look(self, steps):
+        return Figure((1, 1)), f"Of {steps} steps, {self.done} were taken so far."
+
+    @job("Count", "counts")
+    def count(self):
+        steps, self.done = self.steps, 0
+        self.ended.append(threading.current_thread().name)
+        try:
+            for self.done in range(1, steps + 1):
+                yield self.done / steps, f"step {self.done}"
+                self.reached.set()
+                assert self.gate.acquire(timeout=20)
+        except GeneratorExit:
+            self.ended.append("stopped")
+            return f"Stopped after {self.done}."
+        return f"Counted to {steps}."
+
+    @job("Break", "breaks", style="")
+    def fail(self):
+        yield 0.5
+        raise OSError("no paper")
+
+    @job("Nothing", "ends at once", style="")
+    def nothing(self):
+        if self.done >= 0:
+            return "Nothing to do."
+        yield 1.0
+
+
+@pytest.fixture
+def counting():
+    lab = CountingLab()
+    yield lab
+    lab.gate.release(100)
+    lab.close()
+
+
+def lab_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "tlcourse lab"]
+
+
+def test_a_job_runs_in_the_background_and_tells_how_far_it_is(counting):
+    counting.count()
+    assert counting.reached.wait(20)
+    assert counting.running
+    assert counting.ended == [threading.main_thread().name]  # up to its first step it runs here
+    assert (counting.controls["count"].disabled, counting.stop.disabled) == (True, False)
+    assert counting.bar.value == 0.25
+    assert counting.status.value == "step 1"
+    counting.steps = 8  # other controls answer meanwhile
+    assert "Of 8 steps" in counting.sentence.value
+    counting.gate.release(100)
+    assert counting.wait(20)
+    assert counting.status.value == "Counted to 4."
+    assert "4 were taken" in counting.sentence.value
+    assert (counting.controls["count"].disabled, counting.stop.disabled) == (False, True)
+    assert counting.bar.layout.visibility == "hidden"
+
+
+def test_a_second_job_is_refused_and_the_first_goes_on(counting):
+    counting.count()
+    counting.fail()
+    assert counting.status.value == "Refused: Count is not over. Wait, or press Stop."
+    assert len(lab_threads()) == 1
+    counting.gate.release(100)
+    assert counting.wait(20)
+    assert counting.done == 4
+
+
+def test_stop_takes_effect_at_the_next_step_and_another_job_can_start(counting):
+    counting.count()
+    assert counting.reached.wait(20)
+    counting.stop.click()
+    counting.gate.release()
+    assert counting.wait(20)
+    assert counting.ended[-1] == "stopped"
+    assert counting.done <= 2
+    assert counting.status.value == f"Stopped after {counting.done}."
+    counting.gate.release(100)
+    counting.controls["count"].click()
+    assert counting.wait(20)
+    assert counting.done == 4
+
+
+def test_an_error_in_a_job_is_shown_kept_and_raised_by_wait(counting):
+    counting.fail()
+    with pytest.raises(OSError, match="no paper"):
+        counting.wait(20)
+    assert "The lab stopped: no paper" in counting.sentence.value
+    assert counting.status.value == "Break failed."
+    assert not counting.running
+    counting.gate.release(100)
+    counting.count()
+    assert counting.wait(20)
+    assert counting.failure is None
+
+
+def test_an_error_while_a_jobs_result_is_drawn_is_shown_and_kept(counting, monkeypatch):
+    counting.count()
+    assert counting.reached.wait(20)
+    monkeypatch.setattr(counting, "look", lambda: 1 / 0)
+    counting.gate.release(100)
+    with pytest.raises(ZeroDivisionError):
+        counting.wait(20)
+    assert "division by zero" in counting.sentence.value
+
+
+def test_a_job_without_a_step_is_over_at_once(counting):
+    counting.nothing()
+    assert counting.status.value == "Nothing to do."
+    assert not counting.running
+    assert not counting.controls["count"].disabled
+
+
+def test_closing_stops_what_runs_and_leaves_no_thread(counting):
+    counting.count()
+    assert counting.reached.wait(20)
+    counting.gate.release(1)
+    assert counting.close()
+    assert lab_threads() == []
+
+
+# Several labs
+
+
+def test_tabs_make_a_lab_when_it_is_first_looked_at():
+    tabs = Tabs("look at", {"toy": ToyLab, "counting": CountingLab}, ("a toy", "a count"))
+    assert list(tabs.made) == ["toy"]
+    assert "tlcourse-lab" in tabs.widget._dom_classes
+    counting = tabs.lab("counting")
+    assert tabs.stack.selected_index == 1
+    assert tabs.stack.children[1].children == (counting.widget,)
+    assert tabs.lab("toy") is tabs.made["toy"]
+    assert tabs.close()
+    assert counting.picture.comm is None
+    assert tabs.titles.comm is None
+
+
+def test_a_tab_that_cannot_be_made_says_why():
+    tabs = Tabs("look at", {"toy": ToyLab, "broken": Lab}, ("a toy", "broken"))
+    with pytest.raises(NotImplementedError):
+        tabs.titles.value = "broken"
+    assert "has no method `look`" in tabs.stack.children[1].children[0].value
+    tabs.close()

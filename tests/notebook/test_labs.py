@@ -1,0 +1,114 @@
+"""What every lab of the course promises: each control moves it, it says what it shows, and it swallows nothing."""
+
+import re
+
+import ipywidgets as widgets
+import pytest
+
+from tlcourse.lessons.nb00_start_here.lab import ShiftLab
+from tlcourse.notebook import display
+from tlcourse.notebook.controls import Note, Text
+from tlcourse.notebook.jobs import Job
+from tlcourse.notebook.lab import Lab
+
+LABS = {
+    "00 shift": ShiftLab,
+}
+QUICK = {}  # by lab with jobs: values of controls with which they end within seconds
+
+
+@pytest.fixture(scope="module", params=LABS)
+def lab(request):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(display, "QUICK_PIXELS_PER_INCH", 20)
+        made = LABS[request.param]()
+        made.name = request.param
+        yield made
+        made.close()
+
+
+def moving(lab):
+    """The names of all controls that have positions."""
+    return [name for name, control in lab.declared.items() if control.shown_by_look and not isinstance(control, Text)]
+
+
+def positions(control):
+    """The first and the last value that a control can take, and one or two in between."""
+    if hasattr(control, "_options_full"):
+        values = [value for _, value in control._options_full]
+        return values[:: max(1, len(values) // 3)]
+    if isinstance(control, widgets.Checkbox):
+        return [False, True]
+    return [control.min, (control.min + control.max) // 2, control.max]
+
+
+def seen(lab):
+    """All that a lab says and shows."""
+    notes = [lab.controls[name].value for name, control in lab.declared.items() if isinstance(control, Note)]
+    return lab.sentence.value, lab.picture.value, *notes
+
+
+def test_every_control_changes_what_is_seen(lab):
+    for name in moving(lab):
+        control = lab.controls[name]
+        before, pictures = control.value, set()
+        if control.disabled:
+            continue
+        for value in positions(control):
+            setattr(lab, name, value)
+            assert "The lab stopped" not in lab.sentence.value
+            pictures.add(seen(lab))
+        assert len(pictures) > 1, name
+        setattr(lab, name, before)
+
+
+def test_the_sentence_is_text_and_the_pictures_alt_text(lab):
+    words = re.fullmatch(r"<p[^>]*>([^<>]{30,})</p>", lab.sentence.value)
+    assert words
+    assert f'alt="{words[1]}"' in lab.picture.value
+
+
+def test_every_control_has_a_name_and_a_tip(lab):
+    for name, control in lab.declared.items():
+        widget = lab.controls[name]
+        if not isinstance(control, Note):
+            assert widget.description or getattr(widget, "icon", ""), name
+            assert len(widget.tooltip) > 5, name
+            assert all(len(tip) > 5 for tip in getattr(widget, "tooltips", ())), name
+
+
+def test_an_error_is_shown_and_raised(lab, monkeypatch):
+    before = seen(lab)
+    monkeypatch.setattr(lab, "look", lambda **_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        lab.redraw()
+    assert "The lab stopped: division by zero" in lab.sentence.value
+    monkeypatch.undo()
+    lab.redraw()
+    assert seen(lab) == before
+
+
+def test_every_job_runs_and_stops_and_refuses_a_second(lab):
+    for name in [name for name, control in lab.declared.items() if isinstance(control, Job)]:
+        with lab.at_once():
+            for control, value in QUICK[lab.name].items():
+                setattr(lab, control, value)
+        getattr(lab, name)()
+        assert lab.wait(60), name
+        assert lab.bar.value > 0
+        assert lab.status.value
+        getattr(lab, name)()
+        if lab.running:
+            getattr(lab, name)()
+            assert "Refused" in lab.status.value or not lab.running
+        lab.stop.click()
+        assert lab.wait(20)
+        assert not lab.controls[name].disabled
+
+
+@pytest.mark.parametrize("make", LABS.values(), ids=list(LABS))
+def test_closing_leaves_no_widget(make, monkeypatch):
+    monkeypatch.setattr(Lab, "_draw", lambda self: None)
+    lab = make()
+    assert lab.close()
+    assert all(widget.comm is None for widget in (lab.widget, lab.picture, *lab.controls.values()))
