@@ -2,14 +2,23 @@
 
 import html
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 import ipywidgets as widgets
 
-if TYPE_CHECKING:
-    from tlcourse.notebook.lab import Lab
 
-Given = Callable[["Lab"], object]  # what only an instance knows
+class Host(Protocol):
+    """What controls and buttons ask of a lab."""
+
+    controls: dict[str, widgets.Widget]
+    errors_shown: Callable[[], AbstractContextManager]
+    at_once: Callable[[], AbstractContextManager]
+    forget: Callable[[], None]
+    start: Callable[..., None]
+
+
+Given = Callable[[Host], object]  # what only an instance knows
 Options = Sequence | Mapping | Given
 
 
@@ -29,15 +38,15 @@ class Control:
         """Learn by which name the lab knows it."""
         self.attribute = attribute
 
-    def __get__(self, lab: "Lab", owner: type | None = None) -> object:
+    def __get__(self, lab: Host, owner: type | None = None) -> object:
         """Return the value; of the class, the control."""
         return self if lab is None else lab.controls[self.attribute].value
 
-    def __set__(self, lab: "Lab", value: object) -> None:
+    def __set__(self, lab: Host, value: object) -> None:
         """Move the widget."""
         lab.controls[self.attribute].value = value
 
-    def make(self, lab: "Lab") -> widgets.Widget:
+    def make(self, lab: Host) -> widgets.Widget:
         """Return the widget with its name, tip and width."""
         widget = self.build(lab)
         widget.description, widget.tooltip, widget.layout.width = self.name, self.tip, self.width
@@ -45,12 +54,12 @@ class Control:
             widget.style.description_width = "initial"
         return widget
 
-    def build(self, lab: "Lab") -> widgets.Widget:
+    def build(self, lab: Host) -> widgets.Widget:
         """Return the bare widget."""
         raise NotImplementedError(f"{type(self).__name__} has no method `build` that makes its widget.")
 
 
-def of(lab: "Lab", given: object) -> object:
+def of(lab: Host, given: object) -> object:
     """Return what was given, or where that is a function of the lab, what it returns."""
     return given(lab) if callable(given) else given
 
@@ -76,7 +85,7 @@ class Selection(Control):
         super().__init__(name, tip, value, width=width)
         self.options, self.form = options, form
 
-    def build(self, lab: "Lab") -> widgets.Widget:
+    def build(self, lab: Host) -> widgets.Widget:
         """Make the widget."""
         options, value = of(lab, self.options), of(lab, self.value)
         pairs = list(options.items()) if isinstance(options, Mapping) else [(self.form.format(o), o) for o in options]
@@ -100,7 +109,7 @@ class Choice(Selection):
 
     kind = widgets.ToggleButtons
 
-    def make(self, lab: "Lab") -> widgets.ToggleButtons:
+    def make(self, lab: Host) -> widgets.ToggleButtons:
         """Return the row of buttons, each as wide as its text, beside the name."""
         row = self.build(lab)
         tips = of(lab, self.tip)
@@ -128,7 +137,7 @@ class IntRange(Control):
         super().__init__(name, tip, value, width=width)
         self.low, self.high, self.step = low, high, step
 
-    def build(self, lab: "Lab") -> widgets.IntSlider:
+    def build(self, lab: Host) -> widgets.IntSlider:
         """Make the widget."""
         return widgets.IntSlider(of(lab, self.value), of(lab, self.low), of(lab, self.high), self.step)
 
@@ -136,7 +145,7 @@ class IntRange(Control):
 class Toggle(Control):
     """A box to tick."""
 
-    def build(self, lab: "Lab") -> widgets.Checkbox:
+    def build(self, lab: Host) -> widgets.Checkbox:
         """Make the widget."""
         return widgets.Checkbox(value=bool(of(lab, self.value)), indent=False)
 
@@ -144,7 +153,7 @@ class Toggle(Control):
 class Text(Control):
     """A line to write in."""
 
-    def build(self, lab: "Lab") -> widgets.Text:
+    def build(self, lab: Host) -> widgets.Text:
         """Make the widget."""
         return widgets.Text(of(lab, self.value) or "")
 
@@ -152,7 +161,7 @@ class Text(Control):
 class Custom(Control):
     """Any other widget with a `value`, from a function of the lab that makes it."""
 
-    def __init__(self, name: str, build: Callable[["Lab"], widgets.Widget], tip: str, *, width: str = "auto") -> None:
+    def __init__(self, name: str, build: Callable[[Host], widgets.Widget], tip: str, *, width: str = "auto") -> None:
         super().__init__(name, tip, width=width)
         self.build = build
 
@@ -166,11 +175,11 @@ class Note(Control):
         super().__init__("", "", width=width)
         self.as_html = as_html
 
-    def __set__(self, lab: "Lab", value: str) -> None:
+    def __set__(self, lab: Host, value: str) -> None:
         """Write the text."""
         lab.controls[self.attribute].value = value if self.as_html else html.escape(value)
 
-    def build(self, lab: "Lab") -> widgets.HTML:
+    def build(self, lab: Host) -> widgets.HTML:
         """Make the widget."""
         return widgets.HTML()
 

@@ -4,14 +4,10 @@ import functools
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
-from tlcourse.notebook.controls import Control
-
-if TYPE_CHECKING:
-    from tlcourse.notebook.lab import Lab
+from tlcourse.notebook.controls import Control, Host
 
 Progress = float | tuple[float, str]
 Steps = Generator[Progress, None, str | None]
@@ -26,17 +22,17 @@ class Action(Control):
         super().__init__(name, tip, width=width)
         self.function, self.style = function, style
 
-    def __get__(self, lab: "Lab", owner: type | None = None) -> object:
+    def __get__(self, lab: Host, owner: type | None = None) -> object:
         """Return what presses the button."""
         return self if lab is None else functools.partial(self.press, lab)
 
-    def build(self, lab: "Lab") -> widgets.Button:
+    def build(self, lab: Host) -> widgets.Button:
         """Make the button; ipywidgets alone would keep its errors to a log."""
         button = widgets.Button(button_style=self.style)
         button.on_click(lambda _button: self.press(lab))
         return button
 
-    def press(self, lab: "Lab") -> None:
+    def press(self, lab: Host) -> None:
         """Do it, and draw what changed."""
         with lab.errors_shown(), lab.at_once():
             lab.forget()
@@ -46,7 +42,7 @@ class Action(Control):
 class Job(Action):
     """A button that starts a generator in the background, unless one runs."""
 
-    def press(self, lab: "Lab") -> None:
+    def press(self, lab: Host) -> None:
         """Start it."""
         with lab.errors_shown():
             lab.start(self.name, self.function(lab))
