@@ -18,7 +18,7 @@ from tlcourse.repro import describe_machine, generator, pick_device, seeded
 from tlcourse.storage import StorageError, read_tensors, save_tensors
 from tlcourse.training.checkpoint import History
 from tlcourse.training.loop import NonFiniteLossError, fit
-from tlcourse.transfer.freezing import count_weights, freeze, trainable, training_mode
+from tlcourse.transfer.freezing import count_parameters, freeze, trainable, training_mode
 from tlcourse.transfer.heads import get_classifier, reset_classifier
 from tlcourse.transfer.weights import LoadReport, compare_weights, load_weights
 
@@ -40,7 +40,7 @@ __all__ = [
     "bootstrap_mean",
     "build",
     "compare_weights",
-    "count_weights",
+    "count_parameters",
     "describe_machine",
     "evaluate",
     "extract_features",

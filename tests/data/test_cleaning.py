@@ -52,7 +52,7 @@ def test_exact_duplicates_are_all_but_the_first(images):
     twice = torch.cat([images, images[[3, 3, 5]]])
     findings = find_exact_duplicates(twice)
     assert [(f.which, f.partner) for f in findings] == [(12, 3), (13, 3), (14, 5)]
-    assert all(f.sure == 1 and f.kind == "exact duplicate" for f in findings)
+    assert all(f.confidence == 1 and f.kind == "exact duplicate" for f in findings)
     assert findings[0].why == "every pixel as in image 3"
     assert find_exact_duplicates(images) == []
 
@@ -114,8 +114,8 @@ def test_how_sure_falls_from_one_to_zero_at_the_threshold(images):
     near[0, :, :16] += 20
     (finding,) = find_near_duplicates(near[:1].clamp(0, 255).to(torch.uint8), images, threshold=0.5)
     distance = thumbnail_distances(near[:1].clamp(0, 255).to(torch.uint8), images).min().item()
-    assert finding.sure == pytest.approx(1 - distance / 0.5)
-    assert 0 < finding.sure < 1
+    assert finding.confidence == pytest.approx(1 - distance / 0.5)
+    assert 0 < finding.confidence < 1
 
 
 def test_equal_images_are_left_to_the_other_detector(images):
@@ -149,7 +149,7 @@ def test_blank_images_are_found(images):
     images[8] = images[8] // 32 + 100
     findings = find_blank(images, threshold=8)
     assert which(findings) == [3, 8]
-    assert findings[0].sure == 1 > findings[1].sure > 0
+    assert findings[0].confidence == 1 > findings[1].confidence > 0
     assert "contrast 0.0" in findings[0].why
 
 
@@ -188,7 +188,7 @@ def test_wrong_labels_are_those_that_are_confidently_another_class():
     falsified[7] = 1 - falsified[7]
     (finding,) = find_wrong_labels(right, falsified)
     assert finding.which == 7
-    assert finding.sure == pytest.approx(0.6)
+    assert finding.confidence == pytest.approx(0.6)
     assert "labelled 0 (20% likely), looks like 1 (80%)" in finding.why
     assert find_wrong_labels(right, labels) == []
 

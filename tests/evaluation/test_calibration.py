@@ -8,7 +8,7 @@ from tlcourse.evaluation.calibration import (
     COLDEST,
     HOTTEST,
     calibration_error,
-    error_by_luck,
+    chance_calibration_error,
     fit_temperature,
     reliability,
 )
@@ -17,16 +17,16 @@ DRAWS = torch.Generator().manual_seed(0)
 
 
 def honest(count, sharpness=2.0):
-    """Scores whose probabilities are exactly right: the labels are drawn with them."""
-    scores = sharpness * torch.randn(count, 4, generator=DRAWS)
-    return scores, torch.multinomial(scores.softmax(1), 1, generator=DRAWS)[:, 0]
+    """Logits whose probabilities are exactly right: the labels are drawn with them."""
+    logits = sharpness * torch.randn(count, 4, generator=DRAWS)
+    return logits, torch.multinomial(logits.softmax(1), 1, generator=DRAWS)[:, 0]
 
 
-SCORES, LABELS = honest(4000)
+LOGITS, LABELS = honest(4000)
 
 
-def naive_error(scores, labels, bins):
-    probabilities = np.exp(scores.numpy().astype(float))
+def naive_error(logits, labels, bins):
+    probabilities = np.exp(logits.numpy().astype(float))
     probabilities /= probabilities.sum(1, keepdims=True)
     total = 0.0
     for i in range(bins):
@@ -43,13 +43,13 @@ def naive_error(scores, labels, bins):
 
 @pytest.mark.parametrize("bins", [1, 7, 10, 15])
 def test_error_agrees_with_a_naive_one(bins):
-    scores, labels = 3 * SCORES[:300], LABELS[:300]
-    assert calibration_error(scores, labels, bins) == pytest.approx(naive_error(scores, labels, bins))
+    logits, labels = 3 * LOGITS[:300], LABELS[:300]
+    assert calibration_error(logits, labels, bins) == pytest.approx(naive_error(logits, labels, bins))
 
 
 def test_bins_add_up():
-    bins = reliability(SCORES, LABELS)
-    confidence, answers = SCORES.double().softmax(1).max(1)
+    bins = reliability(LOGITS, LABELS)
+    confidence, answers = LOGITS.double().softmax(1).max(1)
     assert bins.count.sum() == 4000
     assert bins.count[:2].sum() == 0  # of four classes, the likeliest has at least a quarter
     assert (bins.confidence[:2] == 0).all()
@@ -74,25 +74,25 @@ def test_known_cases():
 
 
 def test_heat_and_cold_are_seen():
-    assert reliability(SCORES, LABELS).error < 3
-    assert reliability(3 * SCORES, LABELS).overconfidence > 5
-    assert reliability(SCORES / 3, LABELS).overconfidence < -5
+    assert reliability(LOGITS, LABELS).error < 3
+    assert reliability(3 * LOGITS, LABELS).overconfidence > 5
+    assert reliability(LOGITS / 3, LABELS).overconfidence < -5
 
 
 @pytest.mark.parametrize("heat", [0.3, 1.0, 4.0])
 def test_temperature_agrees_with_scipy(heat):
-    scores = heat * SCORES.double()
+    logits = heat * LOGITS.double()
     theirs = minimize_scalar(
-        lambda log: F.cross_entropy(scores / np.exp(log), LABELS).item(), bounds=(-3, 3), method="bounded"
+        lambda log: F.cross_entropy(logits / np.exp(log), LABELS).item(), bounds=(-3, 3), method="bounded"
     )
-    ours = fit_temperature(scores, LABELS)
+    ours = fit_temperature(logits, LABELS)
     assert ours == pytest.approx(np.exp(theirs.x), rel=1e-3)
-    assert ours == pytest.approx(heat, rel=0.06)  # it undoes the heat, as the scores were right before
+    assert ours == pytest.approx(heat, rel=0.06)  # it undoes the heat, as the logits were right before
 
 
 def test_temperature_mends_the_error_and_changes_no_answer():
     half = 2000
-    hot = 3 * SCORES
+    hot = 3 * LOGITS
     temperature = fit_temperature(hot[:half], LABELS[:half])
     cooled = hot[half:] / temperature
     assert torch.equal(cooled.argmax(1), hot[half:].argmax(1))
@@ -106,27 +106,24 @@ def test_temperature_stops_at_the_ends():
     assert fit_temperature(right, torch.tensor([1, 2, 3, 0])) == pytest.approx(HOTTEST, rel=1e-3)
 
 
-def test_even_a_perfect_network_has_some_error_by_luck():
-    few, many = error_by_luck(SCORES[:50], repeats=50), error_by_luck(SCORES, repeats=20)
+def test_even_a_perfect_network_has_some_error_by_chance():
+    few, many = chance_calibration_error(LOGITS[:50], repeats=50), chance_calibration_error(LOGITS, repeats=20)
     assert 5 < few < 20
     assert many < few / 4
-    assert calibration_error(SCORES, LABELS) == pytest.approx(many, abs=1.2)
-    assert error_by_luck(SCORES[:50], repeats=5) == error_by_luck(SCORES[:50], repeats=5)
-    assert error_by_luck(50 * torch.eye(4)) == pytest.approx(0)
+    assert calibration_error(LOGITS, LABELS) == pytest.approx(many, abs=1.2)
+    assert chance_calibration_error(LOGITS[:50], repeats=5) == chance_calibration_error(LOGITS[:50], repeats=5)
+    assert chance_calibration_error(50 * torch.eye(4)) == pytest.approx(0)
 
 
-@pytest.mark.parametrize("function", [reliability, fit_temperature])
-def test_bad_scores(function):
-    with pytest.raises(ValueError, match=r"Expected \[N, classes\] and \[N\]"):
-        function(SCORES, LABELS[:5])
-    with pytest.raises(ValueError, match=r"labels \[0\]"):
-        function(SCORES[:0], LABELS[:0])
-    with pytest.raises(ValueError, match="a score is infinite or not a number"):
-        function(torch.tensor([[float("nan"), 1.0]]), torch.tensor([0]))
-
-
-def test_no_bins_and_no_repeats():
+def test_what_cannot_be_calibrated_is_refused():
+    for function in (reliability, fit_temperature):
+        with pytest.raises(ValueError, match=r"Expected \[N, classes\] and \[N\]"):
+            function(LOGITS, LABELS[:5])
+        with pytest.raises(ValueError, match=r"labels \[0\]"):
+            function(LOGITS[:0], LABELS[:0])
+        with pytest.raises(ValueError, match="a logit is infinite or not a number"):
+            function(torch.tensor([[float("nan"), 1.0]]), torch.tensor([0]))
     with pytest.raises(ValueError, match="0 bins were asked for"):
-        reliability(SCORES, LABELS, 0)
+        reliability(LOGITS, LABELS, 0)
     with pytest.raises(ValueError, match="0 repeats were asked for"):
-        error_by_luck(SCORES, repeats=0)
+        chance_calibration_error(LOGITS, repeats=0)

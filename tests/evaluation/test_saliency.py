@@ -131,27 +131,6 @@ def test_hiding_nothing_and_everything(images):
     assert hide(images, importance, 1).float().std((2, 3)).max() == 0
 
 
-@pytest.mark.parametrize("function", [gradient_saliency, occlusion_map])
-def test_bad_images(function, model, images):
-    with pytest.raises(TypeError, match=r"images are torch\.float32, but uint8"):
-        function(model, scale(images), ONES)
-    with pytest.raises(ValueError, match=r"got images of shape \[3, 3, 32, 32\] and classes \[2\]"):
-        function(model, images, ONES[:2])
-
-
-@pytest.mark.parametrize(("patch", "stride"), [(33, 1), (4, 5), (4, 0)])
-def test_squares_that_do_not_fit(model, images, patch, stride):
-    with pytest.raises(ValueError, match=f"got a square of {patch} pixels moved by {stride}"):
-        occlusion_map(model, images, ONES, patch, stride)
-
-
-def test_bad_maps(images):
-    with pytest.raises(ValueError, match=r"Expected \[N, H, W\] and a share from 0 to 1"):
-        hide(images, torch.zeros(3, 16, 16), 0.5)
-    with pytest.raises(ValueError, match=r"a share of 10"):
-        hide(images, torch.zeros(3, 32, 32), 10)
-
-
 def test_a_patch_is_round_and_where_it_should_be():
     rows, columns = torch.tensor([8.0, 16.0]), torch.tensor([20.0, 16.0])
     for patch, row, column in zip(patch_map(rows, columns), rows, columns, strict=True):
@@ -159,3 +138,17 @@ def test_a_patch_is_round_and_where_it_should_be():
         distance = (covered - torch.stack([row, column])).norm(dim=1)
         assert distance.max() < 4.3  # a disc of 52 pixels has a radius of 4.07
         assert torch.allclose(covered.mean(0), torch.stack([row, column]), atol=0.01)
+
+
+def test_what_does_not_fit_is_refused(model, images):
+    for function in (gradient_saliency, occlusion_map):
+        with pytest.raises(TypeError, match=r"images are torch\.float32, but uint8"):
+            function(model, scale(images), ONES)
+        with pytest.raises(ValueError, match=r"got images of shape \[3, 3, 32, 32\] and classes \[2\]"):
+            function(model, images, ONES[:2])
+    for patch, stride in ((33, 1), (4, 5), (4, 0)):
+        with pytest.raises(ValueError, match=f"got a square of {patch} pixels moved by {stride}"):
+            occlusion_map(model, images, ONES, patch, stride)
+    for maps, share in ((torch.zeros(3, 16, 16), 0.5), (torch.zeros(3, 32, 32), 10)):
+        with pytest.raises(ValueError, match=rf"a share of {share}. Expected \[N, H, W\] and a share from 0 to 1"):
+            hide(images, maps, share)

@@ -6,7 +6,7 @@ from tlcourse.models.pretrained import build
 from tlcourse.models.small_cnn import SmallCNN
 from tlcourse.models.tiny_resnet import TinyResNet
 from tlcourse.repro import seeded
-from tlcourse.transfer.freezing import count_weights
+from tlcourse.transfer.freezing import count_parameters
 from tlcourse.transfer.heads import get_classifier, reset_classifier
 
 NETWORKS = [SmallCNN, TinyResNet]
@@ -72,7 +72,7 @@ def test_small_cnn_is_exactly_the_classic_network():
 def test_tiny_resnet_is_as_small_as_it_says():
     model = TinyResNet(10).eval()
     assert multiply_adds(model, torch.zeros(1, 3, 32, 32)) == pytest.approx(4.1e6, rel=0.02)
-    assert count_weights(list(model.parameters())) == pytest.approx(309_000, rel=0.005)
+    assert count_parameters(list(model.parameters())) == pytest.approx(309_000, rel=0.005)
     assert "309,000 weights and 4.1 million multiply-adds" in TinyResNet.__doc__
 
 

@@ -10,7 +10,7 @@ from tlcourse.training.loop import fit
 from tlcourse.transfer.freezing import (
     L2SP,
     GradualUnfreezing,
-    count_weights,
+    count_parameters,
     discriminative_rates,
     freeze,
     layerwise_rates,
@@ -46,7 +46,7 @@ def test_by_default_only_the_head_learns():
     model = TinyResNet()
     freeze(model)
     assert moved(model) == {"head.weight", "head.bias"}
-    assert count_weights(trainable(model)) == 128 * 10 + 10
+    assert count_parameters(trainable(model)) == 128 * 10 + 10
 
 
 def test_adapting_statistics_move_though_no_frozen_weight_does():

@@ -23,7 +23,7 @@ class Finding:
     kind: str  # one of `KINDS`
     which: int | str  # number of the image, or name of the file
     why: str  # what was seen, in words
-    sure: float  # from 0 (barely over the threshold) to 1; to be compared within a kind only
+    confidence: float  # from 0 (barely over the threshold) to 1; to be compared within a kind only
     partner: int | None = None  # for duplicates, the number of the other image
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from tlcourse.evaluation.metrics import check_logits
+
 COLDEST, HOTTEST = 0.05, 20.0  # temperatures outside are not looked for
 GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -31,17 +33,17 @@ class Reliability:
         return 100 * ((self.confidence - self.accuracy) * self.count).sum().item() / self.count.sum().item()
 
 
-def reliability(scores: torch.Tensor, labels: torch.Tensor, bins: int = 10) -> Reliability:
+def reliability(logits: torch.Tensor, labels: torch.Tensor, bins: int = 10) -> Reliability:
     """Sort images by confidence, the softmax probability of the answer, into equally wide bins, and measure each.
 
     Logits are float `[N, classes]`, all finite.
 
     Source: Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", 2017, ICML.
     """
-    _check(scores, labels)
+    _check(logits, labels)
     if bins < 1:
         raise ValueError(f"{bins} bins were asked for. Expected at least 1; 10 or 15 are usual.")
-    confidence, answers = F.softmax(scores.double(), 1).max(1)
+    confidence, answers = F.softmax(logits.double(), 1).max(1)
     hits = (answers == labels).double()
     edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
     where = torch.bucketize(confidence, edges[1:-1])  # [N], which bin; a border belongs to the bin below
@@ -51,12 +53,12 @@ def reliability(scores: torch.Tensor, labels: torch.Tensor, bins: int = 10) -> R
     return Reliability(edges, count, mean_confidence, accuracy)
 
 
-def calibration_error(scores: torch.Tensor, labels: torch.Tensor, bins: int = 10) -> float:
+def calibration_error(logits: torch.Tensor, labels: torch.Tensor, bins: int = 10) -> float:
     """Return the expected calibration error (ECE), in points; arguments as for `reliability`."""
-    return reliability(scores, labels, bins).error
+    return reliability(logits, labels, bins).error
 
 
-def error_by_luck(scores: torch.Tensor, bins: int = 10, repeats: int = 200, seed: int = 0) -> float:
+def chance_calibration_error(logits: torch.Tensor, bins: int = 10, repeats: int = 200, seed: int = 0) -> float:
     """Return the calibration error, in points, that a perfectly calibrated network with these confidences would show.
 
     Few images a bin give a gap even where there is none: let every answer be right with exactly its confidence, and
@@ -64,17 +66,17 @@ def error_by_luck(scores: torch.Tensor, bins: int = 10, repeats: int = 200, seed
     """
     if repeats < 1:
         raise ValueError(f"{repeats} repeats were asked for. Expected at least 1.")
-    confidence, answers = F.softmax(scores.double(), 1).max(1)
+    confidence, answers = F.softmax(logits.double(), 1).max(1)
     draws = torch.Generator().manual_seed(seed)
     errors = []
     for _ in range(repeats):
         right = torch.rand(len(answers), generator=draws, dtype=torch.float64) < confidence
-        invented = torch.where(right, answers, (answers + 1) % scores.shape[1])
-        errors.append(reliability(scores, invented, bins).error)
+        invented = torch.where(right, answers, (answers + 1) % logits.shape[1])
+        errors.append(reliability(logits, invented, bins).error)
     return sum(errors) / repeats
 
 
-def fit_temperature(scores: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0) -> float:
+def fit_temperature(logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0) -> float:
     """Find the number by which to divide all logits so that their probabilities fit the labels best.
 
     Above 1 it makes the network less sure, below 1 more. The order of the logits stays, so no answer changes. Fit it on
@@ -89,9 +91,9 @@ def fit_temperature(scores: torch.Tensor, labels: torch.Tensor, smoothing: float
 
     Source: Guo, Pleiss, Sun and Weinberger, "On calibration of modern neural networks", 2017, ICML.
     """
-    _check(scores, labels)
+    _check(logits, labels)
     low, high = math.log(COLDEST), math.log(HOTTEST)
-    exact = scores.double()
+    exact = logits.double()
     for _ in range(40):
         left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
         losses = [
@@ -101,13 +103,10 @@ def fit_temperature(scores: torch.Tensor, labels: torch.Tensor, smoothing: float
     return math.exp((low + high) / 2)
 
 
-def _check(scores: torch.Tensor, labels: torch.Tensor) -> None:
-    if scores.ndim != 2 or labels.shape != scores.shape[:1] or not len(labels):
+def _check(logits: torch.Tensor, labels: torch.Tensor) -> None:
+    check_logits(logits, labels)
+    if not torch.isfinite(logits).all():
         raise ValueError(
-            f"scores have shape {list(scores.shape)}, labels {list(labels.shape)}. Expected [N, classes] and [N]."
-        )
-    if not torch.isfinite(scores).all():
-        raise ValueError(
-            "a score is infinite or not a number. Expected finite scores before the softmax; look at the images that "
-            "gave them, and at the training."
+            "a logit is infinite or not a number. Expected finite ones, from before the softmax; look at the images "
+            "that gave them, and at the training."
         )

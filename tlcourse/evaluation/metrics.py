@@ -36,7 +36,7 @@ def confusion_matrix(labels: torch.Tensor, answers: torch.Tensor, classes: int) 
     if labels.shape != answers.shape or labels.ndim != 1 or not len(labels):
         raise ValueError(
             f"labels have shape {list(labels.shape)}, answers {list(answers.shape)}. Expected one answer for each of "
-            "at least one label; turn scores [N, classes] into answers with scores.argmax(1)."
+            "at least one label; turn logits [N, classes] into answers with logits.argmax(1)."
         )
     both = torch.cat([labels, answers])
     if both.min() < 0 or both.max() >= classes:
@@ -66,15 +66,15 @@ def _share(part: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
     return part.double() / whole.clamp(min=1)
 
 
-def top_k_accuracy(scores: torch.Tensor, labels: torch.Tensor, k: int) -> float:
-    """Return the share of images whose class is among the `k` highest scores, in percent.
+def top_k_accuracy(logits: torch.Tensor, labels: torch.Tensor, k: int) -> float:
+    """Return the share of images whose class is among the `k` highest logits, in percent.
 
-    Of equal scores, that of the class with the higher number counts as higher, as in scikit-learn.
+    Of equal logits, that of the class with the higher number counts as higher, as in scikit-learn.
     """
-    check_scores(scores, labels)
-    if not 1 <= k <= scores.shape[1]:
-        raise ValueError(f"k is {k}, but a number from 1 to {scores.shape[1]}, the number of classes, was expected.")
-    best = scores.argsort(dim=1, stable=True).flip(1)[:, :k]  # [N, k], best first
+    check_logits(logits, labels)
+    if not 1 <= k <= logits.shape[1]:
+        raise ValueError(f"k is {k}, but a number from 1 to {logits.shape[1]}, the number of classes, was expected.")
+    best = logits.argsort(dim=1, stable=True).flip(1)[:, :k]  # [N, k], best first
     return 100 * (best == labels[:, None]).any(1).double().mean().item()
 
 
@@ -124,7 +124,7 @@ def _counts(positive: torch.Tensor, scores: torch.Tensor) -> tuple[torch.Tensor,
     if positive.dtype != torch.bool or positive.shape != scores.shape or positive.ndim != 1:
         raise ValueError(
             f"got {positive.dtype} {list(positive.shape)} and scores {list(scores.shape)}. Expected bool [N] and one "
-            "score an image; for class c use labels == c and softmax(scores)[:, c]."
+            "score an image; for class c use labels == c and softmax(logits)[:, c]."
         )
     if positive.all() or not positive.any() or not torch.isfinite(scores).all():
         raise ValueError(
@@ -139,14 +139,14 @@ def _counts(positive: torch.Tensor, scores: torch.Tensor) -> tuple[torch.Tensor,
     return found, false, torch.cat([begin + torch.inf, ranked[last]])
 
 
-def check_scores(scores: torch.Tensor, labels: torch.Tensor) -> None:
-    """Raise ValueError for scores that are not `[N, classes]` for labels `[N]`, or a label that has no score."""
-    if scores.ndim != 2 or labels.shape != scores.shape[:1] or not len(labels):
+def check_logits(logits: torch.Tensor, labels: torch.Tensor) -> None:
+    """Raise ValueError for logits that are not `[N, classes]` for labels `[N]`, or a label that has no logit."""
+    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
         raise ValueError(
-            f"scores have shape {list(scores.shape)}, labels {list(labels.shape)}. Expected [N, classes] and [N]."
+            f"logits have shape {list(logits.shape)}, labels {list(labels.shape)}. Expected [N, classes] and [N]."
         )
-    if labels.min() < 0 or labels.max() >= scores.shape[1]:
+    if labels.min() < 0 or labels.max() >= logits.shape[1]:
         raise ValueError(
-            f"labels go from {int(labels.min())} to {int(labels.max())}, but there are scores for 0 to "
-            f"{scores.shape[1] - 1}. Check the head, or whether counting began at 1."
+            f"labels go from {int(labels.min())} to {int(labels.max())}, but there are logits for 0 to "
+            f"{logits.shape[1] - 1}. Check the head, or whether counting began at 1."
         )

@@ -1,5 +1,6 @@
 """Asking a trained network: predictions, features, accuracy; and cross-validation, plain and nested."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from torch import nn
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.normalisation import scale
 from tlcourse.data.splits import stratified_folds
+from tlcourse.evaluation.metrics import check_logits
 from tlcourse.repro import generator
 
 Pairs = Iterable[tuple[torch.Tensor, torch.Tensor]]
@@ -39,14 +41,14 @@ def evaluate(
     model: nn.Module, data: ImageSet | Pairs, loss: Loss = F.cross_entropy, batch_size: int = 500
 ) -> tuple[float, float]:
     """Return mean loss and accuracy in percent; ValueError when a label is outside the network's classes."""
-    scores, labels = _ask(model, model, data, batch_size)
-    if int(labels.max()) >= scores.shape[1]:
+    logits, labels = _ask(model, model, data, batch_size)
+    if int(labels.max()) >= logits.shape[1]:
         raise ValueError(
-            f"a label is {int(labels.max())}, but the network tells {scores.shape[1]} classes apart, 0 to "
-            f"{scores.shape[1] - 1}. Choose images of its own classes, or replace and train the head."
+            f"a label is {int(labels.max())}, but the network tells {logits.shape[1]} classes apart, 0 to "
+            f"{logits.shape[1] - 1}. Choose images of its own classes, or replace and train the head."
         )
-    hits = (scores.argmax(1) == labels).sum().item()
-    return loss(scores, labels).item(), 100 * hits / len(labels)
+    hits = (logits.argmax(1) == labels).sum().item()
+    return loss(logits, labels).item(), 100 * hits / len(labels)
 
 
 def cross_validate(
@@ -68,8 +70,8 @@ class Selection:
     """What came of choosing among candidates by cross-validation inside cross-validation, for every outer fold."""
 
     chosen: tuple[int, ...]  # number of the candidate that won
-    promised: tuple[float, ...]  # its mean accuracy in the inner folds, in percent, which made it win
-    kept: tuple[float, ...]  # its accuracy on the outer fold, which had no part in the choice
+    inner_accuracy: tuple[float, ...]  # its mean accuracy in the inner folds, in percent, which made it win
+    outer_accuracy: tuple[float, ...]  # its accuracy on the outer fold, which had no part in the choice
 
 
 def nested_selection(
@@ -82,7 +84,7 @@ def nested_selection(
     """Measure what a choice is worth: hold a fold out, choose without it, then measure the winner on it.
 
     What is measured is the whole way to the answer, the choice included. To have a network at the end, choose once more
-    with all images; its expected accuracy is the mean of `kept`. `folds` are outer and inner ones.
+    with all images; its expected accuracy is the mean of `outer_accuracy`. `folds` are outer and inner ones.
 
     Source: Varma and Simon, "Bias in error estimation when using cross-validation for model selection", 2006, BMC
     Bioinformatics.
@@ -90,26 +92,35 @@ def nested_selection(
     if not len(candidates):
         raise ValueError("there is nothing to choose among: no candidate was given. Expected at least one.")
     outer, inner = folds
-    chosen, promised, kept = [], [], []
+    chosen, inner_accuracy, outer_accuracy = [], [], []
     for fold, (rest, held_out) in enumerate(stratified_folds(labels, outer, generator("outer folds", seed))):
         deals = stratified_folds(labels[rest], inner, generator("inner folds", seed, fold))
         means = [sum(score(c, rest[a], rest[b]) for a, b in deals) / inner for c in candidates]
         best = max(range(len(candidates)), key=means.__getitem__)  # the first of equals
         chosen.append(best)
-        promised.append(float(means[best]))
-        kept.append(float(score(candidates[best], rest, held_out)))
-    return Selection(tuple(chosen), tuple(promised), tuple(kept))
+        inner_accuracy.append(float(means[best]))
+        outer_accuracy.append(float(score(candidates[best], rest, held_out)))
+    return Selection(tuple(chosen), tuple(inner_accuracy), tuple(outer_accuracy))
 
 
-def confident_mistakes(scores: torch.Tensor, labels: torch.Tensor, count: int) -> torch.Tensor:
+def confident_mistakes(logits: torch.Tensor, labels: torch.Tensor, count: int) -> torch.Tensor:
     """Return the wrong answers of which a network is surest, surest first: indices, at most `count`."""
-    if scores.ndim != 2 or labels.shape != scores.shape[:1]:
-        raise ValueError(
-            f"scores have shape {list(scores.shape)}, labels {list(labels.shape)}. Expected [N, classes] and [N]."
-        )
-    confidence, answers = F.softmax(scores, 1).max(1)
+    check_logits(logits, labels)
+    confidence, answers = F.softmax(logits, 1).max(1)
     wrong = (answers != labels).nonzero()[:, 0]
     return wrong[confidence[wrong].argsort(descending=True, stable=True)][:count]
+
+
+@contextlib.contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[torch.device]:
+    """Put a network into evaluation mode, give its device, and put the mode of every layer back."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield next(model.parameters()).device
+    finally:
+        for module, training in modes.items():
+            module.training = training
 
 
 @torch.no_grad()  # not inference_mode: what it returns could not be learned from, such as features by a new head
@@ -117,17 +128,11 @@ def _ask(
     model: nn.Module, function: Callable[[torch.Tensor], torch.Tensor], data: ImageSet | Pairs, batch_size: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Run `function` over all batches in evaluation mode; return its answers and the labels."""
-    modes = {module: module.training for module in model.modules()}
-    device = next(model.parameters()).device
     answers, labels = [], []
-    model.eval()
-    try:
+    with evaluation_mode(model) as device:
         for x, y in _in_order(data, batch_size):
             answers.append(function(x.to(device).contiguous(memory_format=torch.channels_last)).float().cpu())
             labels.append(y.cpu())
-    finally:
-        for module, training in modes.items():
-            module.training = training
     if not answers:
         raise ValueError("there is nothing to evaluate: the data gave no batch. Expected at least one image.")
     return torch.cat(answers), torch.cat(labels)

@@ -1,7 +1,4 @@
-"""Where does the network look? Gradients of the score, and covering the image piece by piece."""
-
-import contextlib
-from collections.abc import Iterator
+"""Where does the network look? Gradients of the logit, and covering the image piece by piece."""
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +6,7 @@ from torch import nn
 
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.normalisation import scale
-from tlcourse.evaluation.predict import predict
+from tlcourse.evaluation.predict import evaluation_mode, predict
 
 
 def gradient_saliency(model: nn.Module, images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
@@ -22,10 +19,10 @@ def gradient_saliency(model: nn.Module, images: torch.Tensor, classes: torch.Ten
     models and saliency maps", 2014, ICLR workshop.
     """
     _check(images, classes)
-    with _looking(model) as device:
+    with evaluation_mode(model) as device:
         x = scale(images.to(device)).requires_grad_()
-        scores = model(x).gather(1, classes.to(device)[:, None])  # [N, 1]
-        (gradient,) = torch.autograd.grad(scores.sum(), x)  # no image touches the score of another
+        logits = model(x).gather(1, classes.to(device)[:, None])  # [N, 1]
+        (gradient,) = torch.autograd.grad(logits.sum(), x)  # no image touches the logit of another
     return gradient.abs().amax(1).cpu()
 
 
@@ -98,20 +95,8 @@ def _mean_colour(images: torch.Tensor) -> torch.Tensor:
 def _probability(model: nn.Module, images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
     """Return the softmax probability of one class an image, float32 `[N]`."""
     unnamed = tuple(map(str, range(int(classes.max()) + 1)))
-    scores = predict(model, ImageSet(images.cpu(), classes.cpu(), unnamed))
-    return F.softmax(scores, 1).gather(1, classes.cpu()[:, None])[:, 0]
-
-
-@contextlib.contextmanager
-def _looking(model: nn.Module) -> Iterator[torch.device]:
-    """Put a network into evaluation mode, give its device, and put every mode back."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield next(model.parameters()).device
-    finally:
-        for module, training in modes.items():
-            module.training = training
+    logits = predict(model, ImageSet(images.cpu(), classes.cpu(), unnamed))
+    return F.softmax(logits, 1).gather(1, classes.cpu()[:, None])[:, 0]
 
 
 def _check(images: torch.Tensor, classes: torch.Tensor) -> None:

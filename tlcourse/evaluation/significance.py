@@ -105,7 +105,7 @@ def seeds_needed(power: dict[int, float], wanted: float = 80.0) -> int | None:
     return min((seeds for seeds, percent in power.items() if percent >= wanted), default=None)
 
 
-def optimism_of_luck(
+def selection_optimism(
     candidates: int, images: int, accuracy: float, experiments: int = 2000, seed: int = 0
 ) -> tuple[float, float]:
     """Simulate choosing the best of several equally good candidates by their score on the same number of images.

@@ -1,4 +1,4 @@
-"""What a transfer was worth: gain at equal labels, labels saved, time to accuracy, forgetting."""
+"""What a transfer was worth: labels saved, time to accuracy, forgetting."""
 
 import itertools
 import math
@@ -17,17 +17,6 @@ class LabelCount:
 
     def __str__(self) -> str:
         return f"{self.bound} {self.value:.0f}" if self.value >= 10 else f"{self.bound} {self.value:.1f}"
-
-
-def gain_over_scratch(transfer: Curve, scratch: Curve) -> dict[int, float]:
-    """Return by how many points transfer is above scratch at every number of labels that both have, in rising order."""
-    shared = sorted(transfer.keys() & scratch.keys())
-    if not shared:
-        raise ValueError(
-            f"transfer was measured at {sorted(transfer)} labels, scratch at {sorted(scratch)}. Expected at least one "
-            "number in both: a gain compares equal labels."
-        )
-    return {k: transfer[k] - scratch[k] for k in shared}
 
 
 def labels_needed(curve: Curve, accuracy: float) -> LabelCount:

@@ -16,7 +16,7 @@ from tlcourse.repro import seeded
 from tlcourse.training.checkpoint import History
 from tlcourse.training.loop import fit
 from tlcourse.training.parallel import side_by_side
-from tlcourse.transfer.freezing import count_weights, freeze, trainable
+from tlcourse.transfer.freezing import count_parameters, freeze, trainable
 from tlcourse.transfer.heads import reset_classifier
 
 STARTS = ("scratch", "linear probe", "fine-tuned")
@@ -145,7 +145,7 @@ def run_trial(
     begin = time.perf_counter()
     train_on_target(model, train.few(per_class, seed), seed, recipe)
     seconds = time.perf_counter() - begin
-    trial = Trial(start, per_class, seed, accuracy(model, test), seconds, count_weights(trainable(model)))
+    trial = Trial(start, per_class, seed, accuracy(model, test), seconds, count_parameters(trainable(model)))
     return trial, model
 
 

@@ -55,7 +55,7 @@ def trainable(model: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-def count_weights(parameters: list[nn.Parameter] | list[torch.Tensor]) -> int:
+def count_parameters(parameters: list[nn.Parameter] | list[torch.Tensor]) -> int:
     """Count the numbers in a list of parameters."""
     return sum(parameter.numel() for parameter in parameters)
 

@@ -69,7 +69,7 @@ def test_two_thirds_of_the_wrong_labels_are_found_and_half_of_the_findings_are_r
 
 def test_the_surest_findings_are_right_more_often(inspections):
     for _, truth, _, report in inspections:
-        wrong = sorted((f for f in report.findings if f.kind == "wrong label"), key=lambda f: -f.sure)
+        wrong = sorted((f for f in report.findings if f.kind == "wrong label"), key=lambda f: -f.confidence)
         surest, least = ([f.which in truth.wrong for f in part] for part in (wrong[:10], wrong[-10:]))
         assert sum(surest) >= 9
         assert sum(least) <= 5

@@ -33,7 +33,7 @@ from tlcourse.lessons.nb02_weight_transfer.transfer_strategies import (
 from tlcourse.models.pretrained import build, pretrained
 from tlcourse.training.checkpoint import copy_weights
 from tlcourse.training.parallel import side_by_side
-from tlcourse.transfer.freezing import count_weights, trainable
+from tlcourse.transfer.freezing import count_parameters, trainable
 from tlcourse.transfer.weights import load_weights, weights_moved
 
 STRATEGY_SEEDS = range(5)
@@ -87,8 +87,8 @@ def test_the_first_two_stages_are_small_and_bring_more_than_half(strategies_ship
     two = strategy_gain(strategies_shipped, "carried", "letters, first 2 stages", "random").mean
     assert two > strategy_gain(strategies_shipped, "carried", FULL, "random").mean / 2
     model = build("tiny_resnet")
-    small = count_weights([*model.stem.parameters(), *model.block1.parameters()])
-    assert small / count_weights(list(model.parameters())) == pytest.approx(0.02, abs=0.005)
+    small = count_parameters([*model.stem.parameters(), *model.block1.parameters()])
+    assert small / count_parameters(list(model.parameters())) == pytest.approx(0.02, abs=0.005)
 
 
 def test_the_head_that_came_along_brings_nothing_in_the_end(strategies_shipped):

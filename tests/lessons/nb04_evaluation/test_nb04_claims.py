@@ -14,7 +14,7 @@ from agreement import FRESH_SEEDS, within_seeds
 from tlcourse.data.worlds import load
 from tlcourse.evaluation import intervals as stats
 from tlcourse.evaluation import significance as comparison
-from tlcourse.evaluation.calibration import calibration_error, error_by_luck, fit_temperature
+from tlcourse.evaluation.calibration import calibration_error, chance_calibration_error, fit_temperature
 from tlcourse.evaluation.metrics import area_under, average_precision, pr_curve, roc_curve
 from tlcourse.evaluation.predict import extract_features, predict
 from tlcourse.evaluation.saliency import gradient_saliency, hide, occlusion_map, patch_map
@@ -219,7 +219,7 @@ def test_the_best_of_forty_flatters(rival_hits):
     assert few.optimism == pytest.approx(5.6, abs=1)
     assert many.optimism == pytest.approx(1.2, abs=0.5)
     level = 100 * forty.double().mean().item()
-    shown, new = comparison.optimism_of_luck(40, 50, level)
+    shown, new = comparison.selection_optimism(40, 50, level)
     assert shown == pytest.approx(8.5, abs=0.5)
     assert shown > few.optimism
     assert abs(new) < 0.4
@@ -227,7 +227,7 @@ def test_the_best_of_forty_flatters(rival_hits):
 
 
 def test_the_report_of_the_quiz():
-    shown, _ = comparison.optimism_of_luck(12, 500, 90)
+    shown, _ = comparison.selection_optimism(12, 500, 90)
     assert shown == pytest.approx(2, abs=0.4)
     assert shown > 91.2 - 90.1
 
@@ -272,7 +272,7 @@ def test_the_live_runs_show_it_too(judged_live, live_networks):
         answers = [predict(network, test) for network in networks]
         for given, temperature in zip(answers, column(rows, name, "temperature"), strict=True):
             assert torch.equal(given.argmax(1), (given / temperature).argmax(1))
-        assert np.mean([error_by_luck(given) for given in answers]) < 3.5, name
+        assert np.mean([chance_calibration_error(given) for given in answers]) < 3.5, name
 
 
 def test_a_temperature_from_training_images_makes_it_worse(live_networks):

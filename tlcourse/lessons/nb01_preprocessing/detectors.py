@@ -134,7 +134,7 @@ def _blank(dirty: ImageSet, truth: Planted) -> Detector:
 def _wrong(dirty: ImageSet, truth: Planted, probabilities: torch.Tensor) -> Detector:
     doubt, labels = torch.full((len(dirty),), torch.inf), dirty.labels.tolist()
     for finding in find_wrong_labels(probabilities, dirty.labels):
-        doubt[finding.which] = 1 - finding.sure
+        doubt[finding.which] = 1 - finding.confidence
     answers = zip(labels, probabilities.argmax(1).tolist(), strict=True)
     notes = tuple(f"{label}, or {answer}?" for label, answer in answers)
     regrets = {i: f"{labels[i]}, truly {right}" for i, right in truth.wrong.items()}

@@ -125,9 +125,9 @@ def cleaning_trials(seeds: Sequence[int], backbone: nn.Module) -> list[Detection
 
 def surest(report: CleaningReport, kind: str) -> list[Finding]:
     """Return the findings of one kind, the surest first."""
-    return sorted((f for f in report.findings if f.kind == kind), key=lambda f: f.sure, reverse=True)
+    return sorted((f for f in report.findings if f.kind == kind), key=lambda f: f.confidence, reverse=True)
 
 
 def finding_table(findings: Sequence[Finding]) -> list[list[str]]:
     """Return a row of text for every finding, to be shown under `FINDING_HEADER`."""
-    return [[f.kind, str(f.which), f.why, f"{f.sure:.2f}"] for f in findings]
+    return [[f.kind, str(f.which), f.why, f"{f.confidence:.2f}"] for f in findings]

@@ -18,7 +18,7 @@ from tlcourse.notebook.rows import read_rows, shipped_table
 from tlcourse.repro import generator, seeded
 from tlcourse.training.parallel import side_by_side
 from tlcourse.training.trials import Recipe, train_on_target
-from tlcourse.transfer.freezing import BatchNormPolicy, count_weights, freeze, trainable, training_mode
+from tlcourse.transfer.freezing import BatchNormPolicy, count_parameters, freeze, trainable, training_mode
 from tlcourse.transfer.heads import class_mean_head, kaiming_head, reset_classifier, zero_head
 from tlcourse.transfer.weights import load_weights
 
@@ -158,7 +158,7 @@ def run_strategy(
         model = with_head(strategy, labelled, seed) if question == "head" else frozen_probe(strategy, seed)
     before, begin = accuracy(model, test), time.perf_counter()
     train_on_target(model, labelled, seed, recipe)
-    seconds, trained = time.perf_counter() - begin, count_weights(trainable(model))
+    seconds, trained = time.perf_counter() - begin, count_parameters(trainable(model))
     return StrategyTrial(question, strategy, seed, before, accuracy(model, test), seconds, trained), model
 
 

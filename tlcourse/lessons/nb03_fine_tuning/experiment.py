@@ -19,7 +19,7 @@ from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.rows import read_rows, shipped_table
 from tlcourse.training.parallel import side_by_side
 from tlcourse.training.trials import Recipe
-from tlcourse.transfer.freezing import count_weights, trainable
+from tlcourse.transfer.freezing import count_parameters, trainable
 from tlcourse.transfer.heads import get_classifier
 
 TABLE = shipped_table("strategies")
@@ -166,7 +166,7 @@ def run_strategy(
         source=source_accuracy(model, strategy.network, letters) if known else math.nan,
         drift=feature_drift(features_before(strategy.network, world), features) if known else math.nan,
         seconds=seconds,
-        trained=count_weights([*get_classifier(model).parameters()] if name == "linear probe" else trainable(model)),
+        trained=count_parameters([*get_classifier(model).parameters()] if name == "linear probe" else trainable(model)),
     )
     return outcome, model
 

@@ -15,7 +15,7 @@ from tlcourse.lessons.nb03_fine_tuning.strategies import STRATEGIES, full
 from tlcourse.repro import pick_device
 from tlcourse.training.lr_finder import RangeTest, range_test
 from tlcourse.training.trials import Recipe
-from tlcourse.transfer.freezing import L2SP, count_weights, freeze, trainable
+from tlcourse.transfer.freezing import L2SP, count_parameters, freeze, trainable
 from tlcourse.transfer.linear_probe import linear_probe
 
 CHECKED = 10  # learned images per class that are measured as well, at most
@@ -137,7 +137,7 @@ def compute_run(
     if settings.pulls:  # as the strategy does it, but with a strength that can be chosen
         train, budget, options = full, replace(budget, decay=0.0), options | {"loss": pulled(model, settings.strength)}
     history = train(model, prepared.learn, 0, settings.rate, budget, **options)
-    trained = count_weights(trainable(model))
+    trained = count_parameters(trainable(model))
     return replace(run, measured=watcher.measured, state="finished", trained=trained, seconds=history.seconds)
 
 

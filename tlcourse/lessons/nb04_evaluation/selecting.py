@@ -156,7 +156,9 @@ def promise(
     means = [sum(on_labelled(columns, *deal) for deal in deals) / len(deals) for columns in probes]
     best = max(range(candidates), key=means.__getitem__)
     nested = nested_selection(on_labelled, probes, labels[labelled], seed=seed)
-    return Promise(seed, means[best], sum(nested.kept) / len(nested.kept), score(probes[best], labelled, rest))
+    return Promise(
+        seed, means[best], sum(nested.outer_accuracy) / len(nested.outer_accuracy), score(probes[best], labelled, rest)
+    )
 
 
 def run_promises(seeds: Sequence[int], progress: bool = True) -> list[Promise]:
