@@ -21,7 +21,6 @@ PRESENTATION = {"matplotlib", "ipywidgets", "IPython"}  # known from this floor 
 FIRST_TO_SHOW = "notebook"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 50
-LONGEST_TEXT = 600  # a notebook's exercises are prompts, starters, solutions and messages: texts, and all in one place
 
 
 def dotted(path):
@@ -101,8 +100,7 @@ def functions(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=dotted)
 def test_modules_and_functions_can_be_read_to_the_end(path):
-    exercises = path.stem == "exercises" and path.parent.parent.name == "lessons"
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= (LONGEST_TEXT if exercises else LONGEST_MODULE)
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_MODULE
     long = {name: lines for name, lines in functions(path) if lines > LONGEST_FUNCTION}
     assert not long, f"{dotted(path)}: over {LONGEST_FUNCTION} lines without the docstring: {long}"
 

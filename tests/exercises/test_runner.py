@@ -22,11 +22,12 @@ from tlcourse.exercises.answers import KernelAnswer
 from tlcourse.exercises.runner import encoding, fence, process, walls, worker
 from tlcourse.exercises.runner.encoding import EncodingError, decode, encode
 from tlcourse.exercises.runner.process import Limits, Sandbox
+from tlcourse.lessons.registry import SOLUTION_FILES
 
 PACKAGE = Path(fence.__file__).parents[2]
-SOLUTION = PACKAGE / "lessons" / "nb00_start_here" / "exercises.py"
-CLOSED = [SOLUTION, SOLUTION.parent / "__pycache__"]
-SECRET = ["tlcourse.lessons.nb00_start_here.exercises"]
+SOLUTION = PACKAGE / "lessons" / "nb00_start_here" / "exercises.md"
+CLOSED = [SOLUTION.with_name(name) for name in (*SOLUTION_FILES, "__pycache__")]
+SECRET = ["tlcourse.lessons.nb00_start_here.checks"]
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux refuses by itself")
 
@@ -376,7 +377,7 @@ READS = {
     "open": "x = open({solution!r}).read()",
     "pathlib": "from pathlib import Path\nx = Path({solution!r}).read_bytes()",
     "a folder's number": "import os\nx = os.read(os.open({solution!r}[1:], 0, dir_fd=os.open('/', os.O_RDONLY)), 50)",
-    "another folder": "import os\nos.chdir({folder!r})\nx = open('exercises.py').read()",
+    "another folder": "import os\nos.chdir({folder!r})\nx = open('exercises.md').read()",
     "the proc folder": "x = open('/proc/self/root' + {solution!r}).read()",
     "a link": "import os\nos.symlink({solution!r}, 'l')\nx = open('l').read()",
     "a hard link": "import os\nos.link({solution!r}, 'l')\nx = open('l').read()",
@@ -384,11 +385,15 @@ READS = {
     "torchvision": "import torchvision\nx = bytes(torchvision.io.read_file({solution!r}).tolist())",
     "readline": "import readline\nreadline.read_history_file({solution!r})\nx = readline.get_history_item(1)",
     "NumPy": "import numpy\nx = numpy.fromfile({solution!r}, 'u1')",
-    "runpy": "import runpy\nx = runpy.run_path({solution!r})['q1'].reference",
-    "importing": "import tlcourse.lessons.nb00_start_here.exercises as s\nx = s.q1.reference",
+    "runpy": "import runpy\nx = runpy.run_path({folder!r} + '/checks.py')['q1'].reference",
+    "importing": "import tlcourse.lessons.nb00_start_here.checks as s\nx = s.q1.reference",
     "importlib": f"import importlib\nx = importlib.import_module({SECRET[0]!r}).q1.reference",
     "a loader": "from importlib.machinery import SourceFileLoader as S\nx = S('', {solution!r}).get_data({solution!r})",
-    "its bytecode": "import glob\nx = open(glob.glob({folder!r} + '/__pycache__/exercises*')[0], 'rb').read()",
+    "its bytecode": "import glob\nx = open(glob.glob({folder!r} + '/__pycache__/checks*')[0], 'rb').read()",
+    "the course's own reader": "from tlcourse.exercises import markdown\n"
+    "x = markdown.read_exercises({solution!r})[0].reference",
+    "the quiz": "x = open({folder!r} + '/quiz.md').read()",
+    "the checks": "x = open({folder!r} + '/checks.py').read()",
     "a changed fence": "from tlcourse.exercises.runner import fence\nfence._inside = lambda *_: True\n"
     "x = open({solution!r}).read()",
     "a changed os": "import os\nos.path.realpath = lambda p: os.getcwd()\nx = open({solution!r}).read()",
@@ -398,7 +403,7 @@ READS = {
     "the parent's memory": "import os\nx = open(f'/proc/{{os.getppid()}}/mem', 'rb').fileno()",
     "the parent's environment": "import os\nx = open(f'/proc/{{os.getppid()}}/environ', 'rb').read()",
     "the account": "import os\nx = open('/etc/passwd').read()",
-    "what is loaded": "import sys\nx = [m for m in sys.modules if m.endswith('start_here.exercises')][0]",
+    "what is loaded": "import sys\nx = [m for m in sys.modules if m.endswith('start_here.checks')][0]",
 }
 
 
@@ -574,7 +579,7 @@ def test_without_walls_the_hook_alone_stops_who_looks_around(tmp_path, monkeypat
         refused(lambda: os.mkdir("x", dir_fd=os.open("a", os.O_RDONLY)))
         refused(lambda: os.symlink("a", "b"))
         refused(lambda: os.system("true"))
-        refused(lambda: __import__("tlcourse.lessons.nb00_start_here.exercises"))
+        refused(lambda: __import__("tlcourse.lessons.nb00_start_here.checks"))
         refused(lambda: __import__("cffi"))
         refused(lambda: __import__("socket").socket())
         refused(lambda: __import__("ctypes").CDLL(None))

@@ -15,7 +15,7 @@ from tlcourse.exercises.exercise import NotSolvedError
 from tlcourse.exercises.progress import progress_file
 from tlcourse.exercises.quiz import Quiz
 from tlcourse.lessons import registry
-from tlcourse.lessons.registry import MODULES, exercises_of, quiz_of
+from tlcourse.lessons.registry import MODULES, exercises_of, items_of, quiz_of
 from tlcourse.teaching import editions, instructor_edition, student_edition
 from tlcourse.teaching.edition_links import tidy_links
 from tlcourse.teaching.teacher_notes import fenced, plain
@@ -23,7 +23,7 @@ from tools import run_notebooks
 
 ROOT = Path(__file__).parents[2]
 EXERCISES = [exercise for number in MODULES for exercise in exercises_of(number)]
-ITEMS = [item for number in MODULES for item in instructor_edition.items_of(number)]
+ITEMS = [item for number in MODULES for item in items_of(number)]
 # What students have anyway: the lines of starters and prompts, and very few that a lesson shows.
 PUBLIC = {line.strip() for e in EXERCISES for line in [*e.starter.splitlines(), *e.prompt.splitlines()]}
 PUBLIC |= set(student_edition.LESSONS)
@@ -85,7 +85,7 @@ def small_notebook():
     """The exercises of 00, with nothing around them but what they need."""
     notebook = nbformat.v4.new_notebook(metadata=student_edition.METADATA)
     names = "import torch\nimport tlcourse as tl\nfrom tlcourse.lessons import experiments\n"
-    names += "from tlcourse.lessons.nb00_start_here import exercises as ex\nshipped = experiments.read_trials()"
+    names += "from tlcourse.lessons.nb00_start_here import checks as ex\nshipped = experiments.read_trials()"
     before = "## Before you start\n\n1. say this;\n2. do that;\n3. read it;\n4. tell it.\n"
     notebook.cells = [
         nbformat.v4.new_markdown_cell(before, id="before"),
@@ -404,9 +404,7 @@ def test_nbgrader_reads_both_editions(written, edition, number):
         notebook = read(file, as_version=4)
     MetadataValidator().validate_nb(notebook)
     graded = [cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade")]
-    assert sum(cell.metadata.nbgrader.points for cell in graded) == sum(
-        item.points for item in instructor_edition.items_of(number)
-    )
+    assert sum(cell.metadata.nbgrader.points for cell in graded) == sum(item.points for item in items_of(number))
 
 
 def shown_as_text(value):

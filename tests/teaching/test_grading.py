@@ -19,7 +19,7 @@ from tlcourse.teaching.marks import Mark, Row, guarded, names_in, write_marks
 from tlcourse.teaching.report import report
 from tlcourse.teaching.submissions import Submission, find_submissions, names_of
 
-SOLUTION = grade.PACKAGE / "lessons" / "nb00_start_here" / "exercises.py"
+SOLUTION = grade.PACKAGE / "lessons" / "nb00_start_here" / "exercises.md"
 
 
 def short(name):
@@ -94,13 +94,13 @@ for number in range(3, 60):
             "quiz": "raise KeyboardInterrupt",
         },
         "reads": {
-            "q1": "from tlcourse.lessons.nb00_start_here.exercises import q1\nexec(q1.reference)",
+            "q1": "from tlcourse.lessons.nb00_start_here.checks import q1\nexec(q1.reference)",
             "q2": f"text = open({str(SOLUTION)!r}).read()\n" + function("return text"),
-            "q3": "import inspect\nfrom tlcourse.lessons.nb00_start_here import exercises\n"
-            "x = inspect.getsource(exercises)" + carry,
+            "q3": "import inspect\nfrom tlcourse.lessons.nb00_start_here import checks\n"
+            "x = inspect.getsource(checks)" + carry,
             "q4": f"import torch\nx = torch.from_file({str(SOLUTION)!r}, size=60, dtype=torch.uint8)",
             "quiz": "import importlib, sys\nsys.modules.pop('tlcourse.exercises')\n"
-            "answers = importlib.import_module('tlcourse.lessons.nb00_start_here.quiz').quiz.reference",
+            "answers = importlib.import_module('tlcourse.lessons.nb00_start_here.checks').quiz.reference",
         },
         "writes": {
             "q1": f"open({str(outside)!r}, 'w').write('x')\nundecided = [1]",
@@ -154,7 +154,7 @@ def odd_notebooks(folder):
     helped = notebook(
         "00",
         {
-            "q1": "from tlcourse.lessons.nb00_start_here import exercises as ex\n"
+            "q1": "from tlcourse.lessons.nb00_start_here import checks as ex\n"
             + find("00.q1").reference
             + "\nex.q1.check(undecided)",
             "q2": function("return smallest(n for n in curve if curve[n] >= goal)")

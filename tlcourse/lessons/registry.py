@@ -1,6 +1,7 @@
 """Which exercises and which quiz belong to which notebook."""
 
 import importlib
+from collections.abc import Iterable
 
 from tlcourse.exercises.exercise import Exercise
 from tlcourse.exercises.quiz import Quiz
@@ -13,6 +14,7 @@ MODULES = {
     "04": "evaluation",
     "12": "your_own_images",
 }
+SOLUTION_FILES = ("checks.py", "exercises.md", "quiz.md")  # of a lesson: who answers must not read them
 
 
 def lesson_module(notebook: str, part: str) -> str:
@@ -21,33 +23,29 @@ def lesson_module(notebook: str, part: str) -> str:
 
 
 def solution_modules() -> list[str]:
-    """Return the names of all modules that hold solutions: who answers must not import them."""
-    return [lesson_module(notebook, part) for notebook in MODULES for part in ("exercises", "quiz")]
+    """Return the names of all modules that know solutions: who answers must not import them."""
+    return [lesson_module(notebook, "checks") for notebook in MODULES]
 
 
 def exercises_of(notebook: str) -> tuple[Exercise, ...]:
-    """Return the exercises of a notebook in order.
-
-    Args:
-        notebook: its number, such as `"02"`.
-
-    Returns:
-        Three or four exercises; none for a notebook that has none.
-    """
-    if notebook not in MODULES:
-        return ()
-    return importlib.import_module(lesson_module(notebook, "exercises")).EXERCISES
+    """Return the exercises of a notebook such as `"02"` in order; none for a notebook that has none."""
+    return tuple(item for item in _checked_in(notebook) if isinstance(item, Exercise))
 
 
 def quiz_of(notebook: str) -> Quiz | None:
     """Return the quiz of a notebook, or None."""
-    if notebook not in MODULES:
-        return None
-    return importlib.import_module(lesson_module(notebook, "exercises")).quiz
+    return next((item for item in _checked_in(notebook) if isinstance(item, Quiz)), None)
 
 
 def find(name: str) -> Exercise | Quiz | None:
     """Return the exercise or quiz with an id such as `"02.q1"` or `"02.quiz"`, or None."""
-    notebook = name.partition(".")[0]
-    everything = (*exercises_of(notebook), quiz_of(notebook))
-    return next((item for item in everything if item is not None and item.id == name), None)
+    return next((item for item in items_of(name.partition(".")[0]) if item.id == name), None)
+
+
+def items_of(notebook: str) -> list[Exercise | Quiz]:
+    """Return everything in a notebook that is checked: its exercises and, behind them, its quiz."""
+    return [*exercises_of(notebook), *([quiz_of(notebook)] if quiz_of(notebook) else [])]
+
+
+def _checked_in(notebook: str) -> Iterable[object]:
+    return vars(importlib.import_module(lesson_module(notebook, "checks"))).values() if notebook in MODULES else ()

@@ -8,10 +8,10 @@ import nbformat
 from nbformat import NotebookNode
 from tqdm import tqdm
 
-from tlcourse.lessons.registry import MODULES
+from tlcourse.lessons.registry import MODULES, items_of
 from tlcourse.teaching.edition_folder import check_folder, write_folder
 from tlcourse.teaching.edition_links import tidy_links
-from tlcourse.teaching.instructor_edition import instructor_notebook, items_of, seconds_of_checks
+from tlcourse.teaching.instructor_edition import instructor_notebook, seconds_of_checks
 from tlcourse.teaching.student_edition import student_notebook
 
 NOTEBOOKS = Path(__file__).parent.parent.parent / "notebooks"  # beside the package, in a checkout of the course

@@ -13,7 +13,7 @@ from tlcourse.exercises.cells import grade_id
 from tlcourse.exercises.exercise import Exercise
 from tlcourse.exercises.quiz import Quiz
 from tlcourse.exercises.runner.process import Limits
-from tlcourse.lessons.registry import exercises_of, quiz_of
+from tlcourse.lessons.registry import exercises_of, items_of
 from tlcourse.teaching.student_edition import with_exercises
 from tlcourse.teaching.teacher_notes import exercise_note, quiz_note
 
@@ -48,11 +48,6 @@ def instructor_notebook(notebook: NotebookNode, number: str, seconds: Mapping[st
             cell.outputs, cell.execution_count = [], None
     new.cells.insert(0, nbformat.v4.new_markdown_cell(_foreword(number, seconds), id=f"{number}-instructor"))
     return new
-
-
-def items_of(number: str) -> list[Exercise | Quiz]:
-    """Return everything in a notebook that is checked: its exercises and its quiz."""
-    return [item for item in (*exercises_of(number), quiz_of(number)) if item is not None]
 
 
 def _note(item: Exercise | Quiz, notebook: NotebookNode, seconds: float | None) -> str:

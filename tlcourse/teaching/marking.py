@@ -23,7 +23,7 @@ from tlcourse.exercises.kinds import Challenge, Function
 from tlcourse.exercises.quiz import Quiz
 from tlcourse.exercises.runner.process import TRAINING, Limits, Reply, Sandbox
 from tlcourse.exercises.runner.worker import ANSWER_FILE
-from tlcourse.lessons.registry import MODULES, exercises_of, find, solution_modules
+from tlcourse.lessons.registry import MODULES, SOLUTION_FILES, exercises_of, find, solution_modules
 from tlcourse.teaching.cell_code import (
     LONGEST_CELL,
     NotPythonError,
@@ -44,8 +44,7 @@ SECRET = ("tlcourse.teaching", *solution_modules())
 # where the solutions are, whatever else is closed
 CLOSED = (
     PACKAGE / "teaching",
-    *((PACKAGE.parent / name.replace(".", "/")).with_suffix(".py") for name in SECRET[1:]),
-    *PACKAGE.glob("lessons/nb*/__pycache__"),
+    *(path for name in (*SOLUTION_FILES, "__pycache__") for path in PACKAGE.glob(f"lessons/nb*/{name}")),
 )
 MISSING = "NO ANSWER CELL"
 Plain = dict[str, Any]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tlcourse.lessons.registry import exercises_of, find, quiz_of
+from tlcourse.lessons.registry import find, items_of
 from tlcourse.storage import write_atomically
 from tlcourse.teaching.submissions import Submission
 
@@ -88,8 +88,7 @@ class Row:
 
 def names_in(number: str) -> list[str]:
     """Return the names of everything in a notebook that gets points, in order."""
-    quiz = quiz_of(number)
-    return [exercise.id for exercise in exercises_of(number)] + ([quiz.id] if quiz else [])
+    return [item.id for item in items_of(number)]
 
 
 def write_marks(path: Path, rows: Sequence[Row]) -> None:

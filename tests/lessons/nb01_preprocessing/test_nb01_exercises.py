@@ -6,7 +6,7 @@ import torch
 
 from tlcourse.data.cleaning import find_exact_duplicates, find_near_duplicates, precision_recall
 from tlcourse.data.worlds import load
-from tlcourse.lessons.nb01_preprocessing import exercises as ex
+from tlcourse.lessons.nb01_preprocessing import checks as ex
 
 SEEDS = range(2)
 

@@ -5,7 +5,7 @@ import torch
 
 from tlcourse.evaluation.predict import accuracy
 from tlcourse.exercises.held_out import held_out
-from tlcourse.lessons.nb02_weight_transfer import exercises as ex
+from tlcourse.lessons.nb02_weight_transfer import checks as ex
 from tlcourse.models.pretrained import pretrained
 from tlcourse.models.tiny_resnet import TinyResNet
 from tlcourse.models.variants import FOREIGN_NAMES, foreign_weights

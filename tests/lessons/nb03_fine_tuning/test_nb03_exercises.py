@@ -3,7 +3,7 @@
 import torch
 
 from tlcourse.exercises.held_out import held_out
-from tlcourse.lessons.nb03_fine_tuning import exercises as ex
+from tlcourse.lessons.nb03_fine_tuning import checks as ex
 from tlcourse.lessons.nb03_fine_tuning.experiment import yardsticks
 from tlcourse.models.pretrained import pretrained
 

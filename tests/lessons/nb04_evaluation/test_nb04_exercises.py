@@ -7,7 +7,7 @@ import torch
 from tlcourse.evaluation import intervals as stats
 from tlcourse.exercises.card import Outcome
 from tlcourse.lessons.nb04_evaluation import archives
-from tlcourse.lessons.nb04_evaluation import exercises as ex
+from tlcourse.lessons.nb04_evaluation import checks as ex
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import torch
 
 from tlcourse.data.worlds import load
 from tlcourse.exercises.card import Outcome
-from tlcourse.lessons.nb12_your_own_images import exercises as ex
+from tlcourse.lessons.nb12_your_own_images import checks as ex
 from tlcourse.lessons.nb12_your_own_images import referrals
 from tlcourse.lessons.nb12_your_own_images.practice import compare_networks, photos_a_second, practice_folder
 from tlcourse.models.pretrained import pretrained

@@ -1,0 +1,181 @@
+"""The code of the exercises of notebook 02: their texts are in `exercises.md` and `quiz.md`."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from tlcourse.exercises.compare import as_array
+from tlcourse.exercises.held_out import few_digits, is_no_network, percent_right, scores_below, unlabelled
+from tlcourse.exercises.kinds import Case
+from tlcourse.exercises.markdown import read_exercises
+from tlcourse.models.pretrained import pretrained
+from tlcourse.models.variants import FOREIGN_NAMES
+from tlcourse.repro import generator, seeded
+from tlcourse.transfer.surgery import rename
+
+
+def _six(value: object) -> np.ndarray | None:
+    """Read an answer as six numbers, or None if it is no such thing."""
+    numbers = as_array(value)
+    return numbers if numbers is not None and numbers.shape == (6,) and numbers.dtype.kind in "iuf" else None
+
+
+def _says(part: int, *counts: int) -> Callable[[object], bool]:
+    """Return what says whether an answer has one of these counts for a part, whatever it has for the others."""
+
+    def matches(value: object) -> bool:
+        numbers = _six(value)
+        return numbers is not None and numbers[part] in counts
+
+    return matches
+
+
+def _watched(seed: int) -> list[Case]:
+    """Small networks and a batch: in both modes, frozen or not, without batch normalisation, and with a blank batch."""
+    draw = generator("02.q2", seed)
+
+    def case(images: int, note: str = "", *, train: bool = True, frozen: bool = False, normed: bool = True) -> Case:
+        with seeded("02.q2", seed, images, note):
+            norm = [("norm", nn.BatchNorm1d(2))] if normed else []
+            parts = [("linear", nn.Linear(2, 2, bias=False)), *norm, ("head", nn.Linear(2, 2))]
+        network = nn.Sequential(OrderedDict(parts)).train(train)
+        for part, _ in parts[:-1]:
+            getattr(network, part).requires_grad_(not frozen)
+        x = torch.randn(images, 2, generator=draw).mul(10).round() / 10
+        y = torch.arange(images) % 3 % 2  # never as many of one class as of the other
+        return Case((network, x, y), note=note)
+
+    blank = case(4, "a blank batch: the first layer gets no gradient")
+    blank.arguments[1].zero_()
+    edges = [
+        case(4, "nothing frozen, training mode"),
+        case(4, "nothing frozen, evaluation mode", train=False),
+        case(4, "frozen but for the head, training mode", frozen=True),
+        case(4, "frozen but for the head, evaluation mode", frozen=True, train=False),
+        case(4, "no batch normalisation", normed=False),
+        blank,
+    ]
+    flags = torch.randint(2, (5, 2), generator=draw).bool().tolist()
+    return edges + [case(5 + i, train=train, frozen=frozen) for i, (train, frozen) in enumerate(flags)]
+
+
+def _same_names(got: object, right: list[str]) -> bool:
+    """Compare names in any order and in any container, such as the dict of a report."""
+    container = isinstance(got, list | tuple | set | frozenset | Mapping)
+    return container and all(isinstance(name, str) for name in got) and set(got) == set(right)
+
+
+def _convolutions(seed: int) -> list[Case]:
+    """Weights of first convolutions, with one decimal: the edges, and random ones."""
+    draw = generator("02.q3", seed)
+
+    def case(shape: tuple[int, ...], channels: int, note: str = "") -> Case:
+        weight = torch.randn(*shape, generator=draw).mul(10).round() / 10
+        return Case((weight, channels), note=note)
+
+    edges = [
+        case((1, 3, 1, 1), 4, "one filter of one pixel: colour and infrared"),
+        case((1, 1, 1, 2), 3, "from grey to colour"),
+        case((1, 3, 1, 1), 3, "no new channel"),
+        case((2, 3, 1, 1), 8, "more new channels than old ones"),
+        case((1, 3, 2, 1), 4, "a filter that is not square"),
+    ]
+    shapes = [tuple(torch.randint(1, 4, (4,), generator=draw).tolist()) for _ in range(5)]
+    more = torch.randint(1, 4, (5,), generator=draw).tolist()
+    return edges + [case((o, i + 1, h, w), i + 1 + k) for (o, i, h, w), k in zip(shapes, more, strict=True)]
+
+
+def strangers_file(seed: int) -> dict[str, torch.Tensor]:
+    """Return the weights of a `TinyResNet` for printed digits as a stranger might have saved them.
+
+    Args:
+        seed: in which order the classes stand in the head; negative ones belong to checks.
+
+    Returns:
+        Tensors by names such as `module.layer1.conv1.weight`; row `i` of `module.fc.weight` stands for a digit that
+        nobody wrote down.
+    """
+    weights = pretrained("tiny_resnet", "digits").state_dict()
+    order = torch.randperm(10, generator=generator("stranger", seed))
+    for name in ("head.weight", "head.bias"):
+        weights[name] = weights[name][order]
+    return {f"module.{name}": tensor for name, tensor in rename(weights, FOREIGN_NAMES["tiny_resnet"]).items()}
+
+
+def backbone_left(state: Mapping[str, torch.Tensor]) -> str:
+    """Say what a state dict still has of the stranger's backbone, whatever the tensors are called in it.
+
+    Args:
+        state: of the network that a learner returned.
+
+    Returns:
+        `"all"`, `"weights"` (the statistics are others), `"moved"` (weights are others, but come from there), or
+        `"nothing"`.
+    """
+    theirs = {n: t for n, t in pretrained("tiny_resnet", "digits").state_dict().items() if not n.startswith("head.")}
+    lost = [name for name, tensor in theirs.items() if not _holds(state, tensor)]
+    if not lost:
+        return "all"
+    if all(name.endswith(("running_mean", "running_var", "num_batches_tracked")) for name in lost):
+        return "weights"
+    first = theirs["stem.0.weight"].flatten()
+    filters = [t.flatten().float() for t in state.values() if t.numel() == first.numel()]
+    return "moved" if any(torch.cosine_similarity(f, first, 0) > 0.5 for f in filters) else "nothing"
+
+
+def _holds(state: Mapping[str, torch.Tensor], tensor: torch.Tensor) -> bool:
+    return any(t.shape == tensor.shape and torch.equal(t.to(tensor.dtype), tensor) for t in state.values())
+
+
+def _uses_their_head(report: Any, score: float | None) -> bool:  # noqa: ANN401
+    """Say whether most rows of the stranger's head are in the network's, in whatever order."""
+    head = pretrained("tiny_resnet", "digits").state_dict()["head.weight"]
+    rows = {str(i): row for t in report["state"].values() if t.shape == head.shape for i, row in enumerate(t)}
+    return score is not None and score < q4.goal and sum(_holds(rows, row) for row in head) >= 5
+
+
+def _left(what: str) -> Callable[..., bool]:
+    """Return what says whether exactly so much of the stranger's backbone is left."""
+    return lambda report, score: "state" in report and backbone_left(report["state"]) == what
+
+
+q1, q2, q3, q4, quiz = read_exercises(
+    __file__,
+    q1={
+        "mistakes": {
+            "no six numbers": lambda value: _six(value) is None,
+            "what has no gradient stays": _says(0, 0),
+            "weight decay moves what is frozen": _says(0, 5, 6),
+            "forgets the counter": _says(0, 2),
+            "evaluation mode stops everything": _says(2, 0),
+            "evaluation mode stops nothing": lambda value: _says(1, 9)(value) or _says(2, 18)(value),
+            "evaluation mode stops normalisation's weights": _says(2, 3),
+            "counts only what is learned": _says(3, 9),
+        },
+    },
+    q2={
+        "cases": _watched,
+        "agrees": _same_names,
+    },
+    q3={
+        "cases": _convolutions,
+    },
+    q4={
+        "inputs": lambda seed: (strangers_file(-1 - seed), *few_digits(5)(seed)),
+        "finisher": "network_report",
+        "more": unlabelled,
+        "score": percent_right,
+        "mistakes": {
+            "returns no network": is_no_network,
+            "nothing arrived": _left("nothing"),
+            "statistics that moved or stayed behind": _left("weights"),
+            "trains the backbone": _left("moved"),
+            "believes in their order": scores_below(40),
+            "puts their head in order": _uses_their_head,
+        },
+    },
+)
