@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 import tlcourse
 
 CODE = """
@@ -38,3 +40,14 @@ def test_import_has_no_side_effects(environment, tmp_path):
 def test_everything_exported_exists():
     assert sorted(tlcourse.__all__) == tlcourse.__all__
     assert all(getattr(tlcourse, name) is not None for name in tlcourse.__all__)
+
+
+@pytest.mark.parametrize("name", tlcourse.FOR_NOTEBOOKS)
+def test_what_notebooks_need_is_there_when_it_is_asked_for(name):
+    assert getattr(tlcourse, name) is not None
+    assert name in dir(tlcourse)
+
+
+def test_a_name_that_there_is_not():
+    with pytest.raises(AttributeError, match="has no attribute 'sing'"):
+        _ = tlcourse.sing

@@ -3,6 +3,9 @@
 Importing this package draws nothing, writes nothing, downloads nothing and leaves every random state as it was.
 """
 
+import importlib
+from typing import Any
+
 from tlcourse.data.augmentations import Augment
 from tlcourse.data.batches import Batches
 from tlcourse.data.cache import CacheError
@@ -23,6 +26,31 @@ from tlcourse.transfer.heads import get_classifier, reset_classifier
 from tlcourse.transfer.weights import LoadReport, compare_weights, load_weights
 
 __version__ = "0.1.0"
+
+# What only notebooks need is imported when it is first asked for: pandas, matplotlib and widgets take a while.
+FOR_NOTEBOOKS = {
+    "figures": "tlcourse.notebook.figures",
+    "grid": "tlcourse.notebook.results",
+    "intervals": "tlcourse.notebook.results",
+    "paired": "tlcourse.notebook.results",
+    "results": "tlcourse.notebook.results",
+    "show": "tlcourse.notebook.display",
+    "show_table": "tlcourse.notebook.display",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    """Import a name of `FOR_NOTEBOOKS`; a module of that name is itself what is asked for."""
+    if name not in FOR_NOTEBOOKS:
+        raise AttributeError(f"module 'tlcourse' has no attribute {name!r}")
+    module = importlib.import_module(FOR_NOTEBOOKS[name])
+    return module if module.__name__.endswith(f".{name}") else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    """Name what is imported later, too: Tab completion asks here."""
+    return sorted({*globals(), *FOR_NOTEBOOKS})
+
 
 __all__ = [
     "Augment",
