@@ -16,7 +16,8 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from tlcourse.photos.folder import inspect, scan
+from tlcourse.photos.inspection import inspect
+from tlcourse.photos.scan import scan
 
 CLASSES, SUBFOLDERS = 10, 20
 

@@ -36,9 +36,11 @@ from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.handmade_lab import HandmadeLab
 from tlcourse.notebook.lab import Lab
 from tlcourse.photos.classifier import Classifier
-from tlcourse.photos.folder import inspect, scan, write_image_folder
+from tlcourse.photos.image_folder import write_image_folder
+from tlcourse.photos.inspection import inspect
 from tlcourse.photos.model_card import ModelCard
 from tlcourse.photos.networks import COURSE_PREPROCESSING
+from tlcourse.photos.scan import scan
 from tlcourse.repro import generator
 
 GOAL = 200  # milliseconds

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from pictures import encoded, picture
 
 from tlcourse.photos import archives
-from tlcourse.photos.archives import safe_parts
-from tlcourse.photos.folder import ArchiveError, inspect, scan, unpack_zip
+from tlcourse.photos.archives import ArchiveError, safe_parts, unpack_zip
+from tlcourse.photos.inspection import inspect
+from tlcourse.photos.scan import scan
 
 
 def packed(files, compression=zipfile.ZIP_DEFLATED):
@@ -30,14 +31,9 @@ def entry(name, kind):
     return info
 
 
-def picture(seed):
-    buffer = io.BytesIO()
-    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    Image.fromarray(coarse).resize((32, 24)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-FRUIT = {f"{name}/{i}.png": picture(10 * c + i) for c, name in enumerate(("apples", "梨")) for i in range(2)}
+FRUIT = {
+    f"{name}/{i}.png": encoded(picture(10 * c + i), "PNG") for c, name in enumerate(("apples", "梨")) for i in range(2)
+}
 
 
 def files_in(folder):
@@ -86,7 +82,7 @@ def test_unpacking_again_changes_nothing_and_other_files_are_safe(tmp_path):
     (folder / ".DS_Store").write_bytes(b"?")
     assert unpack_zip(packed(FRUIT), folder) == folder
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.png")} == times
-    for other in ({**FRUIT, "apples/0.png": picture(99)}, {**FRUIT, "more.png": b"1"}):
+    for other in ({**FRUIT, "apples/0.png": encoded(picture(99), "PNG")}, {**FRUIT, "more.png": b"1"}):
         with pytest.raises(ArchiveError, match=r"does not hold the content of the archive. Nothing was changed"):
             unpack_zip(packed(other), folder)
     assert files_in(folder) == {**FRUIT, ".DS_Store": b"?"}

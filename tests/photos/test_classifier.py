@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from tlcourse.evaluation.intervals import Interval
-from tlcourse.photos import model_folder
+from tlcourse.photos import whole_folder
 from tlcourse.photos.classifier import (
     CARD,
     PAGE,
@@ -22,9 +22,9 @@ from tlcourse.photos.classifier import (
     load_classifier,
     save_classifier,
 )
-from tlcourse.photos.folder import PhotoError
 from tlcourse.photos.model_card import ModelCard, card_from_json
 from tlcourse.photos.networks import COURSE_PREPROCESSING, photo_network, photo_network_names
+from tlcourse.photos.read import PhotoError
 from tlcourse.storage import StorageError
 
 CLASSES = ("äpple", "日本", "two | words", "d")
@@ -269,8 +269,8 @@ def test_a_failure_while_writing_leaves_the_older_one(saved, network, monkeypatc
             raise stop
         return original(path, data)
 
-    original = model_folder.write_atomically
-    monkeypatch.setattr(model_folder, "write_atomically", failing)
+    original = whole_folder.write_atomically
+    monkeypatch.setattr(whole_folder, "write_atomically", failing)
     with pytest.raises(type(stop)):
         save(saved, network, temperature=2.0)
     assert load_classifier(saved).temperature == 1.7
@@ -288,8 +288,8 @@ def test_a_failure_while_swapping_leaves_the_older_one(saved, network, monkeypat
         return original(source, target)
 
     original = os.replace
-    monkeypatch.setattr(model_folder, "write_atomically", lambda path, data: write(path, data))
-    monkeypatch.setattr(model_folder.os, "replace", failing)
+    monkeypatch.setattr(whole_folder, "write_atomically", lambda path, data: write(path, data))
+    monkeypatch.setattr(whole_folder.os, "replace", failing)
     with pytest.raises(StorageError, match="What was there before is unchanged"):
         save(saved, network, temperature=2.0)
     monkeypatch.undo()

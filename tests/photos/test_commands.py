@@ -12,7 +12,7 @@ from tlcourse.data.downloads import DownloadError
 from tlcourse.data.worlds import load
 from tlcourse.photos import command_finetune as finetune
 from tlcourse.photos.classifier import CARD, FILES, load_classifier
-from tlcourse.photos.folder import write_image_folder
+from tlcourse.photos.image_folder import write_image_folder
 from tlcourse.photos.report_parts import confusion_table, frequent_mistakes, table
 from tlcourse.photos.say import say
 

@@ -38,12 +38,14 @@ from tlcourse.photos.finetuning import (
     set_statistics,
     solve_photo_probe,
 )
-from tlcourse.photos.folder import inspect, scan, write_image_folder
+from tlcourse.photos.image_folder import write_image_folder
+from tlcourse.photos.inspection import inspect
 from tlcourse.photos.memory import DecodedPhotos, PhotosOnDisk, open_photos, read_for
 from tlcourse.photos.networks import COURSE_PREPROCESSING, photo_network
 from tlcourse.photos.photoset import PhotoSet
 from tlcourse.photos.pipeline import train_on_photos
 from tlcourse.photos.recipe import PhotoRecipe
+from tlcourse.photos.scan import scan
 from tlcourse.photos.views import RandomView
 from tlcourse.storage import save_tensors
 from tlcourse.training.checkpoint import copy_weights

@@ -10,19 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pictures import picture
 from PIL import Image
 
 from tlcourse.photos import inspection as folder_inspection
-from tlcourse.photos.folder import KINDS, FolderError, inspect, scan
-from tlcourse.photos.likeness import near_pairs, tie_together
+from tlcourse.photos.findings import KINDS, FolderError
+from tlcourse.photos.inspection import inspect
+from tlcourse.photos.near_duplicates import merge_groups, near_pairs
+from tlcourse.photos.scan import scan
 
 needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links need special rights on Windows")
-
-
-def picture(seed=0, width=48, height=36):
-    """A picture of smooth random colours."""
-    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
 
 
 def put(path, seed=0, **options):
@@ -249,7 +246,7 @@ def test_near_duplicates_are_used_and_share_a_group(folder):
     report = look(folder)
     near = {(f.path.name, f.partner.name) for f in report.which("near duplicate")}
     assert {frozenset(pair) for pair in near} >= {frozenset(("darker.png", "1.png"))}
-    assert all(f.used for f in report.findings)
+    assert {kind for kind, done, *_ in report.rows() if done != "used"} == set()
     group = {path.name: g for path, g in zip(report.photos.paths, report.photos.groups.tolist(), strict=True)}
     assert group["darker.png"] == group["larger.jpg"] == group["1.png"]
     assert group["a pear.jpg"] != group["4.png"]  # it is pointed out, but another class does not tie
@@ -418,8 +415,8 @@ def test_near_pairs_agree_with_correlations_taken_one_by_one():
 
 
 def test_ties_carry_over():
-    assert tie_together([0, 1, 2, 3, 4], [(4, 2), (2, 1)]) == [0, 1, 1, 3, 1]
-    assert tie_together([7, 7, 9], []) == [7, 7, 9]
+    assert merge_groups([0, 1, 2, 3, 4], [(4, 2), (2, 1)]) == [0, 1, 1, 3, 1]
+    assert merge_groups([7, 7, 9], []) == [7, 7, 9]
 
 
 # size

@@ -1,10 +1,7 @@
 """Unpacking a zip archive that somebody sent: nothing lands outside its folder, and nothing fills the disk."""
 
-import os
 import re
-import shutil
 import stat
-import uuid
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -12,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 from tlcourse.photos.scan import is_system_file
+from tlcourse.photos.whole_folder import new_folder
 from tlcourse.storage import StorageError
 
 MOST_BYTES = 8_000_000_000  # unpacked
@@ -127,11 +125,8 @@ def _check_size(unpacked: int, packed: int, name: str, most_bytes: int) -> None:
 def _unpack(
     archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], into: Path, check: Callable[[int], None]
 ) -> None:
-    """Write all files into a temporary folder and move it into place."""
-    into.parent.mkdir(parents=True, exist_ok=True)
-    temporary = into.with_name(f".{into.name}.{uuid.uuid4().hex}.tmp")
     total = 0
-    try:
+    with new_folder(into) as temporary:
         for safe, entry in entries.items():
             path = temporary / safe
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,11 +135,6 @@ def _unpack(
                     total += len(chunk)
                     check(total)
                     target.write(chunk)
-        if into.exists():
-            into.rmdir()  # empty, as was checked
-        os.replace(temporary, into)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _check_same(entries: dict[str, zipfile.ZipInfo], into: Path, name: str) -> None:

@@ -16,9 +16,9 @@ from tlcourse.models.pretrained import NETWORKS, build
 from tlcourse.models.torchvision_backbones import backbone, backbone_names
 from tlcourse.photos.memory import read_for
 from tlcourse.photos.model_card import ModelCard, card_from_json
-from tlcourse.photos.model_folder import check_target, restore, write_folder
 from tlcourse.photos.networks import unknown_network
 from tlcourse.photos.read import to_rgb
+from tlcourse.photos.whole_folder import check_target, restore, write_folder
 from tlcourse.storage import StorageError, read_bytes, read_tensors, sha256
 from tlcourse.transfer.heads import get_classifier
 from tlcourse.transfer.weights import load_weights
@@ -174,7 +174,7 @@ def load_classifier(folder: Path | str, device: torch.device | str = "cpu") -> C
     """
     folder = Path(folder).expanduser()
     restore(folder)
-    card = read_card(folder)
+    card = _read_card(folder)
     try:
         read_bytes(folder / WEIGHTS, card.sha256)
         model = _rebuild(card, folder / WEIGHTS)
@@ -184,9 +184,7 @@ def load_classifier(folder: Path | str, device: torch.device | str = "cpu") -> C
     return Classifier(model.to(device=device, memory_format=torch.channels_last), card)
 
 
-def read_card(folder: Path | str) -> ModelCard:
-    """Read the card of a saved classifier alone; raises StorageError where it or the folder is missing or damaged."""
-    folder = Path(folder).expanduser()
+def _read_card(folder: Path) -> ModelCard:
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise StorageError(

@@ -11,12 +11,14 @@ from tlcourse.data.downloads import DownloadError
 from tlcourse.models.backbone_weights import find_weights
 from tlcourse.models.pretrained import NETWORKS
 from tlcourse.photos.classifier import REPORT, check_model_folder
-from tlcourse.photos.folder import FolderReport, inspect, scan
+from tlcourse.photos.findings import FolderReport
+from tlcourse.photos.inspection import inspect
 from tlcourse.photos.networks import photo_network_names, unknown_network
 from tlcourse.photos.pipeline import train_on_photos
 from tlcourse.photos.recipe import PhotoRecipe
 from tlcourse.photos.report_page import report_page
 from tlcourse.photos.say import say
+from tlcourse.photos.scan import scan
 
 STOPPED = 130  # what shells expect of a command that Ctrl-C ended
 

@@ -1,9 +1,6 @@
 """Writing an image set out as a folder of pictures, one subfolder for every class."""
 
-import os
 import re
-import shutil
-import uuid
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +9,7 @@ from PIL import Image
 from tlcourse.data.imageset import ImageSet
 from tlcourse.photos.archives import safe_parts
 from tlcourse.photos.read import PhotoError, open_photo
+from tlcourse.photos.whole_folder import new_folder
 from tlcourse.storage import StorageError
 
 
@@ -30,21 +28,16 @@ def write_image_folder(data: ImageSet, folder: Path | str) -> Path:
                 "a folder that does not exist, or empty this one."
             )
         return folder
-    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp")
     try:
-        for name, image in zip(names, data.images.cpu(), strict=True):
-            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()).save(temporary / name)
-        if folder.exists():
-            folder.rmdir()  # empty, as was seen above
-        os.replace(temporary, folder)
+        with new_folder(folder) as temporary:
+            for name, image in zip(names, data.images.cpu(), strict=True):
+                (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()).save(temporary / name)
     except OSError as error:
         raise StorageError(
             f"could not write {len(data):,} images to {folder}: {error.strerror or error}. Nothing was left there. "
             "Free some space, or choose a folder that you can write to."
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return folder
 
 

@@ -12,10 +12,9 @@ import torch
 from PIL import Image
 from tqdm.auto import tqdm
 
-from tlcourse.photos.findings import KINDS, FileFinding
-from tlcourse.photos.folder_report import FolderReport
-from tlcourse.photos.likeness import SIDE, near_pairs, tie_together
+from tlcourse.photos.findings import KINDS, FileFinding, FolderReport
 from tlcourse.photos.loader import MOST_WORKERS, usable_cores
+from tlcourse.photos.near_duplicates import SIDE, merge_groups, near_pairs
 from tlcourse.photos.photoset import PhotoSet
 from tlcourse.photos.read import (
     FORMATS,
@@ -163,7 +162,7 @@ def _tie_near(
             why = f"looks like {scan.files[usable[b]]} (thumbnails differ by {distance:.3f})"
             findings.append(FileFinding("near duplicate", scan.path(usable[a]), why, scan.path(usable[b])))
     same_class = [(a, b) for a, b, _ in pairs if scan.labels[usable[a]] == scan.labels[usable[b]]]
-    return tie_together(groups, same_class)
+    return merge_groups(groups, same_class)
 
 
 def _choose(scan: Scan, usable: list[int], groups: list[int], findings: list[FileFinding]) -> PhotoSet:

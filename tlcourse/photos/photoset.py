@@ -1,20 +1,15 @@
 """Photographs that stay on disk: their paths, their labels, and which of them belong together."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 
-from tlcourse.data.imageset import ImageSet
 from tlcourse.data.splits import few_per_class, stratified_group_split
 from tlcourse.photos.loader import PhotoLoader, Preprocess
 from tlcourse.photos.read import open_photo
 from tlcourse.repro import generator
-
-RESIDENT_UP_TO = 2_000_000_000  # bytes: what a set of pictures in memory may take
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +59,7 @@ class PhotoSet:
         """Keep a few photographs of every class, no two near duplicates; raises ValueError where there are fewer."""
         draws = generator("few", seed)
         order = torch.randperm(len(self), generator=draws)
-        firsts = order[first_of_each(self.groups[order])]
+        firsts = order[_first_of_each(self.groups[order])]
         return self.subset(firsts[few_per_class(self.labels[firsts], per_class, draws)])
 
     def split(self, fraction: float, seed: int = 0) -> tuple["PhotoSet", "PhotoSet"]:
@@ -87,69 +82,17 @@ class PhotoSet:
         sizes = self._sizes().float()
         return torch.where(sizes > 0, len(self) / ((sizes > 0).sum() * sizes.clamp(min=1)), 0.0)
 
-    def loader(
-        self,
-        preprocessing: Preprocess,
-        batch_size: int = 32,
-        *,
-        augment: bool | Callable[[Image.Image], Image.Image] = False,
-        balanced: bool = False,
-        shuffle: bool | None = None,
-        seed: int = 0,
-        workers: int | None = None,
-    ) -> PhotoLoader:
-        """Return batches of preprocessed photographs, read from disk as they are needed; see `PhotoLoader`."""
-        return PhotoLoader(
-            self.paths,
-            self.labels,
-            preprocessing,
-            batch_size,
-            augment=augment,
-            balanced=balanced,
-            shuffle=shuffle,
-            seed=seed,
-            workers=workers,
-        )
-
-    def resident(self, side: int) -> ImageSet:
-        """Read all photographs into memory, each resized and cut to a square about its middle.
-
-        Args:
-            side: height and width in pixels.
-
-        Returns:
-            The image set, with the attribute `group`.
-
-        Raises:
-            ValueError: there is no photograph, or all together need more than 2 GB.
-        """
-        size = len(self) * 3 * side * side
-        if side < 1 or not 0 < size <= RESIDENT_UP_TO:
-            raise ValueError(
-                f"{len(self):,} photographs of {side}x{side} pixels take {size / 1e9:.1f} GB. Expected at least one, "
-                f"and up to {RESIDENT_UP_TO / 1e9:.0f} GB; choose a smaller side, or use .loader(...)."
-            )
-        images = torch.empty(len(self), 3, side, side, dtype=torch.uint8)
-        for i, path in enumerate(self.paths):
-            picture = middle_square(open_photo(path, at_least=2 * side), side)
-            images[i] = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
-        return ImageSet(images, self.labels, self.classes, {"group": self.groups}, self.name)
+    def loader(self, preprocessing: Preprocess, batch_size: int = 32, **options: object) -> PhotoLoader:
+        """Return batches of preprocessed photographs, read from disk as they are needed; options of `PhotoLoader`."""
+        return PhotoLoader(self.paths, self.labels, preprocessing, batch_size, **options)
 
     def _sizes(self) -> torch.Tensor:
         return torch.bincount(self.labels, minlength=len(self.classes))
 
 
-def first_of_each(groups: torch.Tensor) -> torch.Tensor:
+def _first_of_each(groups: torch.Tensor) -> torch.Tensor:
     """Return the index of the first image of every group, int64, ascending."""
     order = groups.argsort(stable=True)
     new = torch.ones(len(groups), dtype=torch.bool)
     new[1:] = groups[order].diff() != 0
     return order[new].sort().values
-
-
-def middle_square(picture: Image.Image, side: int) -> Image.Image:
-    """Resize a picture so that its shorter side has `side` pixels, and cut the square in its middle."""
-    width, height = picture.size
-    half = min(width, height) / 2
-    box = (width / 2 - half, height / 2 - half, width / 2 + half, height / 2 + half)
-    return picture.resize((side, side), Image.Resampling.BICUBIC, box=box)

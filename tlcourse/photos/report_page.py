@@ -4,7 +4,7 @@ import html
 from collections.abc import Sequence
 
 from tlcourse.evaluation.metrics import class_report
-from tlcourse.photos.folder_report import FolderReport
+from tlcourse.photos.findings import FolderReport
 from tlcourse.photos.model_card import GOOD_FOR, NOT_FOR
 from tlcourse.photos.pipeline import TrainedPhotos
 from tlcourse.photos.report_parts import (

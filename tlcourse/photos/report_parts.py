@@ -12,7 +12,7 @@ from PIL import Image
 from tlcourse.evaluation.calibration import Reliability
 from tlcourse.notebook.display import as_image
 from tlcourse.notebook.evaluation_figures import describe_reliability, draw_reliability
-from tlcourse.photos.folder_report import FolderReport
+from tlcourse.photos.findings import FolderReport
 from tlcourse.photos.pipeline import TrainedPhotos
 from tlcourse.photos.read import PhotoError, open_photo, printable
 from tlcourse.photos.report_figures import describe_training, draw_accuracies, draw_losses

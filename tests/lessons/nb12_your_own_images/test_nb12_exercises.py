@@ -9,8 +9,9 @@ from tlcourse.lessons.nb12_your_own_images import checks as ex
 from tlcourse.lessons.nb12_your_own_images import referrals
 from tlcourse.lessons.nb12_your_own_images.practice import compare_networks, photos_a_second, practice_folder
 from tlcourse.models.pretrained import pretrained
-from tlcourse.photos.folder import inspect, scan
+from tlcourse.photos.inspection import inspect
 from tlcourse.photos.read import open_photo
+from tlcourse.photos.scan import scan
 
 PERSON = referrals.PERSON
 

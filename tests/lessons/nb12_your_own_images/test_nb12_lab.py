@@ -25,11 +25,12 @@ from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.display import as_image
 from tlcourse.photos.classifier import Classifier
 from tlcourse.photos.evaluation import judge_scores
-from tlcourse.photos.folder import inspect, scan
 from tlcourse.photos.image_folder import write_image_folder
+from tlcourse.photos.inspection import inspect
 from tlcourse.photos.model_card import ModelCard
 from tlcourse.photos.networks import COURSE_PREPROCESSING
 from tlcourse.photos.read import PhotoError
+from tlcourse.photos.scan import scan
 from tlcourse.training.checkpoint import History
 
 DIGITS = tuple("0123456789")

@@ -37,12 +37,13 @@ from tlcourse.notebook.rows import read_rows, shipped_table
 from tlcourse.photos.division import PhotoParts, divide
 from tlcourse.photos.evaluation import judge
 from tlcourse.photos.finetuning import ask, careful_temperature, fine_tune
-from tlcourse.photos.folder import inspect, scan
+from tlcourse.photos.inspection import inspect
 from tlcourse.photos.memory import PhotoSource, open_photos
 from tlcourse.photos.networks import photo_network, resized
 from tlcourse.photos.photoset import PhotoSet
 from tlcourse.photos.pipeline import probe_photos
 from tlcourse.photos.recipe import GENTLE, PhotoRecipe
+from tlcourse.photos.scan import scan
 from tlcourse.photos.views import RandomView
 
 NETWORK = "mobilenet_v2"

@@ -1,13 +1,31 @@
-"""A folder that is written as one unit: all of its files are new, or all are as before."""
+"""Folders that are written as one unit: all of their files are new, or all are as before."""
 
 import contextlib
 import os
 import shutil
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from tlcourse.storage import StorageError, write_atomically
+
+
+@contextlib.contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder, which becomes `folder` at the end, and is deleted where something goes wrong before.
+
+    Raises OSError where there is a `folder` already that is not empty.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(folder)
+    try:
+        temporary.mkdir()
+        yield temporary
+        if folder.exists():
+            folder.rmdir()
+        os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def check_target(folder: Path | str, ours: Collection[str], what: str = "a saved model") -> Path:
@@ -28,7 +46,7 @@ def check_target(folder: Path | str, ours: Collection[str], what: str = "a saved
         )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        probe = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp")
+        probe = _beside(folder)
         probe.mkdir()
         probe.rmdir()
     except OSError as error:
@@ -49,14 +67,14 @@ def write_folder(
     where it could not be written; what was there before is then unchanged.
     """
     folder = check_target(folder, {*files, *replaces}, what)
-    fresh, aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp"), _aside(folder)
+    aside = _aside(folder)
     try:
-        for name, data in files.items():
-            write_atomically(fresh / name, data)
-        if folder.exists():
-            shutil.rmtree(aside, ignore_errors=True)
-            os.replace(folder, aside)
-        os.replace(fresh, folder)
+        with new_folder(folder) as fresh:
+            for name, data in files.items():
+                write_atomically(fresh / name, data)
+            if folder.exists():
+                shutil.rmtree(aside, ignore_errors=True)
+                os.replace(folder, aside)
     except BaseException as error:  # an interruption too
         restore(folder)
         if not isinstance(error, OSError):
@@ -66,8 +84,6 @@ def write_folder(
             f"could not write {what} to {folder}: {getattr(error, 'strerror', None) or error}.{kept} Free some space, "
             "close what has its files open, or choose another folder."
         ) from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
     shutil.rmtree(aside, ignore_errors=True)
     return folder
 
@@ -78,6 +94,10 @@ def restore(folder: Path | str) -> None:
     if not folder.exists() and _aside(folder).is_dir():
         with contextlib.suppress(OSError):
             os.replace(_aside(folder), folder)
+
+
+def _beside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp")
 
 
 def _aside(folder: Path) -> Path:

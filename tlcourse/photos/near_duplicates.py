@@ -28,7 +28,7 @@ def near_pairs(thumbnails: np.ndarray, threshold: float = NEAR) -> Iterator[tupl
                 yield start + int(row), int(b), max(float(before[b]), 0.0)
 
 
-def tie_together(groups: list[int], pairs: list[tuple[int, int]]) -> list[int]:
+def merge_groups(groups: list[int], pairs: list[tuple[int, int]]) -> list[int]:
     """Join the groups of every pair, and what hangs on those; the smallest number is kept."""
     parent = {group: group for group in groups}
 

@@ -1,0 +1,216 @@
+"""A set of photographs: split, batched, and the same for every seed, epoch and number of workers."""
+
+import pickle
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pictures import picture, pixels
+from PIL import Image
+
+import tlcourse as tl
+from tlcourse.data.splits import shared_groups, stratified_group_split
+from tlcourse.photos import loader as photo_loader
+from tlcourse.photos.inspection import inspect
+from tlcourse.photos.loader import photo_augmentation, suitable_workers
+from tlcourse.photos.photoset import PhotoSet
+from tlcourse.photos.read import NotAnImageError
+from tlcourse.photos.scan import scan
+
+
+def tensor(image):
+    return torch.from_numpy(np.array(image.resize((8, 8)))).permute(2, 0, 1).float()
+
+
+# a set of files
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Twelve pictures of two classes, eight and four."""
+    root = tmp_path_factory.mktemp("photographs")
+    for i in range(12):
+        path = root / ("apples" if i < 8 else "pears") / f"{i}.png"
+        path.parent.mkdir(exist_ok=True)
+        picture(i, 40, 30).save(path)
+    return root
+
+
+@pytest.fixture(scope="module")
+def photos(folder):
+    return inspect(scan(folder), progress=False).photos
+
+
+def set_of(labels, groups=None):
+    labels = torch.tensor(labels)
+    groups = torch.arange(len(labels)) if groups is None else torch.tensor(groups)
+    paths = tuple(Path(f"{i}.png") for i in range(len(labels)))
+    return PhotoSet(paths, labels, tuple("abcdef"[: int(labels.max()) + 1]), groups)
+
+
+def test_a_set_says_what_is_in_it(photos, folder):
+    assert repr(photos) == f"PhotoSet({folder.name!r}: 12 photographs, 2 classes)"
+    assert photos.counts() == {"apples": 8, "pears": 4}
+    assert photos.open(0).size == (40, 30)
+
+
+def test_a_subset_takes_indices_or_a_mask(photos):
+    assert photos.subset(torch.tensor([3, 1])).paths == (photos.paths[3], photos.paths[1])
+    assert photos.subset(photos.labels == 1).counts() == {"apples": 0, "pears": 4}
+
+
+def test_wrong_labels_and_lengths_are_refused():
+    with pytest.raises(ValueError, match=r"1 paths came with labels \[2\]"):
+        PhotoSet((Path("a"),), torch.tensor([0, 1]), ("x", "y"), torch.tensor([0]))
+    with pytest.raises(ValueError, match="labels go from 0 to 3, but there are 2 classes"):
+        PhotoSet((Path("a"), Path("b")), torch.tensor([0, 3]), ("x", "y"), torch.tensor([0, 1]))
+
+
+def test_splits_are_stratified_and_repeatable(photos):
+    first, second = photos.split(0.75, seed=3)
+    assert first.counts() == {"apples": 6, "pears": 3}
+    assert second.counts() == {"apples": 2, "pears": 1}
+    assert not set(first.paths) & set(second.paths)
+    assert first.paths == photos.split(0.75, seed=3)[0].paths
+    assert first.paths != photos.split(0.75, seed=4)[0].paths
+
+
+def test_splits_keep_near_duplicates_together():
+    labels = [0] * 40 + [1] * 60
+    data = set_of(labels, [i // 4 for i in range(100)])
+    for seed in range(20):
+        first, second = stratified_group_split(data.labels, data.groups, 0.8, tl.generator("t", seed))
+        assert len(shared_groups(data.groups, first, second)) == 0
+        assert torch.equal(torch.cat([first, second]).sort().values, torch.arange(100))
+        assert torch.bincount(data.labels[first]).tolist() == [32, 48]
+
+
+def test_a_class_that_hangs_together_cannot_be_split():
+    with pytest.raises(ValueError, match=r"class number 1 has 3 images, which cannot be on both sides"):
+        set_of([0, 0, 0, 1, 1, 1], [0, 1, 2, 9, 9, 9]).split(0.5)
+    with pytest.raises(ValueError, match="fraction is 1"):
+        set_of([0, 0, 1, 1]).split(1.0)
+
+
+def test_few_takes_no_two_near_duplicates():
+    data = set_of([0] * 6 + [1] * 6, [0, 0, 0, 1, 2, 2, 3, 4, 5, 6, 7, 8])
+    for seed in range(10):
+        few = data.few(3, seed)
+        assert few.counts() == {"a": 3, "b": 3}
+        assert len(few.groups.unique()) == 6
+    with pytest.raises(ValueError, match="has 3 images"):
+        data.few(4)
+
+
+def test_class_weights_give_every_class_the_same_say():
+    data = set_of([0] * 30 + [1] * 10 + [3] * 20)
+    weights = data.class_weights()
+    assert weights.dtype == torch.float32
+    assert weights[2] == 0
+    shares = weights * torch.bincount(data.labels)
+    assert torch.allclose(shares[[0, 1, 3]], torch.tensor(20.0))
+    assert weights[data.labels].mean() == pytest.approx(1)
+
+
+# batches
+
+
+def epoch(loader):
+    batches = list(loader)
+    return torch.cat([x for x, _ in batches]), torch.cat([y for _, y in batches])
+
+
+def test_without_augmentation_batches_are_the_photographs_in_order(photos):
+    x, y = epoch(photos.loader(tensor, 5, workers=0))
+    assert torch.equal(y, photos.labels)
+    assert torch.equal(x, torch.stack([tensor(photos.open(i)) for i in range(12)]))
+    assert [len(b) for b, _ in photos.loader(tensor, 5, workers=0)] == [5, 5, 2]
+    assert x.dtype == torch.float32
+    assert y.dtype == torch.int64
+
+
+def test_epochs_differ_and_can_be_repeated(photos):
+    loader = photos.loader(tensor, 4, augment=True, seed=1, workers=0)
+    first, second = epoch(loader), epoch(loader)
+    assert not torch.equal(first[0], second[0])
+    loader.set_epoch(0)
+    again = epoch(loader)
+    assert torch.equal(again[0], first[0])
+    assert torch.equal(again[1], first[1])
+    other = epoch(photos.loader(tensor, 4, augment=True, seed=2, workers=0))
+    assert not torch.equal(other[0], first[0])
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="starting workers takes seconds here")
+def test_the_number_of_workers_changes_nothing(photos):
+    alone = photos.loader(tensor, 4, augment=True, workers=0)
+    helped = photos.loader(tensor, 4, augment=True, workers=min(2, photo_loader.usable_cores()))
+    for _ in range(2):
+        a, b = epoch(alone), epoch(helped)
+        assert torch.equal(a[0], b[0])
+        assert torch.equal(a[1], b[1])
+
+
+def test_loading_moves_no_random_state(photos):
+    before = torch.get_rng_state()
+    epoch(photos.loader(tensor, 4, augment=True, balanced=True, workers=0))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_balanced_batches_show_every_class_equally_often():
+    order = photo_loader.PhotoOrder(torch.tensor([0] * 900 + [1] * 100), True, True, 0)
+    drawn = order.labels[torch.tensor([index for index, _ in order])]
+    assert len(drawn) == 1000
+    assert 430 < int(drawn.sum()) < 570  # 500 and 4.4 standard deviations
+    plain = photo_loader.PhotoOrder(order.labels, True, False, 0)
+    assert sorted(index for index, _ in plain) == list(range(1000))
+
+
+def test_augmentation_can_be_chosen(photos):
+    black = photos.loader(tensor, 12, augment=lambda p: Image.new("RGB", p.size), workers=0)
+    assert epoch(black)[0].abs().sum() == 0
+
+
+@pytest.mark.parametrize(("flip", "expected"), [(False, {True}), (True, {True, False})])
+def test_mirroring_can_be_switched_off(flip, expected):
+    white_on_the_right = Image.new("L", (64, 64))
+    white_on_the_right.paste(255, (32, 0, 64, 64))
+    change = photo_augmentation(32, flip=flip, smallest=0.9)
+    with tl.seeded("flips"):
+        changed = [change(white_on_the_right.convert("RGB")) for _ in range(12)]
+    assert {c.size for c in changed} == {(32, 32)}
+    assert {bool(pixels(c)[16, 31, 0] > pixels(c)[16, 0, 0]) for c in changed} == expected
+
+
+def test_a_photograph_that_broke_since_names_its_file(folder, tmp_path):
+    for i in range(2):
+        picture(i).save(tmp_path / f"{i}.png")
+    data = PhotoSet((tmp_path / "0.png", tmp_path / "1.png"), torch.tensor([0, 1]), ("a", "b"), torch.arange(2))
+    (tmp_path / "1.png").write_bytes(b"gone")
+    with pytest.raises(NotAnImageError, match=r"1\.png is not a picture"):
+        epoch(data.loader(tensor, 2, workers=0))
+
+
+def test_loaders_refuse_what_gives_no_batch(photos):
+    with pytest.raises(ValueError, match=r"got 0 photographs"):
+        photos.subset(torch.tensor([], dtype=torch.int64)).loader(tensor)
+    with pytest.raises(ValueError, match=r"batches of 0, -1 workers"):
+        photos.loader(tensor, 0, workers=-1)
+
+
+def test_workers_suit_the_system(monkeypatch):
+    monkeypatch.setattr(photo_loader, "usable_cores", lambda: 16)
+    for system, expected in (("win32", 0), ("darwin", 0), ("linux", 4)):
+        monkeypatch.setattr(sys, "platform", system)
+        assert suitable_workers() == expected
+    monkeypatch.setattr(photo_loader, "usable_cores", lambda: 1)
+    assert suitable_workers() == 0
+
+
+def test_what_windows_sends_to_a_worker_can_be_sent(photos):
+    loader = photos.loader(tensor, 4, augment=True, workers=0)
+    key = next(iter(photo_loader.PhotoOrder(photos.labels, False, False, 0)))
+    there = pickle.loads(pickle.dumps(loader.dataset))
+    assert torch.equal(there[key][0], loader.dataset[key][0])
