@@ -3,7 +3,7 @@
 import pytest
 
 from tlcourse.evaluation.intervals import Interval
-from tlcourse.exercises import Prediction, predict
+from tlcourse.exercises import Prediction, guess
 from tlcourse.exercises.prediction import guesses_so_far
 from tlcourse.exercises.progress import read_records
 from tlcourse.lessons.nb04_evaluation.prediction_figures import NONE_YET, describe_guesses, draw_guesses
@@ -19,7 +19,7 @@ MEASURED = {"probe": Interval(70.0, 68.0, 72.0)}
 
 
 @pytest.mark.parametrize(
-    ("guess", "said"),
+    ("value", "said"),
     [
         (None, "no prediction"),
         (71, "you said 71, which is inside the interval"),
@@ -29,19 +29,19 @@ MEASURED = {"probe": Interval(70.0, 68.0, 72.0)}
         ((10, 20), "you said 10 to 20, which misses it"),
     ],
 )
-def test_a_guess_is_compared_in_a_line(guess, said):
-    line = predict("00.x", {"probe": guess}).compare(MEASURED)
+def test_a_guess_is_compared_in_a_line(value, said):
+    line = guess("00.x", {"probe": value}).compare(MEASURED)
     assert line.endswith(said)
     assert "70.0" in line
 
 
 def test_a_prediction_says_what_it_is():
-    assert repr(predict("00.x", {"a": 40, "b": None, "c": (1, 2)})).strip() == "You predict: a 40 %, c 1 to 2 %."
-    assert repr(predict("00.x", {"a": None})).startswith("No prediction yet")
+    assert repr(guess("00.x", {"a": 40, "b": None, "c": (1, 2)})).strip() == "You predict: a 40 %, c 1 to 2 %."
+    assert repr(guess("00.x", {"a": None})).startswith("No prediction yet")
 
 
 def test_no_guess_leaves_no_trace_and_stops_nothing():
-    prediction = predict("00.x", {"probe": None})
+    prediction = guess("00.x", {"probe": None})
     assert "No prediction yet" in repr(prediction)
     prediction.compare(MEASURED)
     assert read_records() == []
@@ -49,60 +49,60 @@ def test_no_guess_leaves_no_trace_and_stops_nothing():
 
 
 def test_a_guess_is_kept_with_what_was_measured():
-    predict("00.x", {"probe": (60, 72), "scratch": None}).compare(MEASURED | {"scratch": Interval(1.0, 0.0, 2.0)})
-    (guess,) = guesses_so_far()
-    assert (guess.prediction, guess.thing, guess.low, guess.high, guess.measured) == ("00.x", "probe", 60, 72, 70.0)
-    assert guess.is_range
-    assert guess.holds
-    assert guess.off == -4
+    guess("00.x", {"probe": (60, 72), "scratch": None}).compare(MEASURED | {"scratch": Interval(1.0, 0.0, 2.0)})
+    (made,) = guesses_so_far()
+    assert (made.prediction, made.thing, made.low, made.high, made.measured) == ("00.x", "probe", 60, 72, 70.0)
+    assert made.is_range
+    assert made.holds
+    assert made.off == -4
 
 
 def test_only_the_first_guess_counts():
     for value in (60, 70):
-        predict("00.x", {"probe": value}).compare(MEASURED)
-    assert [guess.low for guess in guesses_so_far()] == [60]
+        guess("00.x", {"probe": value}).compare(MEASURED)
+    assert [made.low for made in guesses_so_far()] == [60]
 
 
 def test_a_measurement_before_the_guess_counts_for_nothing():
-    predict("00.x", {"probe": 60}).compare(MEASURED)
+    guess("00.x", {"probe": 60}).compare(MEASURED)
     early = [{**record, "time": 0.0} for record in read_records() if record["kind"] == "measured"]
     late = [record for record in read_records() if record["kind"] == "prediction"]
     assert guesses_so_far([*early, *late]) == []
 
 
-@pytest.mark.parametrize("guess", ["60", True, (1, 2, 3), (None, 3), [True, 2]])
-def test_other_things_are_refused(guess):
+@pytest.mark.parametrize("value", ["60", True, (1, 2, 3), (None, 3), [True, 2]])
+def test_other_things_are_refused(value):
     with pytest.raises(TypeError, match=r"the guess for 'probe' is .*Expected a number in %, a range such as"):
-        Prediction("00.x", {"probe": guess})
+        Prediction("00.x", {"probe": value})
 
 
 def test_a_range_the_wrong_way_round_is_refused():
     with pytest.raises(ValueError, match="Expected the lower end first"):
-        predict("00.x", {"probe": (80, 60)})
+        guess("00.x", {"probe": (80, 60)})
 
 
-@pytest.mark.parametrize("guess", [150, -3, (90, 110)])
-def test_a_share_lies_between_0_and_100(guess):
+@pytest.mark.parametrize("value", [150, -3, (90, 110)])
+def test_a_share_lies_between_0_and_100(value):
     with pytest.raises(ValueError, match="Expected a share, from 0 to 100"):
-        predict("00.x", {"probe": guess})
-    assert predict("00.x", {"gain": -3}, "points").guesses == {"gain": -3}
+        guess("00.x", {"probe": value})
+    assert guess("00.x", {"gain": -3}, "points").guesses == {"gain": -3}
 
 
 def test_a_fraction_in_place_of_percent_is_asked_about():
-    assert "write 50 for one half" in repr(predict("00.x", {"probe": 0.5}))
-    assert "write 50" not in repr(predict("00.x", {"probe": 0.5}, "points"))
-    assert "write 50" not in repr(predict("00.x", {"probe": 50.0}))
+    assert "write 50 for one half" in repr(guess("00.x", {"probe": 0.5}))
+    assert "write 50" not in repr(guess("00.x", {"probe": 0.5}, "points"))
+    assert "write 50" not in repr(guess("00.x", {"probe": 50.0}))
 
 
 def test_something_that_was_not_measured_is_named():
     with pytest.raises(KeyError, match="was predicted, but only"):
-        predict("00.x", {"scratch": 3}).compare(MEASURED)
+        guess("00.x", {"scratch": 3}).compare(MEASURED)
 
 
 def test_the_picture_and_its_words(ax):
     assert describe_guesses([]) == NONE_YET
     assert draw_guesses(ax, []).texts[0].get_text() == NONE_YET
-    predict("00.x", {"a": (60, 80), "b": (1, 2), "c": 75}).compare(dict.fromkeys("abc", MEASURED["probe"]))
+    guess("00.x", {"a": (60, 80), "b": (1, 2), "c": 75}).compare(dict.fromkeys("abc", MEASURED["probe"]))
     ax.clear()
     guesses = guesses_so_far()
     draw_guesses(ax, guesses)
@@ -117,5 +117,5 @@ def test_the_picture_and_its_words(ax):
 
 def test_with_five_ranges_it_says_what_80_percent_would_be():
     ranges = dict.fromkeys("abcd", (60, 80)) | {"e": (1, 2)}
-    predict("00.x", ranges).compare(dict.fromkeys("abcde", MEASURED["probe"]))
+    guess("00.x", ranges).compare(dict.fromkeys("abcde", MEASURED["probe"]))
     assert "4 of your 5 ranges held the value; at 80 % it would be 4." in predictions_sentence()

@@ -115,7 +115,7 @@ def test_objectives_that_exercises_serve_exist(path):
 @every_notebook
 def test_every_prediction_has_a_name_of_its_own_and_is_compared(path):
     source = "\n".join(cell.source for cell in code(path))
-    names = re.findall(r"(\w+) = predict\(\s*\"([^\"]+)\"", source)
+    names = re.findall(r"(\w+) = guess\(\s*\"([^\"]+)\"", source)
     assert names
     assert len({name for _, name in names}) == len(names)
     for variable, name in names:
@@ -126,7 +126,7 @@ def test_every_prediction_has_a_name_of_its_own_and_is_compared(path):
 @every_notebook
 def test_a_prediction_stands_before_the_first_measurement(path):
     sources = [cell.source for cell in read(path).cells]
-    predicts = next(i for i, source in enumerate(sources) if 'predict("' in source or "predict(\n" in source)
+    predicts = next(i for i, source in enumerate(sources) if 'guess("' in source or "guess(\n" in source)
     measures = next(i for i, source in enumerate(sources) if source.startswith("## Measure"))
     compares = next(i for i, source in enumerate(sources) if ".compare(" in source)
     assert predicts < measures < compares

@@ -158,7 +158,7 @@ def odd_notebooks(folder):
             + find("00.q1").reference
             + "\nex.q1.check(undecided)",
             "q2": function("return smallest(n for n in curve if curve[n] >= goal)")
-            + "ex.q2.hint(); ex.q2.check(labels_needed)\nprint(predict('00.x', {'a': 1}, '%').compare({}))",
+            + "ex.q2.hint(); ex.q2.check(labels_needed)\nprint(guess('00.x', {'a': 1}, '%').compare({}))",
         },
     )
     helper = "import math\nfallback = None\ndef smallest(numbers): return min(numbers, default=fallback)\n1 / 0"

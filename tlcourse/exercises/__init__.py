@@ -1,5 +1,5 @@
-"""What the learner does: predictions before an experiment, exercises that check themselves, and a short quiz."""
+"""What the learner does: guesses before an experiment, exercises that check themselves, and a short quiz."""
 
-from tlcourse.exercises.prediction import Prediction, predict
+from tlcourse.exercises.prediction import Prediction, guess
 
-__all__ = ["Prediction", "predict"]
+__all__ = ["Prediction", "guess"]

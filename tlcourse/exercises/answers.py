@@ -26,12 +26,7 @@ class Answer(Protocol):
 
 
 class KernelAnswer:
-    """An answer that lives in the learner's own notebook.
-
-    Args:
-        answer: a value, or a function, which is copied into a sandbox together with all it refers to.
-        limits: time and memory for a call.
-    """
+    """An answer in the learner's own notebook; a function is copied into a sandbox with all it refers to."""
 
     def __init__(self, answer: object, limits: Limits) -> None:
         self.answer, self.limits = answer, limits
@@ -78,15 +73,7 @@ def stopped(reply: Reply) -> bool:
 
 
 def error_verdict(reply: Reply, source: str | None = None) -> Verdict:
-    """Say what went wrong in an answer, in its own lines.
-
-    Args:
-        reply: a reply with an error.
-        source: the answer's code; None when it was typed into this kernel, which remembers it.
-
-    Returns:
-        A verdict of ERROR.
-    """
+    """Return ERROR with the answer's own lines; `source` is None for code that was typed into this kernel."""
     error = reply.error
     lines = [_line(*frame, source) for frame in error["frames"]]
     message = {

@@ -29,14 +29,7 @@ QUIET = "#56B4E9"  # hints and solutions
 
 @dataclass(frozen=True, repr=False)
 class Card:
-    """A title, a sentence, and details below it.
-
-    Attributes:
-        title: one or two words in bold.
-        message: what is to be said.
-        details: pairs of a name and a text, in which line breaks are kept.
-        code: source code, or an empty text.
-    """
+    """A title in bold, a sentence, and below it pairs of a name and a text, in which line breaks are kept, and code."""
 
     title: str
     message: str
@@ -71,13 +64,8 @@ class Card:
 class Verdict(Card):
     """What a check found.
 
-    Attributes:
-        outcome: one of four.
-        share: of the points, from 0 to 1.
-        score: what a challenge reached, in its own unit; None elsewhere.
-        mistake: name of the known mistake that was recognised, or an empty text.
-        seconds: how long the check took.
-        worth: the points, where nbgrader runs the check; None elsewhere.
+    `share` of the points is from 0 to 1; `score` is what a challenge reached, in its own unit; `mistake` names the
+    known mistake that was recognised; `worth` is the points where nbgrader runs the check, None elsewhere.
     """
 
     outcome: Outcome = Outcome.WRONG

@@ -8,14 +8,7 @@ from tlcourse.exercises.quiz import Quiz
 
 
 def exercise_cells(exercise: Exercise) -> list[NotebookNode]:
-    """Return the three cells of an exercise as a student finds them.
-
-    Args:
-        exercise: the exercise.
-
-    Returns:
-        The prompt, the starter, and the check.
-    """
+    """Return the three cells of an exercise as a student finds them: the prompt, the starter, and the check."""
     number = exercise.id.partition(".q")[2]
     name = f"q{number}"
     title = exercise.title if exercise.title.endswith("?") else f"{exercise.title}."

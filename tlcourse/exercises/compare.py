@@ -12,13 +12,8 @@ SHOWN = 12  # numbers of a tensor that are shown in full
 def same(got: object, expected: object, tolerance: float = 1e-4) -> bool:
     """Say whether a learner's value is right: kinds of container and of number do not matter, shapes and values do.
 
-    Args:
-        got: what came; a list of numbers may stand for a tensor, a tensor with one value for a number.
-        expected: what is right.
-        tolerance: how far numbers may be off, relative to the larger of 1 and the expected number.
-
-    Returns:
-        True when they agree; two NaN agree.
+    A list of numbers may stand for a tensor, a tensor with one value for a number, and two NaN agree. `tolerance` is
+    relative to the larger of 1 and the expected number.
     """
     if isinstance(expected, Mapping):
         keys = isinstance(got, Mapping) and set(got) == set(expected)

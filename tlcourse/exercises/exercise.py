@@ -20,14 +20,10 @@ class NotSolvedError(AssertionError):
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong answer that people really give, and what helps them.
+    """A wrong answer that people really give, and what helps them: what they did, and where to look.
 
-    Attributes:
-        name: a few words, for the teacher.
-        answer: the answer cell as they write it.
-        message: what they read: what they did, and where to look, without the solution.
-        matches: recognises the mistake. A value gets the value, a challenge its report and its score. None means: by
-            comparing with what `answer` gives.
+    `matches` recognises it: a value gets the value, a challenge its report and its score. None means: by comparing with
+    what `answer`, the cell as they write it, gives.
     """
 
     name: str
@@ -38,24 +34,10 @@ class Mistake:
 
 @dataclass(frozen=True, kw_only=True)
 class Exercise:
-    """What is asked, from the first line to the solution.
+    """What is asked, from the first line to the solution; `markdown` says what each part is.
 
-    Attributes:
-        id: notebook and number, such as `"02.q1"`.
-        title: a few words.
-        objective: number of the notebook's objective that it serves, from 1.
-        level: what is done: `"Read"`, `"Change"`, `"Mend"`, `"Build"` or `"Challenge"`.
-        prompt: what to do, as Markdown.
-        starter: the answer cell as the learner finds it.
-        answer: the name in it that is checked.
-        reference: the answer cell as the course would write it, with a comment that says why.
-        alternative: a second right answer, written in another way.
-        hints: two or more, from a nudge to almost there.
-        mistakes: three or more.
-        setup: code that gives an answer the names it may use; the notebook has them already.
-        minutes: how long a learner needs.
-        points: what it is worth to a teacher.
-        limits: time and memory for a call of the answer.
+    `objective` counts the notebook's objectives from 1, `answer` is the name that is checked, and `setup` gives an
+    answer the names that the notebook has already. `limits` are for one call of the answer.
     """
 
     id: str
@@ -75,16 +57,9 @@ class Exercise:
     limits: Limits = field(default=Limits())
 
     def check(self, answer: object = None) -> Verdict:
-        """Check an answer.
+        """Return NOT ATTEMPTED, WRONG, ERROR or CORRECT for what the answer cell made, None if nothing yet.
 
-        Args:
-            answer: what the answer cell made; None means that there is none yet.
-
-        Returns:
-            A verdict: NOT ATTEMPTED, WRONG, ERROR or CORRECT.
-
-        Raises:
-            NotSolvedError: nbgrader runs the cell and the answer is not right.
+        Raises NotSolvedError where nbgrader runs the cell and the answer is not right.
         """
         if self.untouched(answer):
             found = self.not_attempted()
@@ -104,15 +79,7 @@ class Exercise:
         )
 
     def judge(self, answer: Answer, seed: int = 0) -> Verdict:
-        """Judge an answer, wherever it comes from.
-
-        Args:
-            answer: how to get at it.
-            seed: draws the inputs; the notebook's checks use 0, a grader a fresh one.
-
-        Returns:
-            WRONG, ERROR or CORRECT.
-        """
+        """Return WRONG, ERROR or CORRECT; `seed` draws the inputs, 0 in a notebook and a fresh one in a grader."""
         begin = time.perf_counter()
         found = self._judge(answer, seed)
         return replace(found, seconds=time.perf_counter() - begin)
@@ -169,17 +136,7 @@ def for_nbgrader(found: Verdict, points: int) -> Verdict:
     """Return the verdict; where nbgrader runs the cell, in the form that it counts.
 
     When nbgrader marks (`autograde`), a share of the points is a share, and no share is an exception. When a student
-    asks it whether all is well (`validate`), everything that is not right is an exception.
-
-    Args:
-        found: what the check found.
-        points: what the exercise is worth.
-
-    Returns:
-        The same verdict.
-
-    Raises:
-        NotSolvedError: see above.
+    asks it whether all is well (`validate`), everything that is not right is an exception (NotSolvedError).
     """
     asked_by = os.environ.get("NBGRADER_EXECUTION")
     if not asked_by:

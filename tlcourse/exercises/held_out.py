@@ -13,40 +13,18 @@ FRESH = 10_000  # seeds from here on belong to checks; the notebooks use small o
 
 
 def few_digits(per_class: int) -> Callable[[int], tuple[ImageSet]]:
-    """Return a function from a seed to the one argument of a recipe: a few labelled target images.
-
-    Args:
-        per_class: labels per class.
-
-    Returns:
-        Takes a seed, returns the images as a tuple of one.
-    """
+    """Return a function from a seed to the one argument of a recipe: labelled target images, `per_class` each."""
     return lambda seed: (load("handwritten-photo").few(per_class, seed=FRESH + seed),)
 
 
 def unlabelled(seed: int) -> tuple[ImageSet]:
-    """Return the held-out images with all labels set to 0, to be answered inside a sandbox.
-
-    Args:
-        seed: which draw of patches.
-
-    Returns:
-        891 images, as a tuple of one.
-    """
+    """Return the 891 held-out images of a draw with all labels set to 0, to be answered inside a sandbox."""
     images = held_out(seed)
     return (replace(images, labels=torch.zeros_like(images.labels), name="held-out images"),)
 
 
 def percent_right(report: Mapping[str, torch.Tensor], seed: int) -> float:
-    """Return the share of held-out images that a network answered correctly.
-
-    Args:
-        report: of a network, with `scores` float32 `[N, classes]`.
-        seed: of the held-out images.
-
-    Returns:
-        From 0 to 100.
-    """
+    """Return the share of held-out images that a network answered correctly; its report has `scores` `[N, classes]`."""
     return float((report["scores"].argmax(1) == held_out(seed).labels).double().mean() * 100)
 
 
@@ -61,25 +39,11 @@ def keeps_the_old_head(report: Mapping[str, torch.Tensor], score: float | None) 
 
 
 def scores_below(limit: float) -> Callable[[Mapping[str, torch.Tensor], float | None], bool]:
-    """Return what recognises a network by how little it reads.
-
-    Args:
-        limit: in the unit of the challenge's score.
-
-    Returns:
-        Takes a report and a score.
-    """
+    """Return what recognises a network by a score below a limit, in the unit of the challenge."""
     return lambda report, score: score is not None and score < limit
 
 
 @functools.lru_cache(maxsize=4)
 def held_out(seed: int) -> ImageSet:
-    """Return the held-out images with their labels.
-
-    Args:
-        seed: which draw of patches.
-
-    Returns:
-        891 images.
-    """
+    """Return the 891 held-out images of a draw with their labels."""
     return load("handwritten-photo", split="test", seed=FRESH + seed)

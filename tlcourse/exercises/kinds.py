@@ -15,13 +15,7 @@ from tlcourse.exercises.runner.process import Reply
 
 @dataclass(frozen=True, kw_only=True)
 class Value(Exercise):
-    """Set a value: a number, a text, a tensor.
-
-    Attributes:
-        tolerance: how far numbers may be off, relative to the larger of 1 and the right one.
-        accepts: judges the value instead, where more than one is right; it must return a bool for any value.
-        unit: written behind the value.
-    """
+    """Set a value; `tolerance` is relative to the larger of 1 and the right number, `unit` stands behind it."""
 
     tolerance: float = 1e-4
     accepts: Callable[[Any], bool] | None = None
@@ -82,9 +76,7 @@ class Choice(Value):
 class Foresee(Value):
     """Say what code will give before running it; the code itself is the judge.
 
-    Attributes:
-        snippet: the code, which stands in the prompt too; it sets `result`.
-        why: why it gives what it gives.
+    The `snippet` stands in the prompt too and sets `result`; `why` says why it gives what it gives.
     """
 
     snippet: str
@@ -102,13 +94,7 @@ class Foresee(Value):
 
 @dataclass(frozen=True)
 class Case:
-    """One input that a function is tried on.
-
-    Attributes:
-        arguments: by position.
-        named: by name.
-        note: what is special about it, such as "one image only".
-    """
+    """One input that a function is tried on; `note` says what is special about it, such as "one image only"."""
 
     arguments: tuple
     named: Mapping[str, Any] = field(default_factory=dict)
@@ -128,12 +114,8 @@ class Case:
 class Function(Exercise):
     """Write a function; it is tried on random inputs and on the edges, each time on copies.
 
-    Attributes:
-        cases: takes a seed, returns inputs: random ones and edge cases.
-        tolerance: how far numbers may be off, relative to the larger of 1 and the right one.
-        keeps_inputs: whether a function that changes its arguments is wrong.
-        agrees: compares (got, expected) instead of `same`, where more than one result is right.
-        look_at: what to look at when something unknown is wrong.
+    `cases` takes a seed and returns inputs; `agrees` compares (got, expected) in place of `same`, where more than one
+    result is right; `look_at` is said when something unknown is wrong.
     """
 
     cases: Callable[[int], Sequence[Case]]
@@ -210,14 +192,10 @@ class Mend(Function):
 class Challenge(Exercise):
     """Build something that reaches a score on inputs that the notebook does not hold.
 
-    Attributes:
-        inputs: takes a seed, returns the arguments for the learner's function.
-        score: takes what came back and the seed, returns a number, higher is better.
-        goal: the score to reach.
-        unit: of the score.
-        finisher: name of what the sandbox asks about a result that cannot leave it, such as `"network_report"`.
-        more: takes a seed, returns what the finisher needs besides the result.
-        explain: takes what came back and the seed, returns what a score is made of, for the card.
+    `inputs` takes a seed and returns the arguments for the learner's function; `score` and `explain` take what came
+    back and the seed, and return a number, higher is better, and details for the card. `finisher` names what the
+    sandbox asks about a result that cannot leave it, such as `"network_report"`, and `more` returns what that needs for
+    a seed.
     """
 
     inputs: Callable[[int], tuple]

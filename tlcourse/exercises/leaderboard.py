@@ -8,16 +8,7 @@ SHOWN = 5
 
 
 def leaderboard(name: str, score: float, unit: str) -> list[tuple[str, str]]:
-    """Return the best runs so far with this one among them.
-
-    Args:
-        name: of the challenge.
-        score: of this run.
-        unit: of the scores.
-
-    Returns:
-        One detail for a card: a line a run, the best first, this one marked.
-    """
+    """Return one detail for a card: a line a run, the best first, this one marked."""
     try:
         records = [r for r in read_records() if r["name"] == name and r.get("score") is not None]
     except ProgressError:

@@ -1,4 +1,4 @@
-"""A prediction is written down before an experiment, kept on this machine, and compared with what was measured."""
+"""A guess is written down before an experiment, kept on this machine, and compared with what was measured."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,97 +10,60 @@ Guess = float | tuple[float, float] | None
 SURE = 80  # percent: how sure a range is meant to be
 
 
-class Prediction:
-    """A guess for every thing that will be measured; a guess of None was not made.
+def guess(name: str, guesses: Mapping[str, Guess], unit: str = "%") -> "Prediction":
+    """Write down what you expect before you measure it; everything runs without a guess too.
 
-    Args:
-        name: of the prediction, notebook first, such as `"01.leakage"`; under it the guesses are kept.
-        guesses: for every name a number, a range (low, high) that you would bet on at four to one, or None.
-        unit: unit of all numbers, such as `"%"`.
-
-    Raises:
-        TypeError: a guess is neither a number nor a range nor None.
-        ValueError: a range ends before it begins.
+    `name` is the notebook's number and a word, such as `"01.leakage"`. A guess is a number, a range (low, high) that
+    you would bet on at four to one, or None. Raises TypeError for anything else, and ValueError for a range that ends
+    before it begins or a share outside of 0 to 100 %.
     """
+    return Prediction(name, guesses, unit)
+
+
+class Prediction:
+    """The guesses at everything that will be measured; arguments and errors are those of `guess`."""
 
     def __init__(self, name: str, guesses: Mapping[str, Guess], unit: str = "%") -> None:
-        for thing, guess in guesses.items():
-            _check(thing, guess, unit)
+        for thing, value in guesses.items():
+            _check(thing, value, unit)
         self.name, self.guesses, self.unit = name, dict(guesses), unit
-        made = {thing: guess for thing, guess in self.guesses.items() if guess is not None}
+        made = {thing: value for thing, value in self.guesses.items() if value is not None}
         self.complaint = keep("prediction", name, guesses=made, unit=unit) if made else ""
 
     def __repr__(self) -> str:
         """Say what was guessed."""
-        made = [f"{name} {_shown(g)} {self.unit}" for name, g in self.guesses.items() if g is not None]
+        made = [f"{name} {_shown(value)} {self.unit}" for name, value in self.guesses.items() if value is not None]
         said = f"You predict: {', '.join(made)}." if made else "No prediction yet: put numbers in place of None."
         small = self.unit == "%" and any(isinstance(g, float) and 0 < g <= 1 for g in self.guesses.values())
         doubt = "Numbers here are percent: write 50 for one half, not 0.5." if small else ""
         return " ".join(part for part in (said, doubt, self.complaint) if part)
 
     def compare(self, measured: Mapping[str, Interval]) -> str:
-        """Compare with what was measured, and keep that beside the prediction.
-
-        Args:
-            measured: mean and interval for every name that was guessed.
-
-        Returns:
-            One line a guess, in plain text.
-
-        Raises:
-            KeyError: something that was guessed was not measured.
-        """
+        """Say in a line each how near the guesses were, and keep what was measured; raises KeyError if it lacks one."""
         lost = [name for name in self.guesses if name not in measured]
         if lost:
             raise KeyError(f"{lost} was predicted, but only {list(measured)} was measured. Use the same names.")
-        if any(guess is not None for guess in self.guesses.values()):
+        if any(value is not None for value in self.guesses.values()):
             found = {name: [measured[name].mean, measured[name].low, measured[name].high] for name in self.guesses}
             keep("measured", self.name, measured=found)
-        return "\n".join(self._line(name, guess, measured[name]) for name, guess in self.guesses.items())
+        return "\n".join(self._line(name, value, measured[name]) for name, value in self.guesses.items())
 
-    def _line(self, name: str, guess: Guess, interval: Interval) -> str:
+    def _line(self, name: str, value: Guess, interval: Interval) -> str:
         line = f"{name:12s} measured {interval} {self.unit}"
-        if guess is None:
+        if value is None:
             return f"{line}; no prediction"
-        if isinstance(guess, tuple | list):
-            inside = guess[0] <= interval.mean <= guess[1]
-            return f"{line}; you said {_shown(guess)}, which {'holds' if inside else 'misses'} it"
-        if interval.low <= guess <= interval.high:
-            return f"{line}; you said {guess:g}, which is inside the interval"
-        side = "low" if guess < interval.mean else "high"
-        return f"{line}; you said {guess:g}, {abs(guess - interval.mean):.0f} too {side}"
-
-
-def predict(name: str, guesses: Mapping[str, Guess], unit: str = "%") -> Prediction:
-    """Write down what you expect before you measure it; everything runs without a guess too.
-
-    Args:
-        name: of the prediction, notebook first, such as `"01.leakage"`.
-        guesses: for every name a number, a range (low, high) that you would bet on at four to one, or None.
-        unit: unit of all numbers.
-
-    Returns:
-        The prediction, to be compared with what is measured.
-
-    Raises:
-        TypeError: a guess is neither a number nor a range nor None.
-        ValueError: a range ends before it begins.
-    """
-    return Prediction(name, guesses, unit)
+        if isinstance(value, tuple | list):
+            inside = value[0] <= interval.mean <= value[1]
+            return f"{line}; you said {_shown(value)}, which {'holds' if inside else 'misses'} it"
+        if interval.low <= value <= interval.high:
+            return f"{line}; you said {value:g}, which is inside the interval"
+        side = "low" if value < interval.mean else "high"
+        return f"{line}; you said {value:g}, {abs(value - interval.mean):.0f} too {side}"
 
 
 @dataclass(frozen=True)
 class Guessed:
-    """One guess beside what was measured.
-
-    Attributes:
-        prediction: name of the prediction.
-        thing: what was guessed.
-        low: lower end of the guess; equal to `high` when it was a number.
-        high: upper end.
-        measured: the mean that was measured.
-        unit: of all three.
-    """
+    """One guess beside the mean that was measured; `low` equals `high` where it was a number and no range."""
 
     prediction: str
     thing: str
@@ -126,42 +89,39 @@ class Guessed:
 
 
 def guesses_so_far(records: Iterable[Record] | None = None) -> list[Guessed]:
-    """Return the first guess at every thing that was measured after it: later ones knew the answer.
-
-    Args:
-        records: of the progress file; by default the learner's own.
-
-    Returns:
-        The guesses, oldest first.
-    """
+    """Return the first guess at every thing that was measured after it, oldest first: later ones knew the answer."""
     first: dict[tuple[str, str], tuple[Guess, str]] = {}
     found: dict[tuple[str, str], Guessed] = {}
     for record in read_records() if records is None else records:
         if record["kind"] == "prediction":
-            for thing, guess in record["guesses"].items():
-                first.setdefault((record["name"], thing), (guess, record["unit"]))
+            for thing, value in record["guesses"].items():
+                first.setdefault((record["name"], thing), (value, record["unit"]))
         elif record["kind"] == "measured":
             for thing, (mean, _low, _high) in record["measured"].items():
                 key = (record["name"], thing)
                 if key in first and key not in found:
-                    guess, unit = first[key]
-                    low, high = guess if isinstance(guess, tuple | list) else (guess, guess)
+                    value, unit = first[key]
+                    low, high = value if _is_range(value) else (value, value)
                     found[key] = Guessed(*key, low, high, mean, unit)
     return list(found.values())
 
 
-def _check(thing: str, guess: Guess, unit: str) -> None:
-    numbers = guess if isinstance(guess, tuple | list) and len(guess) == 2 else (guess,)
-    if guess is not None and not all(isinstance(g, int | float) and not isinstance(g, bool) for g in numbers):
+def _check(thing: str, value: Guess, unit: str) -> None:
+    numbers = value if _is_range(value) and len(value) == 2 else (value,)
+    if value is not None and not all(isinstance(g, int | float) and not isinstance(g, bool) for g in numbers):
         raise TypeError(
-            f"the guess for {thing!r} is {guess!r}. Expected a number in {unit}, a range such as (60, 80), or None for "
+            f"the guess for {thing!r} is {value!r}. Expected a number in {unit}, a range such as (60, 80), or None for "
             "no guess."
         )
-    if guess is not None and unit == "%" and not all(0 <= g <= 100 for g in numbers):
-        raise ValueError(f"the guess for {thing!r} is {guess!r} %. Expected a share, from 0 to 100.")
+    if value is not None and unit == "%" and not all(0 <= g <= 100 for g in numbers):
+        raise ValueError(f"the guess for {thing!r} is {value!r} %. Expected a share, from 0 to 100.")
     if len(numbers) == 2 and numbers[0] > numbers[1]:
-        raise ValueError(f"the guess for {thing!r} is the range {guess!r}. Expected the lower end first.")
+        raise ValueError(f"the guess for {thing!r} is the range {value!r}. Expected the lower end first.")
 
 
-def _shown(guess: Guess) -> str:
-    return f"{guess[0]:g} to {guess[1]:g}" if isinstance(guess, tuple | list) else f"{guess:g}"
+def _shown(value: Guess) -> str:
+    return f"{value[0]:g} to {value[1]:g}" if _is_range(value) else f"{value:g}"
+
+
+def _is_range(value: Guess) -> bool:
+    return isinstance(value, tuple | list)

@@ -37,17 +37,10 @@ def progress_file() -> Path | None:
 
 
 def read_records(path: Path | None = None) -> list[Record]:
-    """Read everything that was kept, oldest first.
+    """Read everything that was kept, oldest first; nothing when there is no file yet.
 
-    Args:
-        path: a progress file; by default the learner's own.
-
-    Returns:
-        One mapping a record, each with `id` (unique), `time` (seconds since 1970), `kind` and `name`. Nothing when
-        there is no file yet.
-
-    Raises:
-        ProgressError: the file cannot be read or is no progress file; it is left as it is.
+    Each record has `id` (unique), `time` (seconds since 1970), `kind` and `name`. Raises ProgressError when the file
+    cannot be read or is no progress file; it is left as it is.
     """
     path = progress_file() if path is None else Path(path)
     if path is None or not path.exists():
@@ -71,15 +64,9 @@ def _is_record(record: object) -> bool:
 
 
 def keep(kind: str, name: str, **details: object) -> str:
-    """Add a record to the learner's file.
+    """Add an `attempt`, `hint`, `solution`, `prediction` or `measured` to the learner's file.
 
-    Args:
-        kind: what happened: `attempt`, `hint`, `solution`, `prediction` or `measured`.
-        name: of the exercise or the prediction.
-        details: more about it, as JSON.
-
-    Returns:
-        An empty text, or why it could not be kept: a full disk must not spoil a lesson.
+    Returns an empty text, or why it could not be kept: a full disk must not spoil a lesson.
     """
     path = progress_file()
     if path is None:
@@ -93,17 +80,9 @@ def keep(kind: str, name: str, **details: object) -> str:
 
 
 def merge(records: Iterable[Record], path: Path) -> int:
-    """Put records into a file, each once, whatever was there before and in whatever order they come.
+    """Put records into a file, each once, whatever was there and in whatever order they come; return how many were new.
 
-    Args:
-        records: for example those of the same learner's file from another machine.
-        path: the file, made when missing.
-
-    Returns:
-        How many were new.
-
-    Raises:
-        StorageError: the file could not be written, or is no progress file; it is left as it is.
+    Raises StorageError when the file could not be written or is no progress file; it is left as it is.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(f"{path}.lock", timeout=10):
@@ -119,13 +98,9 @@ def merge(records: Iterable[Record], path: Path) -> int:
 class Standing:
     """How far the learner is with one exercise.
 
-    Attributes:
-        attempts: how many checks found something to judge.
-        outcome: the best one, CORRECT before WRONG before ERROR; an empty text before the first attempt.
-        share: the largest share of the points, from 0 to 1.
-        best: the highest score of a challenge, or None.
-        hints: how many were asked for.
-        solution: whether the solution was looked at.
+    `attempts` counts checks that found something to judge; `outcome` is the best one, CORRECT before WRONG before
+    ERROR, empty before the first attempt; `share` is the largest share of the points, from 0 to 1, `best` the highest
+    score of a challenge.
     """
 
     attempts: int = 0
@@ -137,15 +112,7 @@ class Standing:
 
 
 def standing(name: str, records: Iterable[Record] | None = None) -> Standing:
-    """Return how far the learner is with one exercise.
-
-    Args:
-        name: of the exercise, such as `"00.q1"`.
-        records: by default all that were kept.
-
-    Returns:
-        The sum of what was done.
-    """
+    """Return how far the learner is with one exercise, such as `"00.q1"`; by default from all that was kept."""
     mine = [record for record in (read_records() if records is None else records) if record["name"] == name]
     tried = [record for record in mine if record["kind"] == "attempt"]
     outcomes = {record.get("outcome") for record in tried}

@@ -12,13 +12,7 @@ from tlcourse.exercises.runner.process import Limits, Reply
 
 @dataclass(frozen=True)
 class Option:
-    """One way to answer a question.
-
-    Attributes:
-        text: what it says.
-        because: why it is right, or what is wrong with it.
-        right: whether it is the right one.
-    """
+    """One way to answer a question, and why it is right, or what is wrong with it."""
 
     text: str
     because: str
@@ -43,12 +37,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Quiz:
-    """The questions of one notebook, `q1` being the first.
-
-    Attributes:
-        id: notebook and name, such as `"02.quiz"`.
-        questions: three to five.
-    """
+    """The three to five questions of one notebook, `q1` being the first."""
 
     id: str
     questions: Sequence[Question]
@@ -76,16 +65,9 @@ class Quiz:
         )
 
     def check(self, answers: Mapping[str, str | None] | None = None) -> Verdict:
-        """Check letters, and explain every one that was given.
+        """Check letters by question, None for those still open, and explain every one that was given.
 
-        Args:
-            answers: letters by question, None for those that are still open.
-
-        Returns:
-            CORRECT when all are right; the share of right ones is in it.
-
-        Raises:
-            NotSolvedError: nbgrader marks the cell and none is right, or validates it and not all are.
+        Raises NotSolvedError where nbgrader marks the cell and none is right, or validates it and not all are.
         """
         if self.untouched(answers):
             found = self.not_attempted()

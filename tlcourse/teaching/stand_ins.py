@@ -4,7 +4,7 @@ from tlcourse.lessons.registry import solution_modules
 
 
 def stand_ins() -> str:
-    """Return code that gives `ex`, `predict` and what notebooks have besides, all of them silent.
+    """Return code that gives `ex`, `guess` and what notebooks have besides, all of them silent.
 
     An answer cell may hold `ex.q1.check(...)`, or import `ex` once more; that is no reason to fail it.
     """
@@ -32,7 +32,7 @@ class _StandIn:
 
 
 _StandIn.__name__ = _StandIn.__qualname__ = "StandIn"
-ex = predict = display = get_ipython = _StandIn()
+ex = guess = display = get_ipython = _StandIn()
 '''
 
 __all__ = ["stand_ins"]
