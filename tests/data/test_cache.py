@@ -34,12 +34,6 @@ def test_second_time_comes_from_disk(folder):
     assert equal(first, cached(KEY, never))
 
 
-def test_another_key_is_another_file(folder):
-    cached(KEY, make)
-    cached({"what": "else"}, make)
-    assert len(list(folder.iterdir())) == 2
-
-
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty"])
 def test_a_damaged_file_is_made_again(folder, damage):
     good = cached(KEY, make)
@@ -49,13 +43,6 @@ def test_a_damaged_file_is_made_again(folder, damage):
     path.write_bytes({"cut": bytes(data[:-7]), "flip": bytes(data), "empty": b""}[damage])
     assert equal(good, cached(KEY, make))
     assert equal(good, cached(KEY, never))
-
-
-def test_off_keeps_nothing(folder, monkeypatch):
-    monkeypatch.setenv("TLCOURSE_CACHE", "off")
-    assert cache_folder() is None
-    cached(KEY, make)
-    assert not folder.exists()
 
 
 @pytest.mark.parametrize(("system", "variable"), [("linux", "XDG_CACHE_HOME"), ("win32", "LOCALAPPDATA")])

@@ -23,7 +23,6 @@ from torchvision.datasets import CIFAR10
 from tlcourse.data import cifar10 as cifar
 from tlcourse.data import downloads, resuming
 from tlcourse.data import worlds as domains
-from tlcourse.data.cache import cached
 from tlcourse.data.worlds import load, train_test
 from tlcourse.lessons.nb03_fine_tuning import experiment as strategies_table
 from tlcourse.lessons.nb04_evaluation import experiment as evaluating
@@ -198,14 +197,6 @@ def test_a_changed_batch_is_never_unpickled(small, monkeypatch):
     assert not Path("run").exists()
 
 
-def test_nothing_is_kept_where_the_cache_is_off(small, monkeypatch):
-    monkeypatch.setenv("TLCOURSE_CACHE", "off")
-    monkeypatch.setenv("TLCOURSE_DATA", str(small / "served"))
-    assert len(joined()[0]) == 60
-    assert [file.name for file in (small / "served").iterdir()] == [cifar.ARCHIVE]
-    assert not (small / "cache").exists()
-
-
 def evil(kind):
     member = tarfile.TarInfo("cifar-10-batches-py/data_batch_1")
     if kind == "link":
@@ -255,17 +246,6 @@ def test_only_what_cifar_has_is_unpacked(small):
 def test_what_it_does_not_have_is_refused_before_any_download(small, options, message):
     with pytest.raises(ValueError, match=message):
         load("cifar10", **options)
-
-
-def test_address_and_names_are_those_of_torchvision():
-    assert CIFAR10.url == cifar.URL
-    assert (CIFAR10.filename, CIFAR10.base_folder) == (cifar.ARCHIVE, cifar.UNPACKED)
-
-
-def test_the_cache_key_is_the_one_in_use(small):
-    made = {"images": torch.zeros(3, 3, 32, 32, dtype=torch.uint8), "labels": torch.tensor([0, 1, 2])}
-    cached(cifar.cache_key("train"), lambda: made)
-    assert len(load("cifar10")) == 3
 
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("0[0-4]_*.ipynb"))

@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from tlcourse.data.imageset import ImageSet
-from tlcourse.data.normalisation import scale
 
 CLASSES = ("a", "b", "c")
 
@@ -41,15 +40,6 @@ def test_shared_images_are_counted():
     assert first.shared_with(second) == 0
     assert first.shared_with(whole) == len(first)
     assert whole.shared_with(first) == len(first)
-
-
-def test_scale_is_the_classic_normalisation():
-    from torchvision.transforms import v2
-
-    pixels = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8)
-    theirs = v2.Normalize([0.5] * 3, [0.5] * 3)(v2.ToDtype(torch.float32, scale=True)(pixels))
-    assert torch.allclose(scale(pixels), theirs, atol=1e-6)
-    assert scale(torch.tensor([0, 255], dtype=torch.uint8)).tolist() == [-1, 1]
 
 
 @pytest.mark.parametrize(
