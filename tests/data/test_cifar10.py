@@ -274,7 +274,9 @@ def test_one_line_of_a_notebook_names_the_target(notebook):
     (naming,) = [line for line in lines if line.startswith("WORLD = ")]
     assert naming.startswith('WORLD = "handwritten-photo"  # or "cifar10"')
     assert sum("WORLD" in line for line in lines) > 1, "the name is not used"
-    loads = [line for line in lines if re.search(r"tl\.(load|train_test)\(\"|three_piles\(\)|yardsticks\(\)", line)]
+    loads = [
+        line for line in lines if re.search(r"tl\.(load|train_test)\(\"|three_piles\(\)|evaluation_sets\(\)", line)
+    ]
     assert all(set(re.findall(r"\w+", line.split("=")[0])) <= set(OWN_WORLD) for line in loads), loads
 
 
@@ -323,10 +325,10 @@ def test_three_piles_without_sheets(noise):
 
 
 def test_a_strategy_runs_on_it(noise):
-    strategies_table.yardsticks.cache_clear()
-    (outcome,) = strategies_table.run_strategies(["linear probe"], [20], [0], progress=False, world="cifar10")
-    assert outcome.target > 30, "the classes differ in a bright stripe, and guessing reads 10 %"
-    strategies_table.yardsticks.cache_clear()
+    strategies_table.evaluation_sets.cache_clear()
+    rows = strategies_table.run_strategies(["linear probe"], [20], [0], progress=False, world="cifar10")
+    assert rows.target[0] > 30, "the classes differ in a bright stripe, and guessing reads 10 %"
+    strategies_table.evaluation_sets.cache_clear()
     strategies_table.features_before.cache_clear()
 
 

@@ -8,8 +8,8 @@ from tlcourse.lessons.nb01_preprocessing.augmentation_worth import augmentation_
 from tlcourse.lessons.nb01_preprocessing.experiment import normalisation_price
 from tlcourse.lessons.nb02_weight_transfer.layer_transfer import run_layer_transfer
 from tlcourse.lessons.nb02_weight_transfer.transfer_strategies import run_strategies
-from tlcourse.lessons.nb03_fine_tuning.experiment import strategies
-from tlcourse.lessons.nb03_fine_tuning.strategy_settings import strategy_settings
+from tlcourse.lessons.nb03_fine_tuning.experiment import run_strategies as fine_tuning_strategies
+from tlcourse.lessons.nb03_fine_tuning.strategy_settings import run_settings
 from tlcourse.lessons.nb04_evaluation.duelling import challenger_answers
 from tlcourse.lessons.nb04_evaluation.experiment import source_answers
 from tlcourse.lessons.nb04_evaluation.judging import judge_seeds
@@ -35,7 +35,7 @@ SHIPPED: dict[str, tuple[Callable[[Sequence[int]], list[Any]], int]] = {
     "challenger_answers": (challenger_answers, 20),
     "judged": (judge_seeds, 10),
     "promises": (run_promises, 40),
-    "strategies": (strategies, 5),
-    "strategy_settings": (strategy_settings, 3),
+    "strategies": (lambda seeds: fine_tuning_strategies(seeds=seeds), 5),
+    "strategy_settings": (run_settings, 3),
     "photo_transfer": (photo_transfer, 3),
 }

@@ -11,12 +11,13 @@ from agreement import FRESH_SEEDS, within_seeds
 
 from tlcourse.data.augmentations import Augment
 from tlcourse.data.worlds import load
-from tlcourse.evaluation.intervals import paired_difference
+from tlcourse.evaluation.intervals import Interval, paired_difference
 from tlcourse.evaluation.predict import accuracy
-from tlcourse.lessons.nb03_fine_tuning.experiment import LABELS, read_outcomes, run_strategies, values
+from tlcourse.lessons.nb03_fine_tuning.experiment import LABELS, run_strategies
 from tlcourse.lessons.nb03_fine_tuning.probe_race import race
-from tlcourse.lessons.nb03_fine_tuning.strategies import BASELINES, STRATEGIES
+from tlcourse.lessons.nb03_fine_tuning.strategies import CARRIED, STRATEGIES
 from tlcourse.models.pretrained import pretrained
+from tlcourse.notebook.results import paired, results
 from tlcourse.repro import seeded
 from tlcourse.training.lr_finder import range_test
 from tlcourse.training.parallel import side_by_side
@@ -24,21 +25,24 @@ from tlcourse.transfer.freezing import discriminative_rates, parameter_groups
 from tlcourse.transfer.heads import reset_classifier
 
 TABLE_SEEDS = range(5)
-CARRIED = [name for name in STRATEGIES if STRATEGIES[name].carried and name not in BASELINES]
 
 
 @pytest.fixture(scope="module")
 def strategies():
-    return read_outcomes()
+    return results("strategies")
 
 
-def strategy_mean(outcomes, name, per_class=5, what="target"):
-    return np.mean(values(outcomes, name, per_class, what))
+def values(rows, name, per_class=5, what="target"):
+    return rows[(rows.strategy == name) & (rows.per_class == per_class)][what].tolist()
 
 
-def table_gain(outcomes, name, other, per_class=5, what="target"):
-    pair = (values(outcomes, n, per_class, what) for n in (name, other))
-    return paired_difference(*pair)
+def strategy_mean(rows, name, per_class=5, what="target"):
+    return np.mean(values(rows, name, per_class, what))
+
+
+def table_gain(rows, name, other, per_class=5, what="target"):
+    found = paired(rows[rows.per_class == per_class], what, "strategy", name, other).iloc[0]
+    return Interval(found["mean"], found["low"], found["high"])
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import torch
 
 from tlcourse.exercises.held_out import held_out
 from tlcourse.lessons.nb03_fine_tuning import checks as ex
-from tlcourse.lessons.nb03_fine_tuning.experiment import yardsticks
+from tlcourse.lessons.nb03_fine_tuning.experiment import evaluation_sets
 from tlcourse.models.pretrained import pretrained
 
 HALF = 891
@@ -23,7 +23,7 @@ def test_both_worlds_hold_the_same_digits_near_and_far():
 
 
 def test_no_image_of_the_check_is_in_the_notebook():
-    for images in yardsticks()[:2]:
+    for images in evaluation_sets()[:2]:
         assert ex.both_worlds(0).shared_with(images) == 0
 
 

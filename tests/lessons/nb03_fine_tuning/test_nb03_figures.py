@@ -2,22 +2,30 @@
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-import numpy as np
 import pytest
 import torch
 
 mpl.use("agg")
 
 from tlcourse.lessons.nb03_fine_tuning import figures as pictures
-from tlcourse.lessons.nb03_fine_tuning.experiment import read_outcomes, summary, values
-from tlcourse.lessons.nb03_fine_tuning.strategies import STRATEGIES
+from tlcourse.lessons.nb03_fine_tuning.strategies import CARRIED, STRATEGIES
+from tlcourse.notebook.results import results
 from tlcourse.training.lr_finder import RangeTest
 from tlcourse.training.schedules import constant, cosine
 
 
 @pytest.fixture(scope="module")
 def shipped():
-    return read_outcomes()
+    return results("strategies")
+
+
+@pytest.fixture
+def drawn(shipped):
+    """The picture of all strategies with one of them run in this session, and its sentence."""
+    figure = plt.figure(layout="constrained")
+    live = shipped[(shipped.strategy == "LP-FT") & (shipped.per_class == 5)]
+    yield figure, pictures.draw_strategies(figure, shipped, live), live
+    plt.close(figure)
 
 
 def test_losses_cost_nothing_when_right_and_differ_when_wrong():
@@ -37,12 +45,10 @@ def test_losses_cost_nothing_when_right_and_differ_when_wrong():
 
 def test_paths_are_drawn_step_by_step(ax):
     path = torch.tensor([[3.0, 1.0], [2.0, 0.0], [0.3, 0.4]], dtype=torch.float64)
-    pictures.draw_paths(ax, lambda theta: (theta**2).sum(-1), {"a": path})
+    said = pictures.draw_paths(ax, torch.ones(2), {"a": path})
     assert ax.lines[0].get_xdata().tolist() == [3.0, 2.0, 0.3]
     assert ax.lines[0].get_label() == "a"
-    assert pictures.describe_paths({"a": path}) == (
-        "Paths of 2 steps towards the lowest point: a ends 0.50 away from it."
-    )
+    assert said == "Paths of 2 steps towards the lowest point: a ends 0.50 away from it."
 
 
 def test_schedules_are_drawn_update_by_update(ax):
@@ -54,54 +60,40 @@ def test_schedules_are_drawn_update_by_update(ax):
 
 def test_the_range_test_shows_its_lowest_point(ax):
     found = RangeTest((0.001, 0.01, 0.1), (2.0, 1.0, 5.0), (2.0, 1.0, 5.0))
-    pictures.draw_range_test(ax, found)
+    assert "from 2.00 to 1.00 at a rate of 0.01" in pictures.draw_range_test(ax, found)
     assert ax.lines[2].get_xdata()[0] == 0.01
     assert ax.get_xscale() == "log"
-    assert "from 2.00 to 1.00 at a rate of 0.01" in pictures.describe_range_test(found)
 
 
-def test_strategies_show_both_measures_of_every_row(ax, shipped):
-    live = [o for o in shipped if o.strategy == "LP-FT" and o.per_class == 5]
-    pictures.draw_strategies(ax, shipped, 5, live)
-    names = [text.get_text() for text in ax.get_yticklabels()]
-    assert names == list(STRATEGIES)
-    target, shifted = (box[0].get_xdata() for box in ax.containers)
-    assert target == pytest.approx([interval.mean for interval in summary(shipped, 5).values()])
-    assert shifted == pytest.approx([interval.mean for interval in summary(shipped, 5, "shifted").values()])
-    rings = [line for line in ax.lines if line.get_markersize() == 13]
-    assert [ring.get_xdata()[0] for ring in rings] == pytest.approx(
-        [np.mean(values(live, "LP-FT", 5)), np.mean(values(live, "LP-FT", 5, "shifted"))]
-    )
-
-
-def test_the_table_has_a_panel_for_every_number_of_labels(shipped):
-    figure = plt.figure(layout="constrained")
-    pictures.draw_table(figure, shipped)
+def test_there_is_a_panel_for_every_number_of_labels_with_the_same_rows(drawn):
+    figure, _, _ = drawn
     assert [ax.get_title() for ax in figure.axes] == ["1 label per class", "5 labels per class", "20 labels per class"]
-    for ax in figure.axes:  # the same strategy in the same row everywhere
-        assert ax.get_ylim() == (len(STRATEGIES) - 0.5, -0.5)
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == list(STRATEGIES)
+    assert len({ax.get_ylim() for ax in figure.axes}) == 1
     assert len(figure.legends) == 1
-    plt.close(figure)
+    rows = [round(float(y)) for y in figure.axes[0].containers[0][0].get_ydata()]
+    assert set(range(len(STRATEGIES))) - set(rows) == {list(STRATEGIES).index("early stopping")}  # needs 2 labels
 
 
-def test_a_strategy_that_cannot_work_leaves_its_row_empty(ax, shipped):
-    pictures.draw_strategies(ax, shipped, 1, order=list(STRATEGIES))
-    rows = [round(float(y)) for y in ax.containers[0][0].get_ydata()]
-    assert list(STRATEGIES).index("early stopping") not in rows
-    assert len(rows) == len(STRATEGIES) - 1
-
-
-def test_strategies_in_words(shipped):
-    text = pictures.describe_strategies(shipped, 5)
-    best = max(summary(shipped, 5).items(), key=lambda pair: pair[1].mean)
-    assert f"{best[0]} is highest on the target with {best[1].mean:.0f} %" in text
+def test_both_measures_of_every_strategy_and_rings_for_those_of_this_session(drawn, shipped):
+    figure, said, live = drawn
+    five = shipped[shipped.per_class == 5].groupby("strategy", sort=False)[["target", "shifted"]].mean()
+    target, shifted = (box[0].get_xdata() for box in figure.axes[1].containers)
+    assert list(target) == pytest.approx(list(five.target))
+    assert list(shifted) == pytest.approx(list(five.shifted))
+    rings = [line.get_xdata()[0] for line in figure.axes[1].lines if line.get_markerfacecolor() == "none"]
+    assert rings == pytest.approx([live.target.mean(), live.shifted.mean()])
+    best = five.target.idxmax()
+    assert f"5 labels per class, with intervals: {best} is highest on the target with {five.target.max():.0f} %" in said
 
 
 def test_two_measures_against_each_other(ax, shipped):
-    pictures.draw_against(ax, shipped, 5, "drift", "shifted", ["LP-FT", "fine-tuned"])
-    small, large = ax.lines[:2]
-    assert small.get_xdata().tolist() == values(shipped, "LP-FT", 5, "drift")
-    assert large.get_ydata()[0] == pytest.approx(np.mean(values(shipped, "LP-FT", 5, "shifted")))
+    five = shipped[shipped.per_class == 5]
+    said = pictures.draw_against(ax, five, "drift", "shifted")
+    place, one = CARRIED.index("LP-FT"), five[five.strategy == "LP-FT"]
+    small, large = ax.lines[2 * place : 2 * place + 2]
+    assert list(small.get_xdata()) == list(one.drift)
+    assert large.get_ydata()[0] == pytest.approx(one.shifted.mean())
+    assert large.get_label() == "LP-FT"
     assert "%" in ax.get_xlabel() and "%" in ax.get_ylabel()  # noqa: PT018
-    words = pictures.describe_against(shipped, 5, "drift", "shifted", ["LP-FT"])
-    assert f"LP-FT {np.mean(values(shipped, 'LP-FT', 5, 'drift')):.0f} and" in words
+    assert f"LP-FT {one.drift.mean():.0f} and {one.shifted.mean():.0f}" in said

@@ -1,22 +1,15 @@
-"""Strategies do what their names say, and the table says what the outcomes say."""
+"""Strategies do what their names say, from the same weights and with the same budget."""
 
 import dataclasses
-import math
 
-import numpy as np
 import pytest
 import torch
 
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import accuracy
-from tlcourse.lessons.nb03_fine_tuning import experiment as table
-from tlcourse.lessons.nb03_fine_tuning import strategy_settings as settings
 from tlcourse.lessons.nb03_fine_tuning.probe_race import race, race_table, split_labelled
 from tlcourse.lessons.nb03_fine_tuning.strategies import BASELINES, STRATEGIES
-from tlcourse.lessons.shipped import SHIPPED
 from tlcourse.models.pretrained import pretrained
-from tlcourse.notebook.rows import read_rows, save_rows
-from tlcourse.repro import generator
 from tlcourse.training.trials import Recipe
 from tlcourse.transfer.heads import get_classifier
 from tlcourse.transfer.linear_probe import linear_probe
@@ -126,110 +119,6 @@ def test_the_budget_is_the_same(few, monkeypatch):
         budgets[name] = seen[0]
     assert {budget for name, budget in budgets.items() if name not in BASELINES} == {(8, 2)}
     assert {budgets[name] for name in BASELINES} == {(20, 2)}  # all 20 images: 128 are not there
-
-
-def test_source_accuracy_of_an_untouched_backbone_is_the_sources_own():
-    letters = load("printed-photo", "letters", "test", count=60)
-    model = STRATEGIES["fine-tuned"].start(0)
-    assert table.source_accuracy(model, "tiny_resnet", letters) == pytest.approx(
-        accuracy(pretrained("tiny_resnet", "letters"), letters)
-    )
-
-
-def test_drift_in_numpy():
-    draws = generator("drift")
-    before, after = torch.randn(9, 4, generator=draws), torch.randn(9, 4, generator=draws)
-    naive = np.mean(
-        [np.linalg.norm(b - a) / np.linalg.norm(a) for a, b in zip(before.numpy(), after.numpy(), strict=True)]
-    )
-    assert table.feature_drift(before, after) == pytest.approx(100 * naive, rel=1e-5)
-    assert table.feature_drift(before, before) == 0
-    assert table.feature_drift(before, -before) == pytest.approx(200)
-    with pytest.raises(ValueError, match=r"shapes \[9, 4\] and \[8, 4\]"):
-        table.feature_drift(before, after[1:])
-
-
-def test_an_outcome_is_what_the_network_says():
-    result, model = table.run_strategy("linear probe", 1, 3)
-    target, shifted, letters = table.yardsticks()
-    assert result.target == pytest.approx(accuracy(model, target))
-    assert result.shifted == pytest.approx(accuracy(model, shifted))
-    assert result.source == pytest.approx(accuracy(pretrained("tiny_resnet", "letters"), letters))
-    assert result.drift == 0
-    assert result.trained == 1290
-    assert torch.equal(target.labels, shifted.labels)
-
-
-def outcome(strategy="fine-tuned", per_class=5, seed=0, target=80.0, source=50.0):
-    return table.Outcome(strategy, per_class, seed, target, target - 10, source, 100.0, 1.0 + seed, 309_114)
-
-
-def test_table_and_summary():
-    some = [outcome(seed=s, target=80.0 + s) for s in (1, 0)]
-    some += [outcome("scratch", seed=s, target=50.0, source=math.nan) for s in (0, 1)]
-    assert table.values(some, "fine-tuned", 5) == [80, 81]
-    assert table.values(some, "fine-tuned", 5, "shifted") == [70, 71]
-    assert set(table.summary(some, 5, "source")) == {"fine-tuned"}
-    rows = table.strategy_table(some, 5)
-    assert rows[0] == ["fine-tuned", "80.5 [80.0, 81.0]", "70.5 [70.0, 71.0]", "50", "100", "1.00", "309,114"]
-    assert rows[1][3] == "–"
-    assert len(rows[0]) == len(table.HEADER)
-    paired = table.paired_table(some, "fine-tuned", "scratch")
-    assert paired == [["5", "30.5 [30.0, 31.0]", "30.5 [30.0, 31.0]", "–"]]
-    assert len(paired[0]) == len(table.PAIRED_HEADER)
-
-
-def test_rows_survive_a_file(tmp_path):
-    some = [outcome(), outcome("scratch", source=math.nan)]
-    back = read_rows(save_rows(tmp_path / "a.csv", some), table.Outcome)
-    assert back[0] == some[0]
-    assert math.isnan(back[1].source)
-    choices = [settings.Choice("LP-FT", "0.0003", 100, 80.125)]
-    assert settings.read_choices(save_rows(tmp_path / "b.csv", choices)) == choices
-
-
-def test_the_best_setting_has_the_highest_mean():
-    choices = [
-        settings.Choice("a", s, seed, value)
-        for s, pair in {"0.1": (50, 70), "1": (61, 61)}.items()
-        for seed, value in enumerate(pair)
-    ]
-    assert settings.best_setting(choices, "a") == 1.0
-
-
-def test_settings_are_chosen_on_sheets_that_gave_no_label(monkeypatch):
-    seen = {}
-    monkeypatch.setattr(
-        settings, "accuracy", lambda _, images: seen.setdefault("sheets", images.attributes["sheet"]) is None
-    )
-    settings.try_setting("linear probe", 1.0, 0)
-    assert set(seen["sheets"].tolist()) == {5, 6}
-
-
-def test_every_setting_is_the_best_of_those_tried():
-    choices = settings.read_choices()
-    for name in STRATEGIES:
-        if name not in BASELINES:
-            assert settings.best_setting(choices, name) == STRATEGIES[name].setting, name
-            assert len({c.seed for c in choices if c.strategy == name}) == 3
-    assert not {c.strategy for c in choices} & set(BASELINES)
-
-
-def test_the_shipped_table_is_whole():
-    shipped = table.read_outcomes()
-    cells = {(o.strategy, o.per_class, o.seed) for o in shipped}
-    wanted = {(n, k, s) for n in STRATEGIES for k in table.LABELS for s in range(5) if k >= STRATEGIES[n].fewest}
-    assert cells == wanted
-    assert len(shipped) == len(wanted)
-    assert SHIPPED["strategies"] == (table.strategies, 5)
-    assert SHIPPED["strategy_settings"][1] == 3
-
-
-def test_impossible_strategies():
-    with pytest.raises(ValueError, match=r"there is no strategy 'magic'.*'LP-FT'"):
-        table.run_strategy("magic", 5, 0)
-    with pytest.raises(ValueError, match="early stopping needs at least 2 labels per class, but 1"):
-        table.run_strategy("early stopping", 1, 0)
 
 
 def test_a_race_is_measured_on_images_without_labels():

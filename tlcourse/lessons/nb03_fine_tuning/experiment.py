@@ -4,62 +4,29 @@ import functools
 import math
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import torch
 from torch import nn
 
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.worlds import load, train_test
-from tlcourse.evaluation.intervals import Interval, bootstrap_mean, paired_difference
 from tlcourse.evaluation.predict import accuracy, extract_features
 from tlcourse.lessons.nb03_fine_tuning.strategies import STRATEGIES
 from tlcourse.models.pretrained import pretrained
-from tlcourse.notebook.rows import read_rows, shipped_table
-from tlcourse.training.parallel import side_by_side
+from tlcourse.notebook.results import as_texts, grid, intervals, paired
 from tlcourse.training.trials import Recipe
 from tlcourse.transfer.freezing import count_parameters, trainable
 from tlcourse.transfer.heads import get_classifier
 
-TABLE = shipped_table("strategies")
 LABELS = (1, 5, 20)
 WORLD = "handwritten-photo"
 SHIFT = 0.5  # how far the shifted target lies, fixed before anything was measured
-HEADER = ("strategy", "target %", "shifted %", "source %", "drift %", "seconds", "weights trained")
-PAIRED_HEADER = ("labels per class", "target", "shifted target", "source")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One training by one strategy, and what it did.
-
-    Attributes:
-        strategy: one of `STRATEGIES`.
-        per_class: labelled images per class.
-        seed: seed of everything random.
-        target: accuracy on the target's test half, in percent.
-        shifted: accuracy on the same half, moved away by `SHIFT`, in percent.
-        source: accuracy on new letters, with the trained backbone and the old head, in percent; not a number for
-            networks that never knew letters.
-        drift: how far the features of the target's test half moved, in percent of their length; as above.
-        seconds: time to train.
-        trained: how many weights could move.
-    """
-
-    strategy: str
-    per_class: int
-    seed: int
-    target: float
-    shifted: float
-    source: float
-    drift: float
-    seconds: float
-    trained: int
 
 
 @functools.cache
-def yardsticks(world: str = WORLD) -> tuple[ImageSet, ImageSet, ImageSet]:
+def evaluation_sets(world: str = WORLD) -> tuple[ImageSet, ImageSet, ImageSet]:
     """Return what is measured on: the target's test half, the same half shifted, and 1,000 new letters."""
     return (
         train_test(world)[1],
@@ -70,54 +37,28 @@ def yardsticks(world: str = WORLD) -> tuple[ImageSet, ImageSet, ImageSet]:
 
 @functools.cache
 def features_before(network: str, world: str = WORLD) -> torch.Tensor:
-    """Return what a pretrained network makes of the target's test half before any training, float32 `[N, features]`."""
-    return extract_features(pretrained(network, "letters"), yardsticks(world)[0])
+    """Return what a pretrained network makes of the target's test half before any training, `[N, features]`."""
+    return extract_features(pretrained(network, "letters"), evaluation_sets(world)[0])
 
 
 def head_accuracy(head: nn.Linear, features: torch.Tensor, labels: torch.Tensor) -> float:
-    """Return the accuracy of a head on given features, in percent.
-
-    Args:
-        head: a linear layer.
-        features: float32 `[N, features]`, on the CPU.
-        labels: class numbers, int64 `[N]`.
-
-    Returns:
-        From 0 to 100.
-    """
+    """Return the accuracy in percent of a head on features `[N, features]`, which may be on another device."""
     with torch.inference_mode():
         answers = head(features.to(head.weight.device)).argmax(1).cpu()
     return 100 * (answers == labels).sum().item() / len(labels)
 
 
 def source_accuracy(model: nn.Module, network: str, letters: ImageSet) -> float:
-    """Return what a trained backbone still knows of its source: its accuracy with the old head put back.
-
-    Args:
-        model: the trained network; not changed.
-        network: which pretrained network it came from.
-        letters: images of the source.
-
-    Returns:
-        Percent.
-    """
-    return head_accuracy(
-        get_classifier(pretrained(network, "letters")), extract_features(model, letters), letters.labels
-    )
+    """Return what a trained backbone still knows of its source: its accuracy in percent with the old head put back."""
+    old_head = get_classifier(pretrained(network, "letters"))
+    return head_accuracy(old_head, extract_features(model, letters), letters.labels)
 
 
 def feature_drift(before: torch.Tensor, after: torch.Tensor) -> float:
-    """Return how far training moved features: the length of the difference over the length before, on average.
+    """Return how far training moved features `[N, features]` of the same images, in percent of their length.
 
-    Args:
-        before: features of some images, float `[N, features]`.
-        after: features of the same images after training, the same shape.
-
-    Returns:
-        Percent; 0 when nothing moved. About 140 would be two unrelated directions of equal length.
-
-    Raises:
-        ValueError: the shapes differ.
+    The mean over the images; about 140 would be two unrelated directions of equal length. Raises ValueError when the
+    shapes differ.
     """
     if before.shape != after.shape:
         raise ValueError(
@@ -127,148 +68,93 @@ def feature_drift(before: torch.Tensor, after: torch.Tensor) -> float:
 
 
 def run_strategy(
-    name: str,
-    per_class: int,
-    seed: int,
-    recipe: Recipe = Recipe(),
-    setting: float | None = None,
-    world: str = WORLD,
-) -> tuple[Outcome, nn.Module]:
-    """Choose a few labels, train by a strategy, and measure.
+    strategy: str, per_class: int, seed: int, *, world: str = WORLD, recipe: Recipe = Recipe()
+) -> dict[str, Any]:
+    """Choose a few labels, train by a strategy, and measure; a seed stands for the same images in all strategies.
 
-    Args:
-        name: one of `STRATEGIES`.
-        per_class: labelled images per class.
-        seed: seed of everything random; the same for all strategies, which makes them comparable in pairs.
-        recipe: the budget.
-        setting: learning rate or penalty; by default the strategy's own.
-        world: the target, with ten classes.
-
-    Returns:
-        The outcome, and the trained network.
-
-    Raises:
-        ValueError: there is no such strategy, or it needs more labels.
+    `target`, `shifted` and `source` are accuracies in percent on `evaluation_sets`, the last one with the trained
+    backbone and the old head. `drift` says how far the features of the target moved. Both are nan for networks that
+    never knew letters. `trained` counts the weights that could move. Raises ValueError when there is no such strategy,
+    or when it needs more labels.
     """
-    check_strategy(name, per_class)
-    strategy, (target, shifted, letters) = STRATEGIES[name], yardsticks(world)
-    model, labelled = strategy.start(seed), train_test(world)[0].few(per_class, seed)
+    check_strategy(strategy, per_class)
+    how, (target, shifted, letters) = STRATEGIES[strategy], evaluation_sets(world)
+    model, labelled = how.start(seed), train_test(world)[0].few(per_class, seed)
     begin = time.perf_counter()
-    strategy.train(model, labelled, seed, strategy.setting if setting is None else setting, recipe)
+    how.train(model, labelled, seed, how.setting, recipe)
     seconds = time.perf_counter() - begin
-    known, features = strategy.carried, extract_features(model, target)
-    outcome = Outcome(
-        strategy=name,
-        per_class=per_class,
-        seed=seed,
-        target=head_accuracy(get_classifier(model), features, target.labels),
-        shifted=accuracy(model, shifted),
-        source=source_accuracy(model, strategy.network, letters) if known else math.nan,
-        drift=feature_drift(features_before(strategy.network, world), features) if known else math.nan,
-        seconds=seconds,
-        trained=count_parameters([*get_classifier(model).parameters()] if name == "linear probe" else trainable(model)),
-    )
-    return outcome, model
+    head, features = get_classifier(model), extract_features(model, target)
+    return {
+        "target": head_accuracy(head, features, target.labels),
+        "shifted": accuracy(model, shifted),
+        "source": source_accuracy(model, how.network, letters) if how.carried else math.nan,
+        "drift": feature_drift(features_before(how.network, world), features) if how.carried else math.nan,
+        "seconds": seconds,
+        "trained": count_parameters([*head.parameters()] if strategy == "linear probe" else trainable(model)),
+    }
 
 
-def check_strategy(name: str, per_class: int) -> None:
-    """Refuse a strategy that does not exist or cannot work with so few labels."""
-    if name not in STRATEGIES:
-        raise ValueError(f"there is no strategy {name!r}. Expected one of: {', '.join(map(repr, STRATEGIES))}.")
-    if per_class < STRATEGIES[name].fewest:
+def check_strategy(strategy: str, per_class: int) -> None:
+    """Raise ValueError for a strategy that does not exist or cannot work with so few labels."""
+    if strategy not in STRATEGIES:
+        raise ValueError(f"there is no strategy {strategy!r}. Expected one of: {', '.join(map(repr, STRATEGIES))}.")
+    if per_class < STRATEGIES[strategy].fewest:
         raise ValueError(
-            f"{name} needs at least {STRATEGIES[name].fewest} labels per class, but {per_class} was asked for: it "
-            "holds one of them back."
+            f"{strategy} needs at least {STRATEGIES[strategy].fewest} labels per class, but {per_class} was asked for: "
+            "it holds one of them back."
         )
 
 
 def run_strategies(
-    names: Sequence[str],
-    labels: Iterable[int],
-    seeds: Iterable[int],
-    progress: bool = True,
+    strategies: Sequence[str] = tuple(STRATEGIES),
+    labels: Iterable[int] = LABELS,
+    seeds: Iterable[int] = range(5),
+    *,
     world: str = WORLD,
-) -> list[Outcome]:
-    """Run every possible combination, several at the same time.
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Run every combination, several at the same time; by default the whole table that came with the course.
 
-    Args:
-        names: some of `STRATEGIES`.
-        labels: how many labelled images per class; a strategy that needs more is left out.
-        seeds: seeds.
-        progress: show a progress bar.
-        world: the target, with ten classes.
-
-    Returns:
-        The outcomes, ordered by number of labels, then strategy, then seed.
+    One row a training: strategy, labels per class, seed, and what `run_strategy` measures. A strategy that needs more
+    labels is left out.
     """
-    plan = [(n, k, seed) for k in labels for n in names if k >= STRATEGIES[n].fewest for seed in seeds]
-    yardsticks(world)  # once, before the threads ask
-    return side_by_side(lambda *which: run_strategy(*which, world=world)[0], plan, progress)
+
+    def trial(per_class: int, strategy: str, seed: int) -> dict[str, Any] | list:
+        too_few = strategy in STRATEGIES and per_class < STRATEGIES[strategy].fewest
+        return [] if too_few else run_strategy(strategy, per_class, seed, world=world)
+
+    evaluation_sets(world)  # once, before the threads ask
+    rows = grid(trial, per_class=labels, strategy=strategies, seed=seeds, progress=progress)
+    return rows[sorted(rows, key=lambda column: column != "strategy")]  # the first column, as in what is shipped
 
 
-def strategies(seeds: Sequence[int]) -> list[Outcome]:
-    """Run the whole table of notebook 03."""
-    return run_strategies(list(STRATEGIES), LABELS, seeds)
-
-
-def values(outcomes: Iterable[Outcome], name: str, per_class: int, what: str = "target") -> list[float]:
-    """Return one measure of a strategy, ordered by seed.
-
-    Args:
-        outcomes: outcomes.
-        name: strategy.
-        per_class: labels per class.
-        what: a field of `Outcome`.
-
-    Returns:
-        One number a seed.
-    """
-    chosen = [o for o in outcomes if (o.strategy, o.per_class) == (name, per_class)]
-    return [getattr(outcome, what) for outcome in sorted(chosen, key=lambda outcome: outcome.seed)]
-
-
-def summary(outcomes: Sequence[Outcome], per_class: int, what: str = "target") -> dict[str, Interval]:
-    """Return mean and 95 % interval of one measure for every strategy that has it with so many labels."""
-    names = dict.fromkeys(o.strategy for o in outcomes if o.per_class == per_class)
-    columns = {name: values(outcomes, name, per_class, what) for name in names}
-    return {name: bootstrap_mean(column) for name, column in columns.items() if not any(map(math.isnan, column))}
-
-
-def strategy_table(outcomes: Sequence[Outcome], per_class: int) -> list[list[str]]:
-    """Return a row of text for every strategy with so many labels, to be shown under `HEADER`.
+def strategy_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return a line of text for every strategy in rows with one number of labels.
 
     The seconds are those of the fastest seed: whatever else a computer does can only make a training slower.
     """
-    columns = {what: summary(outcomes, per_class, what) for what in ("target", "shifted", "source", "drift")}
-    rows = []
-    for name in columns["target"]:
-        cells = [columns[what].get(name) for what in ("target", "shifted")]
-        means = [f"{columns[what][name].mean:.0f}" if name in columns[what] else "–" for what in ("source", "drift")]
-        trained = next(o.trained for o in outcomes if o.strategy == name)
-        fastest = min(values(outcomes, name, per_class, "seconds"))
-        rows.append([name, *map(str, cells), *means, f"{fastest:.2f}", f"{trained:,}"])
-    return rows
+    target, shifted = (intervals(rows, what, by="strategy") for what in ("target", "shifted"))
+    strategies = rows.groupby("strategy", sort=False)
+    means = strategies[["source", "drift"]].mean()
+    columns = {
+        "strategy": target.strategy,
+        "target %": as_texts(target),
+        "shifted %": as_texts(shifted),
+        "source %": [_rounded(value) for value in means.source],
+        "drift %": [_rounded(value) for value in means.drift],
+        "seconds": [f"{seconds:.2f}" for seconds in strategies.seconds.min()],
+        "weights trained": [f"{count:,}" for count in strategies.trained.first()],
+    }
+    return pd.DataFrame(columns)
 
 
-def paired_table(outcomes: Sequence[Outcome], name: str, other: str) -> list[list[str]]:
-    """Return a row of text for every number of labels: one strategy minus another, seed by seed, in points.
-
-    Args:
-        outcomes: outcomes of both strategies with the same seeds.
-        name: a strategy.
-        other: the strategy to compare it with.
-
-    Returns:
-        Rows to be shown under `PAIRED_HEADER`.
-    """
-    rows = []
-    for k in sorted({o.per_class for o in outcomes if o.strategy == name}):
-        pairs = [[values(outcomes, n, k, what) for n in (name, other)] for what in ("target", "shifted", "source")]
-        known = [pair for pair in pairs if not math.isnan(sum(map(sum, pair)))]
-        rows.append([str(k), *(str(paired_difference(*pair)) if pair in known else "–" for pair in pairs)])
-    return rows
+def _rounded(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.0f}"
 
 
-def read_outcomes(path: Path | str = TABLE) -> list[Outcome]:
-    """Read outcomes from a file; by default those that came with the course."""
-    return read_rows(path, Outcome)
+def paired_table(rows: pd.DataFrame, strategy: str, other: str) -> pd.DataFrame:
+    """Return a line of text for every number of labels: one strategy minus another, seed by seed, in points."""
+    columns = {"target": "target", "shifted target": "shifted", "source": "source"}
+    found = {name: paired(rows, what, "strategy", strategy, other, by="per_class") for name, what in columns.items()}
+    labels = {"labels per class": found["target"].per_class}
+    return pd.DataFrame(labels | {name: as_texts(differences) for name, differences in found.items()})

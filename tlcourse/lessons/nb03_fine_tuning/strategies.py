@@ -210,3 +210,4 @@ STRATEGIES: dict[str, Strategy] = {
     "weight averaging": Strategy(averaged, 1e-2),
 }
 BASELINES = ("ready-made, scratch", "ready-made, fine-tuned")
+CARRIED = tuple(STRATEGIES)[3:]  # those that start from the same pretrained weights
