@@ -25,7 +25,7 @@ from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import predict
 from tlcourse.lessons.nb00_start_here.lab import ShiftLab
 from tlcourse.lessons.nb01_preprocessing.inspection import judge_labels
-from tlcourse.lessons.nb01_preprocessing.lab import AugmentLab, CleanerLab
+from tlcourse.lessons.nb01_preprocessing.lab import AugmentationLab, CleaningLab
 from tlcourse.lessons.nb02_weight_transfer.lab import SurgeryLab
 from tlcourse.lessons.nb03_fine_tuning.lab import BenchLab
 from tlcourse.lessons.nb04_evaluation.duelling import challenger_hits
@@ -53,9 +53,9 @@ def judge_lab() -> JudgeLab:
     return JudgeLab({"digits": asked, "sharper": 2 * asked}, validation, {**hits, **challenger_hits(test.labels)})
 
 
-def cleaner_lab() -> CleanerLab:
+def cleaning_lab() -> CleaningLab:
     dirty, truth = plant_dirt(load("handwritten-photo"), generator("dirt", 0))
-    return CleanerLab(dirty, truth, judge_labels(dirty, pretrained()))
+    return CleaningLab(dirty, truth, judge_labels(dirty, pretrained()))
 
 
 def photo_desk() -> DeskLab:
@@ -67,10 +67,10 @@ def photo_desk() -> DeskLab:
 
 LABS = {
     "00 shift": ShiftLab,
-    "01 darkroom, augment": lambda: AugmentLab(
+    "01 augmentation": lambda: AugmentationLab(
         load("handwritten-photo", split="test"), pretrained("tiny_resnet", "digits")
     ),
-    "01 darkroom, clean": cleaner_lab,
+    "01 cleaning": cleaning_lab,
     "02 surgery": SurgeryLab,
     "03 bench": BenchLab,
     "04 judge": judge_lab,

@@ -107,7 +107,7 @@ class NotebookPage:
 
     def picture(self):
         """The source of the lab's picture: other bytes, another picture."""
-        return self.lab().locator("img").first.get_attribute("src")
+        return self.lab().locator("img:visible").first.get_attribute("src")
 
     def wait_for_change(self, before, seconds=20):
         """Wait until the lab shows another picture."""

@@ -201,7 +201,7 @@ def test_a_click_on_a_cell_of_the_judge_shows_its_images(notebook):
 
 def test_the_picture_fits_a_small_screen(notebook):
     still(notebook)
-    picture = notebook.lab().locator("img").first
+    picture = notebook.lab().locator("img:visible").first
     picture.scroll_into_view_if_needed()
     keep(notebook, "moved")
     box = picture.bounding_box()

@@ -121,7 +121,7 @@ class Choice(Selection):
 
 
 class IntRange(Control):
-    """A slider over whole numbers from `low` to `high`."""
+    """A slider over whole numbers from `low` to `high`; `readout` shows the number beside it."""
 
     def __init__(
         self,
@@ -132,14 +132,16 @@ class IntRange(Control):
         tip: str,
         *,
         step: int = 1,
+        readout: bool = True,
         width: str = "24em",
     ) -> None:
         super().__init__(name, tip, value, width=width)
-        self.low, self.high, self.step = low, high, step
+        self.low, self.high, self.step, self.readout = low, high, step, readout
 
     def build(self, lab: Host) -> widgets.IntSlider:
         """Make the widget."""
-        return widgets.IntSlider(of(lab, self.value), of(lab, self.low), of(lab, self.high), self.step)
+        value, low, high = (of(lab, given) for given in (self.value, self.low, self.high))
+        return widgets.IntSlider(value, low, high, self.step, readout=self.readout)
 
 
 class Toggle(Control):

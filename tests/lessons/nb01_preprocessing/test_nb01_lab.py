@@ -1,6 +1,5 @@
-"""The darkroom: what it judges and flags is right, it follows every control, and swallows nothing."""
+"""The labs of notebook 01: what the rules say and the detectors flag is right; test_labs.py moves the controls."""
 
-import ipywidgets
 import pytest
 import torch
 
@@ -10,14 +9,14 @@ from tlcourse.data.mixing import soft_labels
 from tlcourse.data.normalisation import denormalise, scale
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import predict
-from tlcourse.lessons.nb01_preprocessing import detectors, exposures, lab
+from tlcourse.lessons.nb01_preprocessing import augmented, detectors, lab
 from tlcourse.lessons.nb01_preprocessing import label_rules as rules
 from tlcourse.lessons.nb01_preprocessing.inspection import inspect, judge_labels, measure
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook import display
 from tlcourse.repro import generator
 
-NAMES = list(rules.KNOBS)
+NAMES = list(rules.AUGMENTATIONS)
 CHANGING = [name for name in NAMES if name not in rules.MIXING]
 
 
@@ -49,17 +48,12 @@ def found(dirty, probabilities):
 
 @pytest.fixture(scope="module")
 def cleaner(dirty, probabilities):
-    return lab.CleanerLab(*dirty, probabilities)
+    return lab.CleaningLab(*dirty, probabilities)
 
 
 @pytest.fixture(scope="module")
 def augmenter(digits, reader):
-    return lab.AugmentLab(digits, reader)
-
-
-def seen_by(some):
-    """All that a lab says and shows."""
-    return some.text.value, some.picture.value
+    return lab.AugmentationLab(digits, reader)
 
 
 @pytest.mark.parametrize(
@@ -91,17 +85,17 @@ def test_which_labels_hold(name, label, measured, words):
 
 
 def test_a_mixed_label_names_both_shares():
-    verdict = rules.judge_mixed(
+    verdict = rules.check_mixed(
         soft_labels(torch.tensor([6]), 10)[0] * 0.62 + soft_labels(torch.tensor([3]), 10)[0] * 0.38
     )
     assert (verdict.sign, verdict.words) == ("◐", "62% a 6\n+ 38% a 3")
     assert not verdict.holds
-    assert rules.judge_mixed(soft_labels(torch.tensor([6]), 10)[0]).holds
+    assert rules.check_mixed(soft_labels(torch.tensor([6]), 10)[0]).holds
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_strength_0_shows_the_digits_as_they_are(digits, reader, name):
-    seen = exposures.compute_exposure(digits, reader, name, 0.0)
+    seen = augmented.compute_augmented(digits, reader, name, 0.0)
     assert torch.equal(seen.images, digits.images)
     assert seen.holds.all()
     assert torch.equal(seen.answers, predict(reader, digits).argmax(1))
@@ -109,13 +103,13 @@ def test_strength_0_shows_the_digits_as_they_are(digits, reader, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_full_strength_changes_most_of_them_and_costs_labels(digits, reader, name):
-    seen = exposures.compute_exposure(digits, reader, name, 1.0)
+    seen = augmented.compute_augmented(digits, reader, name, 1.0)
     assert (seen.images != digits.images).any(1).any(1).any(1).float().mean() > 0.8
     assert 0 < (~seen.holds).sum() <= len(digits)
 
 
 def test_labels_are_judged_by_the_very_draws_that_were_used(digits, reader):
-    seen = exposures.compute_exposure(digits, reader, "flip", 0.5, draw=3)
+    seen = augmented.compute_augmented(digits, reader, "flip", 0.5, draw=3)
     mirrored = (seen.images == digits.images.flip(3)).flatten(1).all(1).tolist()
     assert 5 < sum(mirrored) < 25
     pairs = zip(mirrored, digits.labels.tolist(), strict=True)
@@ -124,7 +118,7 @@ def test_labels_are_judged_by_the_very_draws_that_were_used(digits, reader):
 
 def test_what_a_crop_and_a_cut_out_did_is_measured_in_the_images(digits, reader):
     before = digits.images
-    crop = rules.KNOBS["crop"].at(1.0)
+    crop = rules.AUGMENTATIONS["crop"].at(1.0)
     moved = rules.measure_change(crop, 2, before)
     after = denormalise(crop(scale(before), generator("darkroom", 2)))
     right, down = crop.draw(len(before), generator("darkroom", 2)).tolist()
@@ -132,7 +126,7 @@ def test_what_a_crop_and_a_cut_out_did_is_measured_in_the_images(digits, reader)
         assert moved[i] == max(abs(a), abs(b))
         ours = after[i, :, max(b, 0) : 32 + min(b, 0), max(a, 0) : 32 + min(a, 0)]
         assert torch.equal(ours, before[i, :, max(-b, 0) : 32 + min(-b, 0), max(-a, 0) : 32 + min(-a, 0)])
-    cut_out = rules.KNOBS["cut-out"].at(0.6)
+    cut_out = rules.AUGMENTATIONS["cut-out"].at(0.6)
     grey = (cut_out(scale(before), generator("darkroom", 2)) == 0).all(1)
     hidden = grey[:, 8:24, 8:24].float().mean((1, 2))
     assert torch.allclose(rules.measure_change(cut_out, 2, before), hidden)
@@ -140,7 +134,7 @@ def test_what_a_crop_and_a_cut_out_did_is_measured_in_the_images(digits, reader)
 
 
 def test_a_mixed_image_counts_by_its_larger_part(digits, reader):
-    seen = exposures.compute_exposure(digits, reader, "MixUp", 1.0, draw=1)
+    seen = augmented.compute_augmented(digits, reader, "MixUp", 1.0, draw=1)
     shared = [(v, t) for v, t in zip(seen.verdicts, seen.targets.tolist(), strict=True) if not v.holds]
     assert len(shared) > 10
     assert all(verdict.words.split("\n")[0].endswith(f"a {target}") for verdict, target in shared)
@@ -148,47 +142,47 @@ def test_a_mixed_image_counts_by_its_larger_part(digits, reader):
 
 
 def test_an_image_that_became_its_partner_is_named_after_it(ax, digits, reader):
-    seen = exposures.compute_exposure(digits, reader, "MixUp", 0.2)
-    whole = [i for i in range(exposures.SHOWN) if seen.verdicts[i].holds]
+    seen = augmented.compute_augmented(digits, reader, "MixUp", 0.2)
+    whole = [i for i in range(augmented.SHOWN) if seen.verdicts[i].holds]
     assert any(seen.targets[i] != seen.labels[i] for i in whole)
-    exposures.draw_exposure(ax, seen)
+    augmented.draw_augmented(ax, seen)
     assert all(f"holds\n{int(seen.targets[i])}, read" in ax.texts[i].get_text() for i in whole)
 
 
 def test_another_draw_is_another_picture(digits, reader):
-    a, b = (exposures.compute_exposure(digits, reader, "rotation", 0.5, draw).images for draw in (0, 1))
+    a, b = (augmented.compute_augmented(digits, reader, "rotation", 0.5, draw).images for draw in (0, 1))
     assert not torch.equal(a, b)
 
 
-def test_an_exposure_in_words(digits, reader):
-    seen = exposures.compute_exposure(digits, reader, "flip", 1.0)
+def test_an_augmented_batch_in_words(digits, reader):
+    seen = augmented.compute_augmented(digits, reader, "flip", 1.0)
     broken = sum(label not in rules.SAME_IN_A_MIRROR for label in digits.labels.tolist())
-    text = exposures.describe_exposure(seen, "flip", 1.0)
+    text = augmented.describe_augmented(seen, "flip", 1.0)
     assert text.startswith("flip (100 % of the images mirrored)")
     assert f"{broken} of 30 labels no longer hold ({broken} mirrored)" in text
-    sixes = exposures.describe_exposure(seen.only(6), "flip", 1.0)
+    sixes = augmented.describe_augmented(seen.only(6), "flip", 1.0)
     assert f"of {int((digits.labels == 6).sum())} labels" in sixes
-    mixed = exposures.compute_exposure(digits, reader, "CutMix", 1.0)
-    assert "shared label" in exposures.describe_exposure(mixed, "CutMix", 1.0)
+    mixed = augmented.compute_augmented(digits, reader, "CutMix", 1.0)
+    assert "shared label" in augmented.describe_augmented(mixed, "CutMix", 1.0)
 
 
-def test_curves_count_what_the_exposures_say(digits, reader):
-    strong = exposures.compute_exposure(digits, reader, "flip", 1.0)
-    curves = exposures.compute_curves([strong] * len(exposures.MEASURED), 8)
+def test_curves_count_what_the_batches_say(digits, reader):
+    strong = augmented.compute_augmented(digits, reader, "flip", 1.0)
+    curves = augmented.compute_curves([strong] * len(augmented.MEASURED), 8)
     assert set(curves.holds) == {100.0}
-    whole = exposures.compute_curves([strong])
+    whole = augmented.compute_curves([strong])
     assert whole.holds[0] == pytest.approx(100 * strong.holds.float().mean().item())
     assert whole.read[0] == pytest.approx(100 * strong.read.float().mean().item())
 
 
 def test_labels_that_no_longer_hold_are_marked_in_words_by_a_sign_and_by_a_frame(ax, digits, reader):
-    seen = exposures.compute_exposure(digits, reader, "flip", 1.0)
-    exposures.draw_exposure(ax, seen)
+    seen = augmented.compute_augmented(digits, reader, "flip", 1.0)
+    augmented.draw_augmented(ax, seen)
     captions = [text.get_text() for text in ax.texts if text.get_text()]
     shown = zip(captions, seen.holds.tolist(), strict=False)
-    assert len(captions) == exposures.SHOWN
+    assert len(captions) == augmented.SHOWN
     assert all(caption.startswith("✓ holds" if holds else "✗ mirrored") for caption, holds in shown)
-    assert len(ax.patches) == int((~seen.holds[: exposures.SHOWN]).sum())
+    assert len(ax.patches) == int((~seen.holds[: augmented.SHOWN]).sum())
 
 
 @pytest.fixture(autouse=True)
@@ -197,48 +191,38 @@ def few_pixels(monkeypatch):
     monkeypatch.setattr(display, "QUICK_PIXELS_PER_INCH", 30)
 
 
-def test_every_augmentation_is_another_picture(augmenter):
-    seen = set()
+def test_the_augmentations_say_how_strong_they_are(augmenter):
     for name in NAMES[::-1]:
-        augmenter.names.value = name
-        assert f">{name} (" in augmenter.text.value
-        assert augmenter.amount.value in augmenter.text.value
-        seen.add(seen_by(augmenter))
-    assert len(seen) == len(NAMES)
-
-
-def test_the_augmenter_follows_its_other_controls(augmenter):
-    augmenter.names.value, seen = "crop", set()
+        augmenter.augmentation = name
+        assert f">{name} ({augmenter.amount})" in augmenter.sentence.value
+    augmenter.augmentation = "crop"
     for position in (0, lab.STEPS // 2, lab.STEPS):
-        augmenter.slider.value = position
-        assert f"moved by up to {round(16 * position / lab.STEPS)} pixels" in augmenter.text.value
-        seen.add(seen_by(augmenter))
-    for digit in (0, 5, 9):
-        augmenter.only.value = digit
-        seen.add(seen_by(augmenter))
-    augmenter.only.value = lab.ALL
+        augmenter.strength = position
+        assert f"moved by up to {round(16 * position / lab.STEPS)} pixels" in augmenter.sentence.value
+
+
+def test_drawing_again_is_another_picture(augmenter):
+    pictures = {augmenter.picture.value}
     for _ in range(2):
-        augmenter.again.click()
-        seen.add(seen_by(augmenter))
-    assert len(seen) == 3 + 3 + 2
+        augmenter.again()
+        pictures.add(augmenter.picture.value)
+    assert len(pictures) == 3
 
 
 def test_the_slider_stands_again_where_it_stood(augmenter, monkeypatch):
+    augmenter.augmentation, augmenter.strength = "flip", 3
+    augmenter.augmentation, augmenter.strength = "colour", 17
     drawn = []
-    monkeypatch.setattr(lab, "draw_exposure", lambda ax, seen: drawn.append(ax))
-    augmenter.names.value = "flip"
-    augmenter.slider.value = 3
-    augmenter.names.value = "colour"
-    augmenter.slider.value = 17
-    drawn.clear()
-    augmenter.names.value = "flip"
-    assert augmenter.slider.value == 3
+    monkeypatch.setattr(lab, "draw_augmented", lambda ax, seen: drawn.append(ax))
+    augmenter.forget()
+    augmenter.augmentation = "flip"
+    assert augmenter.strength == 3
     assert len(drawn) == 1, "one move of a control is one picture"
 
 
 def test_the_reader_stumbles_over_what_it_never_saw(digits, reader):
     def right(strength):
-        return exposures.compute_exposure(digits, reader, "rotation", strength).read.float().mean()
+        return augmented.compute_augmented(digits, reader, "rotation", strength).read.float().mean()
 
     assert right(0.0) > right(1.0) + 0.2
 
@@ -313,49 +297,22 @@ def test_every_image_in_range_is_a_mark(ax, found):
 
 
 @pytest.mark.parametrize("name", ["exact duplicates", "near duplicates", "blank", "wrong labels"])
-def test_the_cleaner_follows_every_control(cleaner, name):
-    cleaner.names.value, seen = name, set()
+def test_the_cleaner_says_its_threshold(cleaner, name):
+    cleaner.detector = name
     thresholds = cleaner.detectors[name].thresholds
-    assert cleaner.slider.disabled is (len(thresholds) == 1)
+    assert cleaner.controls["threshold"].disabled is (len(thresholds) == 1)
     for position in (0, 19, 10) if len(thresholds) > 1 else ():
-        cleaner.slider.value = position
-        assert f">{name}, threshold {thresholds[position]:g}:" in cleaner.text.value
-        seen.add(seen_by(cleaner))
-    for view in reversed(cleaner.views.options):
-        cleaner.views.value = view
-        seen.add(seen_by(cleaner))
-        assert f'alt="{name}, ' in cleaner.picture.value
-    assert len(seen) == (3 if len(thresholds) == 1 else 5)
+        cleaner.threshold = position
+        assert f">{name}, threshold {thresholds[position]:g}:" in cleaner.sentence.value
+    pictures = set()
+    for view in cleaner.controls["show"].options:
+        cleaner.show = view[1]
+        pictures.add(cleaner.picture.value)
+    assert len(pictures) == 3
 
 
-def test_an_error_is_not_swallowed_and_the_way_back_draws_again(cleaner, monkeypatch):
-    cleaner.names.value, cleaner.slider.value = "blank", 5
-    before = seen_by(cleaner)
-    with monkeypatch.context() as broken:
-        broken.setattr(lab, "draw_scores", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            cleaner.slider.value = 3
-        assert "division by zero" in cleaner.text.value
-        with pytest.raises(ZeroDivisionError):
-            cleaner.names.value = "wrong labels"
-    cleaner.names.value, cleaner.slider.value = "blank", 5
-    assert seen_by(cleaner) == before
-
-
-def test_the_darkroom_is_one_widget(digits, reader, dirty, probabilities):
-    widget = lab.darkroom(digits.subset(torch.arange(10)), reader, *dirty, probabilities)
-    assert isinstance(widget, ipywidgets.Tab)
-    assert widget.titles == ("augment", "clean")
-    for tab in widget.children:
-        assert "tlcourse-lab" in tab._dom_classes
-        for row in tab.children:
-            for control in getattr(row, "children", ()):
-                assert isinstance(control, ipywidgets.Label) or control.tooltip or control.tooltips
-
-
-def test_closing_leaves_no_widget(digits, reader, dirty, probabilities):
-    both = lab.Darkroom(lab.AugmentLab(digits.subset(torch.arange(10)), reader), lab.CleanerLab(*dirty, probabilities))
-    both.close()
-    for some in (both.augment, both.clean):
-        assert some.slider.comm is None
-        assert some.picture.comm is None
+def test_both_labs_are_behind_tabs(digits, reader, dirty, probabilities):
+    both = lab.preprocessing_lab(digits.subset(torch.arange(10)), reader, *dirty, probabilities)
+    assert both.lab("augment").digits.labels.shape == (10,)
+    assert "near duplicates" in both.lab("clean").sentence.value
+    assert both.close()

@@ -80,15 +80,9 @@ class Outcome:
 
 
 def compute_detectors(dirty: ImageSet, truth: Planted, probabilities: torch.Tensor) -> dict[str, Detector]:
-    """Measure every image once, so that moving a threshold costs nothing.
+    """Measure every image once, so that moving a threshold costs nothing; returns the detectors by name.
 
-    Args:
-        dirty: a set with planted dirt.
-        truth: what was planted.
-        probabilities: out of sample, float `[N, classes]`.
-
-    Returns:
-        The detectors by name.
+    `truth` says what was planted; the probabilities are out of sample, float `[N, classes]`.
     """
     return {
         "exact duplicates": _exact(dirty, truth),
@@ -156,15 +150,7 @@ def _are_copies(partners: torch.Tensor, originals: Mapping[int, int]) -> torch.T
 
 
 def compute_outcome(detector: Detector, threshold: float) -> Outcome:
-    """Flag everything up to a threshold, and compare with what was planted.
-
-    Args:
-        detector: a detector.
-        threshold: the threshold.
-
-    Returns:
-        The outcome.
-    """
+    """Flag everything up to a threshold, and compare with what was planted."""
     flagged = (detector.values <= threshold + SPARE).nonzero()[:, 0]
     flagged = flagged[detector.values[flagged].argsort(descending=True, stable=True)].tolist()
     found = {i for i in flagged if detector.right[i]}
@@ -189,18 +175,7 @@ def describe_outcome(outcome: Outcome, detector: Detector, name: str, threshold:
 
 
 def draw_evidence(ax: Axes, images: torch.Tensor, detector: Detector, outcome: Outcome, view: str) -> Axes:
-    """Draw images of an outcome; duplicates beside the image that they copy.
-
-    Args:
-        ax: where to draw.
-        images: the dirty set, uint8 `[N, 3, 32, 32]`.
-        detector: the detector.
-        outcome: what it does.
-        view: one of `VIEWS`.
-
-    Returns:
-        The axes.
-    """
+    """Draw the images, uint8 `[N, 3, 32, 32]`, of one of `VIEWS`, duplicates beside the image that they copy."""
     paired = detector.partners is not None
     room, columns = (SHOWN // 2, A_ROW // 2) if paired else (SHOWN, A_ROW)
     chosen = list(outcome.view(view))
@@ -228,16 +203,7 @@ def _card(images: torch.Tensor, detector: Detector, i: int, missed: bool) -> tor
 
 
 def draw_values(ax: Axes, detector: Detector, threshold: float) -> Axes:
-    """Draw one mark an image at the value that is compared with the threshold, planted ones above all others.
-
-    Args:
-        ax: where to draw.
-        detector: a detector with a threshold.
-        threshold: everything up to here is flagged, and shaded.
-
-    Returns:
-        The axes.
-    """
+    """Draw one mark an image at its value, planted ones above all others; what is flagged is shaded."""
     last = detector.thresholds[-1] * 1.04
     ax.axvspan(0, threshold, color="#DDDDDD", linewidth=0)
     for row, (of_row, colour, marker) in enumerate(((~detector.right, WRONG, "x"), (detector.right, RIGHT, "o"))):
@@ -255,17 +221,7 @@ def draw_values(ax: Axes, detector: Detector, threshold: float) -> Axes:
 
 
 def draw_scores(ax: Axes, detector: Detector, scores: Sequence[tuple[float, float]], threshold: float) -> Axes:
-    """Draw precision and recall over the threshold, and mark the chosen one.
-
-    Args:
-        ax: where to draw.
-        detector: the detector.
-        scores: precision and recall at each of its thresholds, from 0 to 1.
-        threshold: the chosen one.
-
-    Returns:
-        The axes.
-    """
+    """Draw precision and recall, from 0 to 1 in `scores`, over the detector's thresholds, and mark the chosen one."""
     if len(detector.thresholds) == 1:
         return _draw_bars(ax, *scores[0])
     draw_thresholds(ax, detector.thresholds, scores, threshold, detector.unit)

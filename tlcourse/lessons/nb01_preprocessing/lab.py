@@ -1,15 +1,21 @@
-"""The lab of notebook 01, the darkroom: augmentations at every strength, and a cleaner at every threshold."""
+"""The labs of notebook 01: augmentations at every strength, and detectors of defects at every threshold."""
 
 import functools
-from collections.abc import Hashable, Sequence
 
-import ipywidgets as widgets
 import torch
 from matplotlib.figure import Figure
 from torch import nn
 
 from tlcourse.data.defects import Planted
 from tlcourse.data.imageset import ImageSet
+from tlcourse.lessons.nb01_preprocessing.augmented import (
+    MEASURED,
+    compute_augmented,
+    compute_curves,
+    describe_augmented,
+    draw_augmented,
+    draw_curves,
+)
 from tlcourse.lessons.nb01_preprocessing.detectors import (
     VIEWS,
     compute_detectors,
@@ -19,17 +25,11 @@ from tlcourse.lessons.nb01_preprocessing.detectors import (
     draw_scores,
     draw_values,
 )
-from tlcourse.lessons.nb01_preprocessing.exposures import (
-    MEASURED,
-    compute_curves,
-    compute_exposure,
-    describe_exposure,
-    draw_curves,
-    draw_exposure,
-)
-from tlcourse.lessons.nb01_preprocessing.label_rules import KNOBS
-from tlcourse.notebook.handmade_lab import HandmadeLab
-from tlcourse.notebook.lab import page
+from tlcourse.lessons.nb01_preprocessing.label_rules import AUGMENTATIONS
+from tlcourse.notebook.controls import Choice, Dropdown, IntRange, Note
+from tlcourse.notebook.jobs import action
+from tlcourse.notebook.lab import Lab, page
+from tlcourse.notebook.tabs import Tabs
 
 ASKED = 80  # images that the reader is asked about
 STEPS = 20  # positions of the strength
@@ -40,206 +40,131 @@ IMAGES, CURVES = (0.005, 0.0, 0.635, 0.93), (0.725, 0.13, 0.255, 0.7)
 VALUES, SCORES = (0.725, 0.72, 0.255, 0.2), (0.725, 0.13, 0.255, 0.48)
 
 
-class KnobLab(HandmadeLab):
-    """Buttons that choose what a slider sets; the slider's place is remembered for each of them.
+class Positions:
+    """Where a slider stood for each of several names, so that it stands there again when the name comes back."""
 
-    Args:
-        positions: where the slider stands at first, by name, from 0 to `last`.
-        last: the slider's last position.
-        first: the name to begin with.
-        more: further controls.
+    def __init__(self, positions: dict[str, int]) -> None:
+        self.positions, self.name = positions, None
 
-    Attributes:
-        names: the buttons.
-        slider: the slider.
-        amount: what the slider says, in words.
-    """
-
-    def __init__(self, positions: dict[str, int], last: int, first: str, more: Sequence[widgets.Widget] = ()) -> None:
-        self._positions, self._chosen, self._drawn = positions, first, None
-        self.names = _buttons(list(positions), first)
-        self.slider = widgets.IntSlider(value=positions[first], min=0, max=last, readout=False)
-        self.slider.style.description_width = "initial"
-        self.slider.layout.width = "20em"
-        self.amount = widgets.Label(layout={"width": "23em"})
-        super().__init__([self.names, self.slider, *more])
-
-    def state(self) -> Hashable:
-        """Return all that the picture depends on."""
-        raise NotImplementedError(f"{type(self).__name__} has no method `state` that names all values.")
-
-    def close(self) -> None:
-        """Take the lab off the page; no thread is left, for it never started one."""
-        for row in self.widget.children:
-            for control in (*getattr(row, "children", ()), row):
-                control.close()
-        self.widget.close()
-
-    def _arrange(self, *rows: Sequence[widgets.Widget]) -> None:
-        """Put the controls into rows, closer to the sentence than paragraphs usually are."""
-        wrap = widgets.Layout(flex_flow="row wrap")
-        self.text.layout.margin = "-8px 0 -10px 2px"
-        self.widget.children = (*(widgets.HBox(row, layout=wrap) for row in rows), self.text, self.picture)
-
-    def _draw(self) -> None:
-        """Draw unless exactly this was drawn last: a new name moves the slider, which draws already."""
-        self._settle()
-        if self.state() != self._drawn:
-            self._drawn = None  # an error leaves nothing that a way back could take for drawn
-            super()._draw()
-            self._drawn = self.state()
-
-    def _settle(self) -> None:
-        """Put the slider where it stood for this name, or remember where it stands now."""
-        if self.names.value == self._chosen:
-            self._positions[self._chosen] = self.slider.value
-        else:
-            self._chosen = self.names.value
-            self.slider.value = self._positions[self._chosen]
+    def follow(self, name: str, position: int) -> int:
+        """Return where the slider is to stand; under the same name as before, that is where it stands."""
+        if name == self.name:
+            self.positions[name] = position
+        self.name = name
+        return self.positions[name]
 
 
-class AugmentLab(KnobLab):
-    """Every augmentation with its strength, on a batch of digits.
+class AugmentationLab(Lab):
+    """Every augmentation with its strength, on digits and on a network that reads them well as they are."""
 
-    Args:
-        digits: images to show; the first `ASKED` are used.
-        reader: a network that reads them well as they are.
-    """
+    augmentation = Choice(
+        "augmentation", tuple(AUGMENTATIONS), "rotation", tuple(one.unit for one in AUGMENTATIONS.values())
+    )
+    strength = IntRange(
+        "strength", 0, STEPS, STEPS, "from nothing to all that is possible", readout=False, width="20em"
+    )
+    amount = Note(width="23em")
+    digit = Dropdown("digits", lambda lab: lab.choices(), tip="look at one digit only", width="9em")
+    rows = (("augmentation",), ("strength", "amount", "digit", "again"))
 
     def __init__(self, digits: ImageSet, reader: nn.Module) -> None:
-        self.digits, self.reader = digits.subset(torch.arange(min(ASKED, len(digits)))), reader
+        self.digits, self.draw = digits.subset(torch.arange(min(ASKED, len(digits)))), 0
+        self.stood = Positions(dict.fromkeys(AUGMENTATIONS, 8) | {"rotation": STEPS})
         # what was computed is kept: a hand that goes back, or looks at one digit, does not wait for the network again
-        self.expose = functools.lru_cache(100)(functools.partial(compute_exposure, self.digits, reader))
-        untouched = self.expose("crop", 0.0)  # so it is with every augmentation
-        self.exposures = {
-            name: [untouched, *(self.expose(name, strength, 0) for strength in MEASURED[1:])] for name in KNOBS
+        self.compute = functools.lru_cache(100)(functools.partial(compute_augmented, self.digits, reader))
+        untouched = self.compute("crop", 0.0)  # so it is with every augmentation
+        self.measured = {
+            name: [untouched, *(self.compute(name, strength, 0) for strength in MEASURED[1:])] for name in AUGMENTATIONS
         }
-        present = self.digits.labels.unique().tolist()
-        self.only = widgets.Dropdown(options=[("all", ALL), *((str(c), c) for c in present)], description="digits")
-        self.only.style.description_width, self.only.layout.width = "initial", "9em"
-        self.only.tooltip = "look at one digit only"
-        self.again = widgets.Button(description="draw again", tooltip="other images are moved, mirrored, turned")
-        self.again.layout.width = "8em"
-        self.again.on_click(self.draw_again)
-        self.draws = 0
-        super().__init__(dict.fromkeys(KNOBS, 8) | {"rotation": STEPS}, STEPS, "rotation", [self.only])
-        self.names.description, self.names.style.description_width = "augmentation", "7.5em"
-        self.names.tooltips = [knob.unit for knob in KNOBS.values()]
-        self.slider.description, self.slider.tooltip = "strength", "from nothing to all that is possible"
-        self._arrange([self.names], [self.slider, self.amount, self.only, self.again])
+        super().__init__()
 
-    def draw_again(self, _button: widgets.Button | None = None) -> None:
+    def choices(self) -> dict[str, int]:
+        """Return the digits that there are."""
+        return {"all": ALL, **{str(digit): digit for digit in self.digits.labels.unique().tolist()}}
+
+    @action("draw again", "other images are moved, mirrored, turned", width="8em")
+    def again(self) -> None:
         """Draw all chances anew at the same strength."""
-        self.draws += 1
-        self._update(None)
+        self.draw += 1
 
-    def state(self) -> Hashable:
-        """Return all that the picture depends on."""
-        digit = None if self.only.value == ALL else self.only.value
-        return self.names.value, self.slider.value, digit, self.draws
+    def adjust(self) -> None:
+        """Put the slider where it stood for this augmentation, and say how strong that is."""
+        self.strength = self.stood.follow(self.augmentation, self.strength)
+        self.amount = AUGMENTATIONS[self.augmentation].amount(self.strength / STEPS)
 
-    def look(self) -> tuple[Figure, str]:
+    def look(self, augmentation: str, strength: int, digit: int) -> tuple[Figure, str]:
         """Return the picture and the sentences for the controls' values."""
-        name, position, digit, draw = self.state()
-        strength = position / STEPS
-        self.amount.value = KNOBS[name].amount(strength)
-        seen = self.expose(name, strength, draw).only(digit)
+        share, only = strength / STEPS, None if digit == ALL else digit
+        seen = self.compute(augmentation, share, self.draw).only(only)
         figure, (images, curves) = page(SIZE, IMAGES, CURVES)
-        draw_exposure(images, seen)
-        draw_curves(curves, compute_curves(self.exposures[name], digit), name, strength, seen)
-        return figure, describe_exposure(seen, name, strength)
+        draw_augmented(images, seen)
+        draw_curves(curves, compute_curves(self.measured[augmentation], only), augmentation, share, seen)
+        return figure, describe_augmented(seen, augmentation, share)
 
 
-class CleanerLab(KnobLab):
-    """What a detector flags as its threshold moves, with precision and recall.
+class CleaningLab(Lab):
+    """What a detector flags as its threshold moves, with precision and recall; `truth` says what was planted.
 
-    Args:
-        dirty: a set with planted dirt.
-        truth: what was planted.
-        probabilities: out of sample, float `[N, classes]`.
+    The probabilities are out of sample, float `[N, classes]`.
     """
+
+    detector = Choice("detector", lambda lab: tuple(lab.detectors), "near duplicates", lambda lab: lab.units())
+    show = Choice(
+        "show",
+        VIEWS,
+        tip=(
+            "what the next step to the left would let go",
+            "flagged, though nothing was planted there",
+            "planted, but not flagged",
+        ),
+    )
+    threshold = IntRange(
+        "threshold",
+        0,
+        lambda lab: max(len(one.thresholds) for one in lab.detectors.values()) - 1,
+        lambda lab: lab.detectors["near duplicates"].usual,
+        "further to the right, more is flagged",
+        readout=False,
+        width="20em",
+    )
+    amount = Note(width="30em")
+    rows = (("detector", "show"), ("threshold", "amount"))
 
     def __init__(self, dirty: ImageSet, truth: Planted, probabilities: torch.Tensor) -> None:
         self.images, self.detectors = dirty.images, compute_detectors(dirty, truth, probabilities)
         self.outcomes = {n: [compute_outcome(d, at) for at in d.thresholds] for n, d in self.detectors.items()}
-        self.views = _buttons(VIEWS, VIEWS[0])
-        self.views.description, self.views.style.description_width = "show", "3.5em"
-        self.views.tooltips = [
-            "what the next step to the left would let go",
-            "flagged, though nothing was planted there",
-            "planted, but not flagged",
-        ]
-        last = max(len(detector.thresholds) for detector in self.detectors.values()) - 1
-        usual = {name: detector.usual for name, detector in self.detectors.items()}
-        super().__init__(usual, last, "near duplicates", [self.views])
-        self.names.description, self.names.style.description_width = "detector", "5.5em"
-        self.names.tooltips = [d.unit for d in self.detectors.values()]
-        self.slider.description, self.slider.tooltip = "threshold", "further to the right, more is flagged"
-        self.amount.layout.width = "30em"
-        self._arrange([self.names, self.views], [self.slider, self.amount])
+        self.stood = Positions({name: one.usual for name, one in self.detectors.items()})
+        super().__init__()
 
-    def state(self) -> Hashable:
-        """Return all that the picture depends on."""
-        return self.names.value, self.slider.value, self.views.value
+    def units(self) -> list[str]:
+        """Return the units of all thresholds."""
+        return [one.unit for one in self.detectors.values()]
 
-    def look(self) -> tuple[Figure, str]:
+    def adjust(self) -> None:
+        """Put the slider where it stood for this detector, and say what that means."""
+        self.threshold = self.stood.follow(self.detector, self.threshold)
+        chosen = self.detectors[self.detector]
+        fixed = self.controls["threshold"].disabled = len(chosen.thresholds) == 1
+        self.amount = chosen.unit if fixed else f"up to {chosen.thresholds[self.threshold]:g}: {chosen.unit}"
+
+    def look(self, detector: str, threshold: int, show: str) -> tuple[Figure, str]:
         """Return the picture and the sentences for the controls' values."""
-        name, position, view = self.state()
-        detector, outcomes = self.detectors[name], self.outcomes[name]
-        self.slider.disabled = len(outcomes) == 1
-        at = min(position, len(outcomes) - 1)
-        threshold, outcome = detector.thresholds[at], outcomes[at]
-        self.amount.value = detector.unit if self.slider.disabled else f"up to {threshold:g}: {detector.unit}"
+        chosen, outcomes = self.detectors[detector], self.outcomes[detector]
+        limit, outcome = chosen.thresholds[threshold], outcomes[threshold]
         figure, (images, scores, *values) = page(SIZE, IMAGES, SCORES, *([VALUES] if len(outcomes) > 1 else []))
-        draw_evidence(images, self.images, detector, outcome, view)
-        draw_scores(scores, detector, [(one.precision, one.recall) for one in outcomes], threshold)
+        draw_evidence(images, self.images, chosen, outcome, show)
+        draw_scores(scores, chosen, [(one.precision, one.recall) for one in outcomes], limit)
         for ax in values:
-            draw_values(ax, detector, threshold)
-        return figure, describe_outcome(outcome, detector, name, threshold)
+            draw_values(ax, chosen, limit)
+        return figure, describe_outcome(outcome, chosen, detector, limit)
 
 
-def _buttons(options: Sequence[str], value: str) -> widgets.ToggleButtons:
-    buttons = widgets.ToggleButtons(options=options, value=value)
-    buttons.style.button_width, buttons.style.description_width = "auto", "initial"
-    buttons.layout.display = "flex"  # else the name has a line of its own
-    return buttons
-
-
-class Darkroom:
-    """Both labs, in two tabs.
-
-    Args:
-        augment: the first tab.
-        clean: the second tab.
-
-    Attributes:
-        widget: both, to be shown as the last line of a cell.
-    """
-
-    def __init__(self, augment: AugmentLab, clean: CleanerLab) -> None:
-        self.augment, self.clean = augment, clean
-        self.widget = widgets.Tab([augment.widget, clean.widget], titles=["augment", "clean"])
-
-    def close(self) -> None:
-        """Take both labs off the page."""
-        for lab in (self.augment, self.clean):
-            lab.close()
-        self.widget.close()
-
-
-def darkroom(
+def preprocessing_lab(
     digits: ImageSet, reader: nn.Module, dirty: ImageSet, truth: Planted, probabilities: torch.Tensor
-) -> widgets.Widget:
-    """Return both parts of the lab as one widget with two tabs.
-
-    Args:
-        digits: images to augment.
-        reader: a network that reads them well as they are.
-        dirty: a set with planted dirt.
-        truth: what was planted.
-        probabilities: of that set, out of sample, float `[N, classes]`.
-
-    Returns:
-        The widget, to be shown as the last line of a cell.
-    """
-    return Darkroom(AugmentLab(digits, reader), CleanerLab(dirty, truth, probabilities)).widget
+) -> Tabs:
+    """Return both labs: augmentations of `digits`, which `reader` reads well, and the cleaning of `dirty`."""
+    labs = {
+        "augment": lambda: AugmentationLab(digits, reader),
+        "clean": lambda: CleaningLab(dirty, truth, probabilities),
+    }
+    return Tabs("look at", labs, ("what augmentations do to labels", "what detectors of defects find"))

@@ -39,7 +39,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Knob:
+class Adjustable:
     """An augmentation as the lab turns it.
 
     Attributes:
@@ -63,31 +63,31 @@ class Knob:
         return self.says.format(self.most * strength)
 
 
-KNOBS = {
-    "crop": Knob(lambda value: Crop(round(value)), 16, "moved by up to (pixels)", "moved by up to {:.0f} pixels"),
-    "flip": Knob(lambda value: Flip(value / 100), 100, "share mirrored (%)", "{:.0f} % of the images mirrored"),
-    "rotation": Knob(Rotate, 180, "turned by up to (degrees)", "turned by up to {:.0f} degrees"),
-    "colour": Knob(Recolour, 1.5, "strength (0 to 1.5)", "contrast, light and tint, strength {:.2f}"),
-    "cut-out": Knob(
+AUGMENTATIONS = {
+    "crop": Adjustable(lambda value: Crop(round(value)), 16, "moved by up to (pixels)", "moved by up to {:.0f} pixels"),
+    "flip": Adjustable(lambda value: Flip(value / 100), 100, "share mirrored (%)", "{:.0f} % of the images mirrored"),
+    "rotation": Adjustable(Rotate, 180, "turned by up to (degrees)", "turned by up to {:.0f} degrees"),
+    "colour": Adjustable(Recolour, 1.5, "strength (0 to 1.5)", "contrast, light and tint, strength {:.2f}"),
+    "cut-out": Adjustable(
         lambda value: CutOut(value / 100), 100, "side of the square (%)", "square with {:.0f} % of the side"
     ),
-    "MixUp": Knob(MixUp, 1, "alpha (0 to 1)", "shares drawn with alpha {:.1f}"),
-    "CutMix": Knob(CutMix, 1, "alpha (0 to 1)", "shares drawn with alpha {:.1f}"),
+    "MixUp": Adjustable(MixUp, 1, "alpha (0 to 1)", "shares drawn with alpha {:.1f}"),
+    "CutMix": Adjustable(CutMix, 1, "alpha (0 to 1)", "shares drawn with alpha {:.1f}"),
 }
 MIXING = ("MixUp", "CutMix")
 
 
-def judge_crop(label: int, moved: float) -> Verdict:
+def check_crop(label: int, moved: float) -> Verdict:
     """Judge a digit that was moved by so many pixels, the larger of both directions."""
     return Verdict(HOLDS) if moved <= FARTHEST else Verdict(FAILS, "cut off")
 
 
-def judge_flip(label: int, mirrored: float) -> Verdict:
+def check_flip(label: int, mirrored: float) -> Verdict:
     """Judge a digit that was mirrored (1) or not (0)."""
     return Verdict(HOLDS) if not mirrored or label in SAME_IN_A_MIRROR else Verdict(FAILS, "mirrored")
 
 
-def judge_rotation(label: int, degrees: float) -> Verdict:
+def check_rotation(label: int, degrees: float) -> Verdict:
     """Judge a digit that was turned: it stands up to 45 degrees, lies up to 135, and is upside down beyond."""
     if abs(degrees) <= 45 or label == 0:
         return Verdict(HOLDS)
@@ -99,41 +99,36 @@ def judge_rotation(label: int, degrees: float) -> Verdict:
     return Verdict(FAILS, "inverted" if other is None else f"now a {other}")
 
 
-def judge_colour(label: int, contrast: float) -> Verdict:
+def check_colour(label: int, contrast: float) -> Verdict:
     """Judge a digit by the contrast that is left, as the cleaner judges blank images."""
     return Verdict(HOLDS) if contrast > BLANK else Verdict(FAILS, "too faint")
 
 
-def judge_cut_out(label: int, hidden: float) -> Verdict:
+def check_cut_out(label: int, hidden: float) -> Verdict:
     """Judge a digit by the share of the middle that is painted over."""
     return Verdict(HOLDS) if hidden <= MOST_HIDDEN else Verdict(FAILS, "hidden")
 
 
-def judge_mixed(row: torch.Tensor) -> Verdict:
+def check_mixed(row: torch.Tensor) -> Verdict:
     """Judge a soft label, float `[classes]`: it is shared unless one class has practically all of it."""
     (first, second), (a, b) = (part.tolist() for part in row.topk(2))
     return Verdict(HOLDS) if second < 0.005 else Verdict(SHARED, f"{first:.0%} a {a}\n+ {second:.0%} a {b}")
 
 
 RULES: dict[str, Callable[[int, float], Verdict]] = {
-    "crop": judge_crop,
-    "flip": judge_flip,
-    "rotation": judge_rotation,
-    "colour": judge_colour,
-    "cut-out": judge_cut_out,
+    "crop": check_crop,
+    "flip": check_flip,
+    "rotation": check_rotation,
+    "colour": check_colour,
+    "cut-out": check_cut_out,
 }
 
 
 def measure_change(augmentation: Transform, draw: int, after: torch.Tensor) -> torch.Tensor:
-    """Measure what the rule of an augmentation looks at, by the very draws that were used.
+    """Measure what the rule of an augmentation looks at, by the very draws that were used; not for mixing.
 
-    Args:
-        augmentation: one that `KNOBS` made, no mixing.
-        draw: which draw.
-        after: the images afterwards, uint8 `[N, 3, 32, 32]`.
-
-    Returns:
-        float `[N]`: pixels moved, whether mirrored, degrees, contrast, or the share of the middle that is hidden.
+    `after` are the images afterwards, uint8 `[N, 3, 32, 32]`; returns float `[N]`: pixels moved, whether mirrored,
+    degrees, contrast, or the share of the middle that is hidden.
     """
     count, draws = len(after), generator("darkroom", draw)
     if isinstance(augmentation, Crop):

@@ -14,14 +14,14 @@ from tlcourse.data.mixing import soft_labels
 from tlcourse.data.normalisation import denormalise, scale
 from tlcourse.evaluation.predict import predict
 from tlcourse.lessons.nb01_preprocessing.label_rules import (
+    AUGMENTATIONS,
     FAILS,
     HOLDS,
-    KNOBS,
     MIXING,
     RULES,
     SHARED,
     Verdict,
-    judge_mixed,
+    check_mixed,
     measure_change,
 )
 from tlcourse.notebook.figures import COLOURS, GREY, RIGHT, WRONG, draw_images, plain
@@ -35,7 +35,7 @@ MARKS = {HOLDS: (RIGHT, 0.0, "-"), FAILS: (WRONG, 3.0, "-"), SHARED: (READ, 2.0,
 
 
 @dataclass(frozen=True)
-class Exposure:
+class Augmented:
     """Digits after an augmentation.
 
     Attributes:
@@ -64,34 +64,23 @@ class Exposure:
         """Whether the reader says what was to be read, bool `[N]`."""
         return self.answers == self.targets
 
-    def only(self, digit: int | None) -> "Exposure":
+    def only(self, digit: int | None) -> "Augmented":
         """Return the part whose label was this digit; all of it for None."""
         if digit is None:
             return self
         which = (self.labels == digit).nonzero()[:, 0]
         parts = (part[which] for part in (self.images, self.labels, self.targets, self.answers))
-        return Exposure(*parts, tuple(self.verdicts[i] for i in which.tolist()), self.larger[which])
+        return Augmented(*parts, tuple(self.verdicts[i] for i in which.tolist()), self.larger[which])
 
 
-def compute_exposure(digits: ImageSet, reader: nn.Module, name: str, strength: float, draw: int = 0) -> Exposure:
-    """Change or mix a batch of digits, and ask a network that never saw them so what it reads.
-
-    Args:
-        digits: the batch.
-        reader: a network that reads them well as they are.
-        name: one of `KNOBS`.
-        strength: from 0 (nothing) to 1.
-        draw: which draw.
-
-    Returns:
-        The digits and what became of their labels.
-    """
-    x, labels, augmentation = scale(digits.images), digits.labels, KNOBS[name].at(strength)
+def compute_augmented(digits: ImageSet, reader: nn.Module, name: str, strength: float, draw: int = 0) -> Augmented:
+    """Change or mix digits at a strength from 0 to 1, and ask a network that never saw them so what it reads."""
+    x, labels, augmentation = scale(digits.images), digits.labels, AUGMENTATIONS[name].at(strength)
     targets, larger = labels, torch.ones(len(labels))
     if name in MIXING:
         x, soft = augmentation(x, soft_labels(labels, len(digits.classes)), generator("darkroom", draw))
         larger, targets = soft.max(1)
-        verdicts = [judge_mixed(row) for row in soft]
+        verdicts = [check_mixed(row) for row in soft]
     else:
         x = augmentation(x, generator("darkroom", draw))
         measured = measure_change(augmentation, draw, denormalise(x)).tolist()
@@ -99,7 +88,7 @@ def compute_exposure(digits: ImageSet, reader: nn.Module, name: str, strength: f
         if not strength:
             verdicts = [Verdict(HOLDS)] * len(labels)  # whatever the image is like, nothing was changed
     answers = predict(reader, [(x, labels)]).argmax(1)
-    return Exposure(denormalise(x), labels, targets, answers, tuple(verdicts), larger)
+    return Augmented(denormalise(x), labels, targets, answers, tuple(verdicts), larger)
 
 
 @dataclass(frozen=True)
@@ -110,31 +99,23 @@ class Curves:
     read: tuple[float, ...]
 
 
-def compute_curves(exposures: Sequence[Exposure], digit: int | None = None) -> Curves:
-    """Count labels that hold, and answers that are right, in exposures of rising strength.
-
-    Args:
-        exposures: one for every strength in `MEASURED`.
-        digit: count this digit only.
-
-    Returns:
-        The curves.
-    """
-    chosen = [exposure.only(digit) for exposure in exposures]
-    return Curves(tuple(_percent(e.holds) for e in chosen), tuple(_percent(e.read) for e in chosen))
+def compute_curves(batches: Sequence[Augmented], digit: int | None = None) -> Curves:
+    """Count labels that hold and answers that are right, of one digit or of all; one batch for each of `MEASURED`."""
+    chosen = [batch.only(digit) for batch in batches]
+    return Curves(tuple(_percent(one.holds) for one in chosen), tuple(_percent(one.read) for one in chosen))
 
 
-def describe_exposure(exposure: Exposure, name: str, strength: float) -> str:
-    """Say in two sentences what an exposure shows."""
-    count, lost = len(exposure.labels), int((~exposure.holds).sum())
-    start, read = f"{name} ({KNOBS[name].amount(strength)})", f"{_percent(exposure.read):.0f} %"
+def describe_augmented(batch: Augmented, name: str, strength: float) -> str:
+    """Say in two sentences what the batch shows."""
+    count, lost = len(batch.labels), int((~batch.holds).sum())
+    start, read = f"{name} ({AUGMENTATIONS[name].amount(strength)})", f"{_percent(batch.read):.0f} %"
     if name in MIXING:
-        mean = 100 * exposure.larger.mean().item()
+        mean = 100 * batch.larger.mean().item()
         return (
             f"{start}: {lost} of {count} images now have a shared label; the larger part counts {mean:.0f} % on "
             f"average. The reader, who never saw mixed images, names the larger part of {read}."
         )
-    kinds = Counter(verdict.words for verdict in exposure.verdicts if not verdict.holds)
+    kinds = Counter(verdict.words for verdict in batch.verdicts if not verdict.holds)
     which = f" ({', '.join(f'{number} {words}' for words, number in sorted(kinds.items()))})" if lost else ""
     return (
         f"{start}: by the rule of this lab {lost} of {count} labels no longer hold{which}. The reader gives the label "
@@ -142,21 +123,13 @@ def describe_exposure(exposure: Exposure, name: str, strength: float) -> str:
     )
 
 
-def draw_exposure(ax: Axes, exposure: Exposure) -> Axes:
-    """Draw the first images, each with its label, a sign, what became of it, and what the reader says.
-
-    Args:
-        ax: where to draw.
-        exposure: the digits.
-
-    Returns:
-        The axes.
-    """
-    rows = zip(exposure.targets.tolist(), exposure.verdicts, exposure.answers.tolist(), strict=True)
+def draw_augmented(ax: Axes, batch: Augmented) -> Axes:
+    """Draw the first images, each with its label, a sign, what became of it, and what the reader says."""
+    rows = zip(batch.targets.tolist(), batch.verdicts, batch.answers.tolist(), strict=True)
     captions = [_caption(*row) for row in rows][:SHOWN]
-    marks = [MARKS[verdict.sign] for verdict in exposure.verdicts[:SHOWN]]
-    blank = torch.full((SHOWN - len(captions), *exposure.images.shape[1:]), 255, dtype=torch.uint8)
-    images = torch.cat([exposure.images[:SHOWN], blank])  # a full page, so that its size does not jump
+    marks = [MARKS[verdict.sign] for verdict in batch.verdicts[:SHOWN]]
+    blank = torch.full((SHOWN - len(captions), *batch.images.shape[1:]), 255, dtype=torch.uint8)
+    images = torch.cat([batch.images[:SHOWN], blank])  # a full page, so that its size does not jump
     draw_images(ax, images, A_ROW, captions + [""] * len(blank), [m[0] for m in marks] + [GREY] * len(blank), ROOM)
     height, width = images.shape[2:]
     for text, (colour, line, style) in zip(ax.texts, marks, strict=False):
@@ -175,33 +148,22 @@ def _caption(label: int, verdict: Verdict, answer: int) -> str:
     return f"{verdict.sign} {verdict.words or 'holds'}\n{label}, read as {answer}"
 
 
-def draw_curves(ax: Axes, curves: Curves, name: str, strength: float, exposure: Exposure) -> Axes:
-    """Draw over the strength how many labels hold and how many the reader gives; rings mark the present draw.
-
-    Args:
-        ax: where to draw.
-        curves: of the augmentation.
-        name: one of `KNOBS`.
-        strength: where the slider stands, from 0 to 1.
-        exposure: the digits as they are shown.
-
-    Returns:
-        The axes.
-    """
-    knob, mixed = KNOBS[name], name in MIXING
-    places = [knob.most * at for at in MEASURED]
+def draw_curves(ax: Axes, curves: Curves, name: str, strength: float, batch: Augmented) -> Axes:
+    """Draw over the strength how many labels hold and how many the reader gives; rings mark the present draw."""
+    adjustable, mixed = AUGMENTATIONS[name], name in MIXING
+    places = [adjustable.most * at for at in MEASURED]
     said = ("one label is enough", "larger part is read") if mixed else ("label holds (rule)", "label is read (reader)")
     ax.plot(places, curves.holds, color=RIGHT, marker="o", linewidth=2, label=said[0])
     ax.plot(places, curves.read, color=READ, marker="s", linewidth=2, linestyle="--", label=said[1])
-    here = knob.most * strength
+    here = adjustable.most * strength
     ax.axvline(here, color="black", linewidth=1.5, linestyle=":")
-    for share, colour, marker in ((exposure.holds, RIGHT, "o"), (exposure.read, READ, "s")):
+    for share, colour, marker in ((batch.holds, RIGHT, "o"), (batch.read, READ, "s")):
         ring = {"markerfacecolor": "white", "markeredgecolor": colour, "markeredgewidth": 2.5, "clip_on": False}
         ax.plot(here, _percent(share), marker, markersize=12, zorder=5, **ring)
-    ax.set_xlabel(knob.unit)
+    ax.set_xlabel(adjustable.unit)
     ax.set_ylabel("share of the images (%)")
     ax.set_ylim(0, 102)
-    ax.set_xticks([knob.most * at for at in MEASURED[::2]])
+    ax.set_xticks([adjustable.most * at for at in MEASURED[::2]])
     ax.set_yticks(range(0, 101, 25))
     ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.1, 0.98))
     return plain(ax)
