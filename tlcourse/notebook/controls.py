@@ -115,7 +115,7 @@ class Choice(Selection):
         tips = of(lab, self.tip)
         row.description, row.tooltip = self.name, self.name if not isinstance(tips, str) else tips
         row.tooltips = [tips] * len(row.options) if isinstance(tips, str) else list(tips)
-        row.style.button_width, row.style.description_width = "auto", f"{0.5 * len(self.name) + 1:.1f}em"
+        row.style.button_width, row.style.description_width = "auto", f"{0.55 * len(self.name) + 1.2:.1f}em"
         row.layout.display, row.layout.margin = "flex", "2px 12px 2px 2px"  # else the name has a line of its own
         return row
 
