@@ -20,7 +20,8 @@ from tlcourse.models.tiny_resnet import TinyResNet
 from tlcourse.repro import describe_machine, generator, pick_device, seeded
 from tlcourse.storage import StorageError, read_tensors, save_tensors
 from tlcourse.training.checkpoint import History
-from tlcourse.training.loop import NonFiniteLossError, fit
+from tlcourse.training.loop import NonFiniteLossError, fit, updates
+from tlcourse.training.recipe import Recipe, train
 from tlcourse.transfer.freezing import count_parameters, freeze, trainable, training_mode
 from tlcourse.transfer.heads import get_classifier, reset_classifier
 from tlcourse.transfer.weights import LoadReport, compare_weights, load_weights
@@ -61,6 +62,7 @@ __all__ = [
     "Interval",
     "LoadReport",
     "NonFiniteLossError",
+    "Recipe",
     "SmallCNN",
     "StorageError",
     "TinyResNet",
@@ -88,7 +90,9 @@ __all__ = [
     "save_tensors",
     "scale",
     "seeded",
+    "train",
     "train_test",
     "trainable",
     "training_mode",
+    "updates",
 ]

@@ -27,7 +27,7 @@ from tlcourse.data.worlds import load, train_test
 from tlcourse.lessons.nb03_fine_tuning import experiment as strategies_table
 from tlcourse.lessons.nb04_evaluation import experiment as evaluating
 from tlcourse.storage import StorageError
-from tlcourse.training import trials
+from tlcourse.training import recipe
 from tlcourse.training.loop import fit
 
 REAL = os.environ.get("TLCOURSE_REAL_DATA")
@@ -335,7 +335,7 @@ def test_a_strategy_runs_on_it(noise):
 def test_notebook_00_runs_on_it_by_changing_one_line(noise, monkeypatch):
     """All that it measures, with short trainings; the lab and the exercises have worlds of their own."""
     monkeypatch.setattr(cifar, "IN_A_NOTEBOOK", 300)
-    monkeypatch.setattr(trials, "fit", lambda *given, epochs, **options: fit(*given, epochs=1, **options))
+    monkeypatch.setattr(recipe, "fit", lambda *given, epochs, **options: fit(*given, epochs=1, **options))
     mpl.use("agg")
     code = code_of(NOTEBOOKS[0], end="## Lab")
     changed = code.replace('WORLD = "handwritten-photo"', 'WORLD = "cifar10"').replace("range(5)", "range(2)")

@@ -381,9 +381,7 @@ def test_training_goes_back_to_the_best_weights(monkeypatch):
     with seeded("mnasnet"):
         model = backbone("mnasnet0_5", 4, weights=None).accept_scaled()
     data = data_set()
-    history = fit(
-        model, data.batches(8), epochs=2, validation=data, patience=2, progress=False, device="cpu", channels_last=False
-    )
+    history = fit(model, data.batches(8), epochs=2, validation=data, patience=2, progress=False, device="cpu")
     assert len(history) == 2
     with pytest.raises(ValueError, match="version"):
         model.body.load_state_dict(copy_weights(model.body))

@@ -31,8 +31,8 @@ def test_an_entry_says_everything(name):
     network, source = name.split("-")
     assert (entry["network"], entry["source"]) == (network, f"printed-photo {source}")
     assert entry["classes"] == list(load("printed", source, count=1).classes)
-    assert {"epochs", "rate", "batch", "images", "augment", "optimizer"} <= set(entry["recipe"])
-    assert entry["seed"] == entry["recipe"]["seed"]
+    assert {"epochs", "lr", "batch", "images", "augment", "optimizer"} <= set(entry["recipe"])
+    assert entry["seed"] == 0
     assert "matplotlib" in entry["licence"]
     assert "CC BY 2.0" in entry["licence"]
 

@@ -3,13 +3,7 @@
 import threading
 import time
 
-import pytest
-import torch
-
-from tlcourse.data.worlds import load
-from tlcourse.models.pretrained import build
-from tlcourse.notebook.background import Background, StoppedError, Ticket
-from tlcourse.training.loop import fit
+from tlcourse.notebook.background import Background
 
 
 class Ends:
@@ -77,20 +71,3 @@ def test_closing_leaves_no_thread():
     assert background.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "tlcourse lab"]
     assert background.close()
-
-
-def test_a_training_stops_within_one_batch():
-    ticket, updates = Ticket(), []
-    few = load("handwritten-photo").few(1)
-
-    def after_update(model):
-        updates.append(1)
-        if len(updates) == 3:
-            ticket.stop()
-        ticket.check()
-
-    model = build("small_cnn", 10)
-    optimizer = torch.optim.SGD(model.parameters(), 0.01)
-    with pytest.raises(StoppedError):
-        fit(model, few.batches(5, steps=10), epochs=2, optimizer=optimizer, progress=False, after_update=after_update)
-    assert len(updates) == 3

@@ -18,7 +18,7 @@ from tlcourse.lessons import plots
 from tlcourse.notebook import display
 from tlcourse.notebook.tables import read_trials, scores
 from tlcourse.training.checkpoint import History
-from tlcourse.training.trials import STARTS
+from tlcourse.training.starts import STARTS
 
 ALT = "a picture that shows something to everybody"
 

@@ -18,7 +18,9 @@ from tlcourse.notebook.tables import (
     scores,
     summarise,
 )
-from tlcourse.training.trials import LABELS_PER_CLASS, STARTS, Recipe, Trial, run_trial, run_trials, starting_model
+from tlcourse.training.recipe import Recipe
+from tlcourse.training.starts import STARTS, starting_model
+from tlcourse.training.trials import LABELS_PER_CLASS, Trial, run_trial, run_trials
 from tlcourse.transfer.heads import get_classifier
 
 SHORT = Recipe(epochs=1, steps=2)

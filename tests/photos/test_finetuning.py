@@ -28,13 +28,13 @@ from tlcourse.photos.division import divide, leaking, with_classes
 from tlcourse.photos.evaluation import judge_scores
 from tlcourse.photos.finetuning import (
     CachedFeatures,
+    adamw_by_stage,
     ask,
     balanced_rows,
     cache_features,
     careful_temperature,
     class_loss,
     fine_tune,
-    make_optimizer,
     set_statistics,
     solve_photo_probe,
 )
@@ -295,8 +295,9 @@ def test_every_class_counts_the_same_in_the_loss():
 
 def test_rates_fall_towards_the_pixels_and_are_equal_from_scratch(network):
     recipe = PhotoRecipe(rate=1.0, decay=0.5, scratch_rate=0.2)
-    assert [group["lr"] for group in make_optimizer(network.model, recipe).param_groups][-3:] == [0.25, 0.5, 1.0]
-    assert {group["lr"] for group in make_optimizer(network.model, recipe, scratch=True).param_groups} == {0.2}
+    carried, fresh = (adamw_by_stage(network.model, recipe, 100, scratch)[0] for scratch in (False, True))
+    assert [group["max_lr"] for group in carried.param_groups][-3:] == [0.25, 0.5, 1.0]
+    assert {group["max_lr"] for group in fresh.param_groups} == {0.2}
 
 
 def test_fine_tuning_starts_at_the_probe_moves_all_and_is_the_same_for_a_seed(sources):

@@ -8,10 +8,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from tlcourse.models.small_cnn import SmallCNN
+from tlcourse.models.tiny_resnet import TinyResNet
 from tlcourse.repro import generator, seeded
-from tlcourse.training.loop import NonFiniteLossError, choose_precision, fit
+from tlcourse.training.loop import NonFiniteLossError, choose_precision, fit, updates
 from tlcourse.training.weight_averaging import WeightAverage
-from tlcourse.transfer.freezing import GradualUnfreezing, discriminative_rates, parameter_groups
+from tlcourse.transfer.freezing import GradualUnfreezing, freeze
 from tlcourse.transfer.heads import reset_classifier
 
 
@@ -127,13 +128,13 @@ def test_without_patience_the_last_weights_stay():
     assert equal(model, twin)
 
 
-def test_channels_last_changes_the_layout_not_the_result():
+def test_images_are_stored_pixel_by_pixel_which_changes_the_layout_not_the_result():
     x, y = torch.randn(8, 3, 32, 32, generator=generator(1)), torch.arange(8)
     with seeded(0):
         model = SmallCNN()
     plain = copy.deepcopy(model)
-    train(model, [(x, y)])
-    train(plain, [(x, y)], channels_last=False)
+    train(model, [(x, y)], optimizer=sgd(model), epochs=1)
+    list(updates(plain, [(x, y)], sgd(plain)))
     assert model.conv2.weight.is_contiguous(memory_format=torch.channels_last)
     assert plain.conv2.weight.is_contiguous()
     assert torch.allclose(model.conv1.weight, plain.conv1.weight, atol=1e-4)
@@ -223,65 +224,44 @@ def test_impossible_trainings(options, message):
         train(toy(), **options)
 
 
-def test_what_is_called_before_epochs_and_after_updates():
-    model, calls = toy(), []
-    train(
-        model,
-        before_epoch=lambda net, epoch: calls.append(("epoch", net is model, epoch)),
-        after_update=lambda net: calls.append(("update", net is model)),
-        epochs=2,
-    )
-    updates = [("update", True)] * 3
-    assert calls == [("epoch", True, 0), *updates, ("epoch", True, 1), *updates]
+def test_whoever_stops_asking_leaves_the_network_at_that_update():
+    ours, theirs = toy(), toy()
+    losses = updates(ours, points(), sgd(ours))
+    seen = [next(losses).item(), next(losses).item()]
+    losses.close()
+    optimizer = sgd(theirs)
+    for (x, y), loss in zip(points()[:2], seen, strict=True):
+        expected = F.cross_entropy(theirs(x), y)
+        assert expected.item() == loss
+        optimizer.zero_grad()
+        expected.backward()
+        optimizer.step()
+    assert equal(ours, theirs)
 
 
-def test_after_update_sees_the_new_weights():
-    model, twin, seen = toy(), toy(), []
-    train(model, points()[:1], optimizer=sgd(model), epochs=1, after_update=lambda net: seen.append(copy.deepcopy(net)))
-    train(twin, points()[:1], optimizer=sgd(twin), epochs=1)
-    assert equal(seen[0], twin)
-
-
-def pictures():
-    draws = generator("pictures")
-    return [(torch.randn(8, 3, 32, 32, generator=draws), torch.randint(10, (8,), generator=draws)) for _ in range(2)]
-
-
-def small(rate=0.01):
+def test_the_written_loop_can_do_something_between_updates():
+    """Stages freed before an epoch, weights averaged after an update."""
     with seeded("small"):
         model = SmallCNN()
-    return model, torch.optim.AdamW(parameter_groups(model, discriminative_rates(model, rate, rate)))
-
-
-def test_stages_freed_during_training_move_from_then_on():
-    model, optimizer = small()
-    before = copy.deepcopy(model)
-    for epochs, moved in ((1, {"fc2"}), (2, {"fc1", "fc2"})):
-        model.load_state_dict(before.state_dict())
-        train(model, pictures(), epochs=epochs, optimizer=optimizer, before_epoch=GradualUnfreezing())
+    before, average, unfreeze = copy.deepcopy(model), WeightAverage(), GradualUnfreezing()
+    draws = generator("pictures")
+    pictures = [(torch.randn(8, 3, 32, 32, generator=draws), torch.randint(10, (8,), generator=draws)) for _ in "ab"]
+    optimizer, kept = sgd(model), []
+    for epoch in range(2):
+        unfreeze(model, epoch)
+        for _ in updates(model, pictures, optimizer):
+            average.add(model)
+            kept.append(copy.deepcopy(model.fc2.weight))
         pairs = zip(model.named_parameters(), before.parameters(), strict=True)
-        assert {name.split(".")[0] for (name, now), then in pairs if not torch.equal(now, then)} == moved
+        moved = {name.split(".")[0] for (name, now), then in pairs if not torch.equal(now, then)}
+        assert moved == ({"fc2"}, {"fc1", "fc2"})[epoch]
+    assert torch.allclose(average.mean["fc2.weight"], torch.stack(kept).mean(0), atol=1e-6)
 
 
-def test_a_stage_freed_later_that_the_optimiser_never_saw():
-    model, _ = small()
-    optimizer = torch.optim.SGD(model.fc2.parameters(), lr=0.1)
-    unfreeze = GradualUnfreezing()
-    unfreeze(model, 0)
-    with pytest.raises(ValueError, match=r"does not know fc1\.weight, fc1\.bias"):
-        train(model, pictures(), epochs=2, optimizer=optimizer, before_epoch=unfreeze)
-
-
-def test_unfreezing_and_averaging_go_on_after_an_interruption_bit_for_bit(tmp_path):
-    whole, optimizer = small()
-    average = WeightAverage(decay=0.5, start=1)
-    options = {"before_epoch": GradualUnfreezing()}
-    train(whole, pictures(), epochs=5, optimizer=optimizer, after_update=average, **options)
-    for epochs in (2, 5):  # killed after 2 epochs, with everything made anew
-        model, again = small()
-        second = WeightAverage(decay=0.5, start=1)
-        file = tmp_path / "run"
-        train(model, pictures(), epochs=epochs, optimizer=again, after_update=second, checkpoint=file, **options)
-    assert equal(model, whole)
-    assert second.counted == average.counted == 9
-    assert all(torch.equal(second.mean[name], mean) for name, mean in average.mean.items())
+def test_updates_see_layers_that_keep_their_statistics_asleep():
+    with seeded("small"):
+        model = TinyResNet()
+    freeze(model, 1)
+    for _ in updates(model, [(torch.randn(4, 3, 32, 32), torch.arange(4))], sgd(model)):
+        assert not model.stem[1].training
+        assert model.block1.training

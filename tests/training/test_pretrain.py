@@ -1,6 +1,7 @@
 """Pretraining in small: the same code, fewer images."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,19 +10,20 @@ from tlcourse.models import pretrained as zoo
 from tlcourse.storage import read_tensors, save_tensors
 from tlcourse.training import pretrain as pretraining
 from tlcourse.training.checkpoint import TrainingState
-from tlcourse.training.pretrain import NAMES, SourceRecipe, describe, judge, main, pretrain
+from tlcourse.training.pretrain import NAMES, RECIPE, describe, judge, main, pretrain
 
-SMALL = SourceRecipe(images=256, epochs=2, batch=64, rate=0.05)
+SMALL = replace(RECIPE, epochs=2, steps=4, batch=64, lr=0.05)
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     monkeypatch.setattr(pretraining, "HELD_OUT", 200)
+    monkeypatch.setattr(pretraining, "IMAGES", 256)
     monkeypatch.setattr(pretraining, "RECIPES", dict.fromkeys(("tiny_resnet", "small_cnn"), SMALL))
 
 
 def test_an_interrupted_pretraining_reproduces_the_bits(tmp_path):
-    whole, percent = pretrain("small_cnn-digits", SMALL, tmp_path / "a", progress=False)
+    whole, percent = pretrain("small_cnn-digits", SMALL, tmp_path / "a", images=256, progress=False)
     with pytest.MonkeyPatch.context() as patch:
         saves = []
 
@@ -32,9 +34,9 @@ def test_an_interrupted_pretraining_reproduces_the_bits(tmp_path):
 
         patch.setattr("tlcourse.training.checkpoint.TrainingState.save", save_then_die)
         with pytest.raises(KeyboardInterrupt):
-            pretrain("small_cnn-digits", SMALL, tmp_path / "b", progress=False)
+            pretrain("small_cnn-digits", SMALL, tmp_path / "b", images=256, progress=False)
         assert len(saves) == 1
-    resumed, again = pretrain("small_cnn-digits", SMALL, tmp_path / "b", progress=False)
+    resumed, again = pretrain("small_cnn-digits", SMALL, tmp_path / "b", images=256, progress=False)
     assert again == percent
     assert all(torch.equal(tensor, resumed.state_dict()[name]) for name, tensor in whole.state_dict().items())
 

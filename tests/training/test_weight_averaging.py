@@ -26,7 +26,7 @@ def wander(model, average, theirs, updates=6):
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(torch.randn(parameter.shape, generator=draws) * 0.1)
-        average(model)
+        average.add(model)
         theirs.update_parameters(model)
 
 
@@ -61,14 +61,14 @@ def test_the_plain_mean_in_plain_numbers():
     layer, average = nn.Linear(1, 1, bias=False), WeightAverage(start=1, every=2)
     for value in (100.0, 2.0, 50.0, 4.0, 50.0, 9.0):  # the first passes, then every second one counts
         layer.weight.data.fill_(value)
-        average(layer)
+        average.add(layer)
     assert average.counted == 3
     assert average.mean["weight"].item() == pytest.approx(5.0)
 
 
 def test_an_average_keeps_its_own_copy():
     layer, average = nn.Linear(2, 2), WeightAverage()
-    average(layer)
+    average.add(layer)
     before = average.mean["weight"].clone()
     layer.weight.data.add_(1)
     assert torch.equal(average.mean["weight"], before)
@@ -109,17 +109,6 @@ def test_leaving_the_statistics_behind_is_another_network():
     assert (behind.eval()(x) - right.eval()(x)).abs().max() > 0.1
 
 
-def test_state_comes_back():
-    model, average = net(SmallCNN), WeightAverage()
-    average(model)
-    again = WeightAverage()
-    again.load_state_dict(average.state_dict())
-    for a in (average, again):
-        a(net(SmallCNN))
-    assert again.counted == 2
-    assert all(torch.equal(again.mean[name], mean) for name, mean in average.mean.items())
-
-
 @pytest.mark.parametrize("options", [{"decay": 1.0}, {"decay": -0.1}, {"start": -1}, {"every": 0}])
 def test_impossible_averages(options):
     with pytest.raises(ValueError, match="Expected None or a decay"):
@@ -128,11 +117,11 @@ def test_impossible_averages(options):
 
 def test_nothing_averaged_or_for_another_network():
     average = WeightAverage(start=5)
-    average(net(SmallCNN))
+    average.add(net(SmallCNN))
     with pytest.raises(ValueError, match="nothing was averaged: 1 updates were seen and averaging starts after 5"):
         average.write_into(net(SmallCNN), None)
     average = WeightAverage()
-    average(net(SmallCNN))
+    average.add(net(SmallCNN))
     with pytest.raises(ValueError, match="another network than this TinyResNet"):
         average.write_into(net(), None)
 

@@ -11,16 +11,9 @@ from tlcourse.notebook.tables import (
     scores,
     summarise,
 )
-from tlcourse.training.trials import (
-    LABELS_PER_CLASS,
-    STARTS,
-    Recipe,
-    Trial,
-    run_trial,
-    run_trials,
-    starting_model,
-    train_on_target,
-)
+from tlcourse.training.recipe import Recipe
+from tlcourse.training.starts import STARTS, starting_model
+from tlcourse.training.trials import LABELS_PER_CLASS, Trial, run_trial, run_trials, train_on_target
 
 __all__ = [
     "CURVE",

@@ -15,7 +15,8 @@ from tlcourse.lessons.nb04_evaluation.experiment import source_answers
 from tlcourse.lessons.nb04_evaluation.judging import judge_seeds
 from tlcourse.lessons.nb04_evaluation.selecting import run_promises
 from tlcourse.lessons.nb12_your_own_images.experiment import photo_transfer
-from tlcourse.training.trials import LABELS_PER_CLASS, STARTS, Trial, run_trials
+from tlcourse.training.starts import STARTS
+from tlcourse.training.trials import LABELS_PER_CLASS, Trial, run_trials
 
 
 def labels_curve(seeds: Sequence[int]) -> list[Trial]:

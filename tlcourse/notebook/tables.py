@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tlcourse.evaluation.intervals import Interval, bootstrap_mean, paired_difference
 from tlcourse.notebook.rows import read_rows, shipped_table
-from tlcourse.training.trials import STARTS, Trial
+from tlcourse.training.starts import STARTS
+from tlcourse.training.trials import Trial
 
 SCORE_HEADER = ("start", "labels per class", "accuracy in % [95 % interval]", "seconds", "weights trained")
 GAIN_HEADER = ("labels per class", "linear probe [95 % interval]", "fine-tuned [95 % interval]")

@@ -22,7 +22,8 @@ from tlcourse.photos.memory import PhotoSource
 from tlcourse.photos.recipe import PhotoRecipe
 from tlcourse.training.checkpoint import History
 from tlcourse.training.loop import fit
-from tlcourse.transfer.freezing import layerwise_rates, parameter_groups
+from tlcourse.training.recipe import adamw
+from tlcourse.transfer.freezing import layerwise_rates
 from tlcourse.transfer.heads import get_classifier
 from tlcourse.transfer.linear_probe import Probe, solve_probe, write_head
 
@@ -163,14 +164,7 @@ def fine_tune(
         write_head(model, probe.probe)
     set_statistics(model, "adapt" if scratch else recipe.batchnorm)
     batches = train.for_training(recipe.batch, recipe.view, seed, recipe.train_side)
-    optimizer = make_optimizer(model, recipe, scratch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        [group["lr"] for group in optimizer.param_groups],
-        total_steps=max(4, recipe.epochs * len(batches)),
-        pct_start=recipe.warm,
-        cycle_momentum=False,
-    )
+    optimizer, schedule = adamw_by_stage(model, recipe, recipe.epochs * len(batches), scratch)
     return fit(
         model,
         batches,
@@ -185,10 +179,13 @@ def fine_tune(
     )
 
 
-def make_optimizer(model: nn.Module, recipe: PhotoRecipe, scratch: bool = False) -> torch.optim.AdamW:
-    """Return AdamW with a rate for every stage: falling towards the pixels, or for a start from scratch all equal."""
+def adamw_by_stage(
+    model: nn.Module, recipe: PhotoRecipe, updates: int, scratch: bool = False
+) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LRScheduler]:
+    """Return AdamW and one cycle of its rates, which fall towards the pixels, or from scratch are all equal."""
     rates = layerwise_rates(model, recipe.scratch_rate if scratch else recipe.rate, 1.0 if scratch else recipe.decay)
-    return torch.optim.AdamW(parameter_groups(model, rates), weight_decay=recipe.weight_decay)
+    how = {"weight_decay": recipe.weight_decay, "warm": recipe.warm, "fused": False}
+    return adamw(model, rates, max(4, updates), **how)
 
 
 def set_statistics(model: nn.Module, policy: str) -> None:

@@ -1,6 +1,5 @@
 """The state of a training, written after every epoch so that a killed run goes on where it was, bit for bit."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,25 +14,15 @@ FORMAT = 1
 
 @dataclass
 class History:
-    """What happened in every epoch of a training.
+    """What happened in every epoch of a training; losses are means over batches, accuracies in percent."""
 
-    Attributes:
-        train_loss: mean loss of the epoch's batches, measured while the weights moved.
-        learning_rate: of the first parameter group, at the end of the epoch.
-        validation_loss: mean loss on the validation set, where one was given.
-        validation_accuracy: accuracy on it, in percent.
-        best_epoch: epoch of the lowest validation loss, counted from 0.
-        stopped_early: whether patience ran out.
-        seconds: time spent, those of interrupted runs included.
-    """
-
-    train_loss: list[float] = field(default_factory=list)
-    learning_rate: list[float] = field(default_factory=list)
+    train_loss: list[float] = field(default_factory=list)  # measured while the weights moved
+    learning_rate: list[float] = field(default_factory=list)  # of the first parameter group, at the end of the epoch
     validation_loss: list[float] = field(default_factory=list)
     validation_accuracy: list[float] = field(default_factory=list)
-    best_epoch: int | None = None
+    best_epoch: int | None = None  # that of the lowest validation loss, counted from 0
     stopped_early: bool = False
-    seconds: float = 0.0
+    seconds: float = 0.0  # those of interrupted runs included
 
     def __len__(self) -> int:
         """Count the finished epochs."""
@@ -42,26 +31,14 @@ class History:
 
 @dataclass
 class TrainingState:
-    """All that a training needs to go on: the network, its optimiser, their helpers, and what happened so far.
-
-    Attributes:
-        model: the network.
-        optimizer: its optimiser.
-        schedule: a learning-rate schedule, or None.
-        scaler: the gradient scaler of mixed precision.
-        history: the epochs so far.
-        best: the weights of the best epoch, where they are wanted.
-        after_update: what is called after every update, or None; its state is kept if it has one.
-        identity: the fingerprint at the beginning; it stays, though stages may be freed later.
-    """
+    """All that a training needs to go on: the network, its optimiser, their helpers, and what happened so far."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler | None
     scaler: torch.amp.GradScaler
     history: History = field(default_factory=History)
-    best: Tensors | None = None
-    after_update: Callable[[nn.Module], None] | None = None
+    best: Tensors | None = None  # the weights of the best epoch, where they are wanted
     identity: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,11 +53,7 @@ class TrainingState:
         return f"{type(self.optimizer).__name__} lr={rates}, {trained} tensors trained, {' '.join(shapes)}"
 
     def save(self, path: Path | str) -> None:
-        """Write everything to `path`, atomically.
-
-        Raises:
-            StorageError: it could not be written; the file of the epoch before is untouched.
-        """
+        """Write everything, atomically; raises StorageError, and the file of the epoch before is untouched."""
         parts: dict[str, Any] = {"format": FORMAT, "fingerprint": self.identity, "history": asdict(self.history)}
         for name, part in self._parts().items():
             parts[name] = part.state_dict()
@@ -90,13 +63,9 @@ class TrainingState:
         save_object(path, parts)
 
     def resume(self, path: Path | str) -> bool:
-        """Take everything back from `path`, if such a file is there.
+        """Take everything back from `path`, and say whether there was such a file.
 
-        Returns:
-            Whether there was one.
-
-        Raises:
-            StorageError: the file is damaged, or belongs to another training. Nothing was changed.
+        Raises StorageError, and changes nothing, when it is damaged or belongs to another training.
         """
         if not Path(path).exists():
             return False
@@ -121,8 +90,6 @@ class TrainingState:
 
     def _parts(self) -> dict[str, Any]:
         parts = {"model": self.model, "optimizer": self.optimizer, "scaler": self.scaler, "schedule": self.schedule}
-        if hasattr(self.after_update, "state_dict"):
-            parts["after_update"] = self.after_update
         return {name: part for name, part in parts.items() if part is not None}
 
 

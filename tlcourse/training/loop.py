@@ -1,7 +1,7 @@
-"""The training loop: the ordinary one of PyTorch, written once, with what a careful experiment needs around it."""
+"""The training loop: `updates` is the ordinary one of PyTorch, `fit` loops over it with what an experiment needs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -18,15 +18,48 @@ from tlcourse.transfer.freezing import trainable, training_mode
 
 
 class NonFiniteLossError(ArithmeticError):
-    """The loss became infinite or not a number. The network has the weights it had before that epoch.
-
-    Attributes:
-        history: the epochs before.
-    """
+    """The loss became infinite or not a number; `history` holds the epochs before, whose weights the network has."""
 
     def __init__(self, message: str, history: History) -> None:
         super().__init__(message)
         self.history = history
+
+
+def updates(
+    model: nn.Module,
+    batches: Pairs,
+    optimizer: torch.optim.Optimizer,
+    loss: Loss = F.cross_entropy,
+    *,
+    schedule: torch.optim.lr_scheduler.LRScheduler | None = None,
+    clip_norm: float | None = None,
+    precision: torch.dtype | None = None,
+    scaler: torch.amp.GradScaler | None = None,
+) -> Iterator[torch.Tensor]:
+    """Go through the batches once, and yield the loss of each after the update that it led to.
+
+    Whoever stops asking leaves the network as the last update left it. Batches are `(x, y)`, for images float32
+    `[B, 3, H, W]` and int64 `[B]`; `schedule.step()` is called after every one. The loss takes logits and labels; what
+    is yielded stays on the device, as reading it would make a GPU wait. `clip_norm` shortens longer gradients to that
+    length, `precision` is a 16-bit type to compute in, and float16 needs a `scaler`. Raises ValueError: no batches, a
+    label outside the classes, or an optimiser that misses a parameter which is to move.
+    """
+    check_optimizer(model, optimizer)
+    device = next(training_mode(model).parameters()).device
+    scaler = scaler or torch.amp.GradScaler(enabled=False)  # does nothing
+    for x, y in _checked(batches, model, device):
+        with torch.autocast(device.type, dtype=precision, enabled=precision is not None):
+            batch_loss = loss(model(x), y)
+        optimizer.zero_grad()
+        scaler.scale(batch_loss).backward()
+        if clip_norm is not None:
+            scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+        scaler.step(optimizer)
+        scaler.update()
+        if schedule is not None:
+            schedule.step()
+        yield batch_loss.detach()
 
 
 def fit(
@@ -41,67 +74,45 @@ def fit(
     patience: int | None = None,
     clip_norm: float | None = None,
     mixed_precision: bool | None = None,
-    channels_last: bool = True,
     device: torch.device | str | None = None,
     checkpoint: Path | str | None = None,
-    before_epoch: Callable[[nn.Module, int], None] | None = None,
-    after_update: Callable[[nn.Module], None] | None = None,
     progress: bool = True,
 ) -> History:
-    """Train a network.
+    """Train a network in place: as many loops of `updates` as there are epochs, and a record of each.
 
-    Args:
-        model: the network, trained in place and moved to the device.
-        batches: gives `(x float32 [B, 3, H, W], y int64 [B])` each time it is looped over: `ImageSet.batches(...)`, a
-            `DataLoader`, or a list.
-        epochs: how many loops over the batches, at least 1.
-        optimizer: by default AdamW with a rate of 0.001, over every parameter that is not frozen.
-        schedule: moves the learning rate; its `step()` is called after every batch.
-        loss: takes scores `[B, classes]` and labels `[B]`, returns their mean loss.
-        validation: what to measure loss and accuracy on after every epoch.
-        patience: stop after this many epochs without a lower validation loss, and go back to the best weights.
-        clip_norm: shorten the gradient to this length where it is longer.
-        mixed_precision: compute in 16 bits where that is safe; None means on a GPU only.
-        channels_last: store images pixel by pixel, which is faster for convolutions.
-        device: by default that of `pick_device()`.
-        checkpoint: a file to write after every epoch. If it is there already, training goes on from it; a training
-            that was killed then ends with the same weights, bit for bit, as one that was not.
-        before_epoch: called with the network and the number of the epoch, counted from 0, for example to free a stage.
-        after_update: called with the network after every update, for example to average its weights. If it has
-            `state_dict` and `load_state_dict`, the checkpoint holds its state too.
-        progress: show a progress bar.
+    `batches` is looped over again in every epoch: `ImageSet.batches(...)`, a `DataLoader` or a list. The default
+    optimiser is AdamW with `lr=0.001` over all that is not frozen. `patience` stops after so many epochs without a
+    lower validation loss, and goes back to the best weights. `mixed_precision` computes in 16 bits where that is safe;
+    None means on a GPU only. `checkpoint` is a file written after every epoch; if it is there already, training goes on
+    from it, and ends with the same bits as one that was never killed.
 
-    Returns:
-        What happened in every epoch.
-
-    Raises:
-        ValueError: a label is outside the classes, the optimiser misses a parameter, or an argument is out of range.
-        NonFiniteLossError: the loss became infinite or not a number; the weights are those before that epoch.
-        StorageError: the checkpoint belongs to another training, is damaged, or could not be written.
+    Raises ValueError for a training that could not do what was meant, NonFiniteLossError when the loss breaks (the
+    network then has its weights from before that epoch), StorageError for a checkpoint that is damaged, belongs to
+    another training or cannot be written.
     """
+    _check_plan(epochs, validation, patience)
     device = torch.device(device) if device else pick_device()
-    model.to(device=device, memory_format=torch.channels_last if channels_last else torch.preserve_format)
+    model.to(device=device, memory_format=torch.channels_last)  # faster for convolutions
     optimizer = optimizer or torch.optim.AdamW(trainable(model), lr=1e-3)
-    check_fit(model, optimizer, epochs, validation, patience)
     precision = choose_precision(device, mixed_precision)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
-    state = TrainingState(model, optimizer, schedule, scaler, after_update=after_update)
+    state = TrainingState(model, optimizer, schedule, scaler)
     if checkpoint:
         state.resume(checkpoint)
-    history, size = state.history, len(batches) if hasattr(batches, "__len__") else 0
-    bar = tqdm(total=size * epochs or None, initial=size * len(history), leave=False, disable=not progress)
-    with bar, torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+    history = state.history
+    how = {"schedule": schedule, "clip_norm": clip_norm, "precision": precision, "scaler": scaler}
+    with _bar(batches, epochs, history, progress) as bar, _same_sums_every_time():
         while len(history) < epochs and not history.stopped_early:
             before, start = copy_weights(model), time.perf_counter()
-            if before_epoch is not None:
-                before_epoch(model, len(history))
-                check_optimizer(model, optimizer)
             if hasattr(batches, "set_epoch"):
                 batches.set_epoch(len(history))
-            losses = train_epoch(state, batches, loss, clip_norm, precision, channels_last, bar)
-            record_losses(state, losses, before)
+            losses = []
+            for batch_loss in updates(model, batches, optimizer, loss, **how):
+                losses.append(batch_loss)
+                bar.update()
+            _record(state, torch.stack(losses).float().cpu(), before)
             if validation is not None:
-                validate(state, validation, loss, patience)
+                _validate(state, validation, loss, patience)
             history.seconds += time.perf_counter() - start
             bar.set_postfix(loss=f"{history.train_loss[-1]:.3f}", refresh=False)
             if checkpoint:
@@ -111,150 +122,15 @@ def fit(
     return history
 
 
-def train_epoch(
-    state: TrainingState,
-    batches: Pairs,
-    loss: Loss,
-    clip_norm: float | None,
-    precision: torch.dtype | None,
-    channels_last: bool,
-    bar: tqdm,
-) -> torch.Tensor:
-    """Go through the batches once: predict, measure the loss, find the gradient, take a step.
-
-    Args:
-        state: network, optimiser, schedule and scaler.
-        batches: gives `(x, y)`.
-        loss: takes scores and labels.
-        clip_norm: longest gradient, or None.
-        precision: the 16-bit type to compute in, or None.
-        channels_last: store images pixel by pixel.
-        bar: the progress bar to move.
-
-    Returns:
-        The loss of every batch, float32 `[steps]` on the CPU.
-    """
-    model, optimizer, scaler = training_mode(state.model), state.optimizer, state.scaler
-    device = next(model.parameters()).device
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    losses = []
-    for x, y in batches:
-        check_labels(model, y)
-        x = x.to(device, memory_format=layout, non_blocking=True)
-        y = y.to(device, non_blocking=True)
-        with torch.autocast(device.type, dtype=precision, enabled=precision is not None):
-            batch_loss = loss(model(x), y)
-        optimizer.zero_grad()
-        scaler.scale(batch_loss).backward()  # without 16-bit floats, the scaler does nothing
-        if clip_norm is not None:
-            scaler.unscale_(optimizer)
-            nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-        scaler.step(optimizer)
-        scaler.update()
-        if state.schedule is not None:
-            state.schedule.step()
-        if state.after_update is not None:
-            state.after_update(model)
-        losses.append(batch_loss.detach())  # stays on the device: reading it here would make the GPU wait
-        bar.update()
-    if not losses:
-        raise ValueError(
-            "there was nothing to train on: the batches were empty. Pass something that can be looped over again."
-        )
-    return torch.stack(losses).float().cpu()
-
-
-def record_losses(state: TrainingState, losses: torch.Tensor, before: Tensors) -> None:
-    """Add an epoch to the history, or take it back when its loss is not finite.
-
-    Args:
-        state: network, optimiser and history, updated.
-        losses: the loss of every batch, `[steps]`.
-        before: the weights from before the epoch.
-
-    Raises:
-        NonFiniteLossError: a loss is infinite or not a number; the network has the weights from before again.
-    """
-    if not torch.isfinite(losses).all():
-        state.model.load_state_dict(before)
-        raise NonFiniteLossError(_where_it_broke(losses, state.history), state.history)
-    state.history.train_loss.append(losses.mean().item())
-    state.history.learning_rate.append(state.optimizer.param_groups[0]["lr"])
-
-
-def validate(state: TrainingState, data: ImageSet | Pairs, loss: Loss, patience: int | None) -> None:
-    """Measure the network on validation data, remember the best weights, and decide whether to stop.
-
-    Args:
-        state: network and history, both updated.
-        data: an image set, or batches of `(x, y)`.
-        loss: takes scores and labels.
-        patience: epochs without a lower loss before stopping, or None to never stop.
-    """
-    history = state.history
-    value, percent = evaluate(state.model, data, loss)
-    history.validation_loss.append(value)
-    history.validation_accuracy.append(percent)
-    if history.best_epoch is None or value < history.validation_loss[history.best_epoch]:
-        history.best_epoch = len(history) - 1
-        if patience is not None:
-            state.best = copy_weights(state.model)
-    history.stopped_early = patience is not None and len(history) - 1 - history.best_epoch >= patience
-
-
 def choose_precision(device: torch.device, wanted: bool | None) -> torch.dtype | None:
-    """Choose the 16-bit type to compute in.
-
-    Args:
-        device: where training runs.
-        wanted: True, False, or None for "on a GPU only": few processors are faster in 16 bits.
-
-    Returns:
-        `torch.bfloat16`, `torch.float16` on GPUs that lack it, or None for 32 bits throughout.
-    """
+    """Choose the 16-bit type to compute in, or None for 32 bits; `wanted=None` means 16 bits on a GPU only."""
     if wanted is False or (wanted is None and device.type != "cuda"):
         return None
     return torch.float16 if device.type == "cuda" and not torch.cuda.is_bf16_supported() else torch.bfloat16
 
 
-def check_fit(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    epochs: int,
-    validation: ImageSet | Pairs | None,
-    patience: int | None,
-) -> None:
-    """Refuse a training that could not do what was meant.
-
-    Args:
-        model: the network.
-        optimizer: its optimiser.
-        epochs: how many epochs.
-        validation: validation data, or None.
-        patience: epochs to wait, or None.
-
-    Raises:
-        ValueError: with what is wrong and what to do.
-    """
-    if epochs < 1 or (patience is not None and patience < 1):
-        raise ValueError(f"got epochs={epochs} and patience={patience}. Expected at least 1 of each.")
-    if patience is not None and validation is None:
-        raise ValueError(
-            "patience was given without validation data, so nothing says when to stop. Pass validation=..."
-        )
-    check_optimizer(model, optimizer)
-
-
 def check_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Refuse an optimiser that does not know a parameter which is to move.
-
-    Args:
-        model: the network.
-        optimizer: its optimiser.
-
-    Raises:
-        ValueError: with the names of the parameters.
-    """
+    """Refuse, with a ValueError that names it, a parameter which is to move and which the optimiser does not know."""
     known = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     unseen = [name for name, p in model.named_parameters() if p.requires_grad and id(p) not in known]
     if unseen:
@@ -264,16 +140,22 @@ def check_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         )
 
 
-def check_labels(model: nn.Module, labels: torch.Tensor) -> None:
-    """Refuse labels that the head has no output for, while they are on the CPU and looking is cheap.
+def _checked(batches: Pairs, model: nn.Module, device: torch.device) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield the batches on the device, images in the memory layout of the network's filters."""
+    filters = [p for p in model.parameters() if p.ndim == 4 and not p.is_contiguous()]
+    layout, empty = torch.channels_last if filters else torch.preserve_format, True
+    for x, y in batches:
+        _check_labels(model, y)
+        empty = False
+        yield x.to(device, memory_format=layout, non_blocking=True), y.to(device, non_blocking=True)
+    if empty:
+        raise ValueError(
+            "there was nothing to train on: the batches were empty. Pass something that can be looped over again."
+        )
 
-    Args:
-        model: a network; only those with a `head_name` are checked.
-        labels: int64 `[B]`.
 
-    Raises:
-        ValueError: a label is outside the classes.
-    """
+def _check_labels(model: nn.Module, labels: torch.Tensor) -> None:
+    """Refuse labels that the head has no output for, while they are on the CPU and looking is cheap."""
     if labels.device.type != "cpu" or not hasattr(model, "head_name"):
         return
     classes = getattr(model, model.head_name).out_features
@@ -283,6 +165,47 @@ def check_labels(model: nn.Module, labels: torch.Tensor) -> None:
             f"the labels of a batch go from {int(low)} to {int(high)}, but the head has {classes} classes, 0 to "
             f"{classes - 1}. Replace the head for the right number of classes, or check whether counting began at 1."
         )
+
+
+def _check_plan(epochs: int, validation: ImageSet | Pairs | None, patience: int | None) -> None:
+    if epochs < 1 or (patience is not None and patience < 1):
+        raise ValueError(f"got epochs={epochs} and patience={patience}. Expected at least 1 of each.")
+    if patience is not None and validation is None:
+        raise ValueError(
+            "patience was given without validation data, so nothing says when to stop. Pass validation=..."
+        )
+
+
+def _bar(batches: Pairs, epochs: int, history: History, progress: bool) -> tqdm:
+    size = len(batches) if hasattr(batches, "__len__") else 0
+    return tqdm(total=size * epochs or None, initial=size * len(history), leave=False, disable=not progress)
+
+
+def _same_sums_every_time() -> object:
+    """Let cuDNN choose no algorithm whose sums come in another order from run to run."""
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
+
+
+def _record(state: TrainingState, losses: torch.Tensor, before: Tensors) -> None:
+    """Add an epoch to the history, or take it back when a loss is not finite; `losses` is float32 `[steps]`."""
+    if not torch.isfinite(losses).all():
+        state.model.load_state_dict(before)
+        raise NonFiniteLossError(_where_it_broke(losses, state.history), state.history)
+    state.history.train_loss.append(losses.mean().item())
+    state.history.learning_rate.append(state.optimizer.param_groups[0]["lr"])
+
+
+def _validate(state: TrainingState, data: ImageSet | Pairs, loss: Loss, patience: int | None) -> None:
+    """Measure the network on validation data, remember the best weights, and decide whether to stop."""
+    history = state.history
+    value, percent = evaluate(state.model, data, loss)
+    history.validation_loss.append(value)
+    history.validation_accuracy.append(percent)
+    if history.best_epoch is None or value < history.validation_loss[history.best_epoch]:
+        history.best_epoch = len(history) - 1
+        if patience is not None:
+            state.best = copy_weights(state.model)
+    history.stopped_early = patience is not None and len(history) - 1 - history.best_epoch >= patience
 
 
 def _where_it_broke(losses: torch.Tensor, history: History) -> str:

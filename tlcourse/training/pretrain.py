@@ -3,7 +3,7 @@
 import argparse
 import importlib.metadata
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ from tlcourse.models.pretrained import FOLDER, NETWORKS, build, manifest
 from tlcourse.repro import seeded
 from tlcourse.storage import read_bytes, save_tensors, sha256, write_atomically
 from tlcourse.training.loop import fit
+from tlcourse.training.recipe import Recipe
 from tlcourse.transfer.freezing import trainable
 
 WORLD, SOURCES = "printed-photo", ("letters", "digits")
 NAMES = tuple(f"{network}-{source}" for network in NETWORKS for source in SOURCES)
 CLASSIC = "small_cnn-letters"  # this one is also written as pretrained_model.pth
+IMAGES, SEED = 60_000, 0  # the seed is that of images, weights and batches
 HELD_OUT = 10_000  # images in fonts and over regions that training never saw
 TOLERANCE = 0.7  # points of accuracy by which a run on another machine may differ
 LICENCES = (
@@ -31,82 +33,46 @@ LICENCES = (
 )
 
 
-@dataclass(frozen=True)
-class SourceRecipe:
-    """How a network is trained on its source.
-
-    Attributes:
-        images: how many different images.
-        epochs: loops over them.
-        batch: images an update.
-        rate: highest learning rate of SGD with Nesterov momentum 0.9, reached after 20 % of the updates.
-        decay: weight decay.
-        seed: seed of images, weights and batches.
-        augment: how images are varied.
-    """
-
-    images: int = 60_000
-    epochs: int = 12
-    batch: int = 128
-    rate: float = 0.3
-    decay: float = 5e-4
-    seed: int = 0
-    augment: Augment = Augment(zoom=0.2, shear=0.2, bend=0.06, light=0.5)
+# of SGD with Nesterov momentum 0.9; the highest rate is reached after 20 % of the updates
+RECIPE = Recipe(
+    epochs=12,
+    steps=IMAGES // 128,
+    batch=128,
+    lr=0.3,
+    weight_decay=5e-4,
+    augment=Augment(zoom=0.2, shear=0.2, bend=0.06, light=0.5),
+)
+RECIPES = {"tiny_resnet": RECIPE, "small_cnn": replace(RECIPE, lr=0.1)}
 
 
-RECIPES = {"tiny_resnet": SourceRecipe(), "small_cnn": SourceRecipe(rate=0.1)}
+def pretrain(
+    name: str, recipe: Recipe, folder: Path, *, images: int = IMAGES, progress: bool = True
+) -> tuple[nn.Module, float]:
+    """Train a network such as `"tiny_resnet-letters"` on its source, going on where an interrupted run stopped.
 
-
-def pretrain(name: str, recipe: SourceRecipe, folder: Path, progress: bool = True) -> tuple[nn.Module, float]:
-    """Train a network on its source, going on where an interrupted run stopped.
-
-    Args:
-        name: network and source, such as `"tiny_resnet-letters"`.
-        recipe: how to train.
-        folder: where the state of the training is kept after every epoch, as `NAME.training`.
-        progress: show a progress bar.
-
-    Returns:
-        The network, and its accuracy on held-out source images in percent.
-
-    Raises:
-        StorageError: the folder cannot be written, or holds the state of another training.
+    The state is kept after every epoch in the folder, as `NAME.training`. Returns the network and its accuracy on
+    held-out source images in percent. Raises StorageError when the folder cannot be written, or holds the state of
+    another training.
     """
     network, source = name.split("-")
-    images = load(WORLD, source, count=recipe.images, seed=recipe.seed)
-    with seeded("pretraining", recipe.seed):
-        model = build(network, len(images.classes))
-    steps = recipe.images // recipe.batch
+    data = load(WORLD, source, count=images, seed=SEED)
+    with seeded("pretraining", SEED):
+        model = build(network, len(data.classes))
     optimizer = torch.optim.SGD(
-        trainable(model), lr=recipe.rate, momentum=0.9, nesterov=True, weight_decay=recipe.decay
+        trainable(model), lr=recipe.lr, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.rate, total_steps=steps * recipe.epochs, pct_start=0.2, cycle_momentum=False
+        optimizer, recipe.lr, total_steps=recipe.updates, pct_start=0.2, cycle_momentum=False
     )
-    batches = images.batches(recipe.batch, steps=steps, transform=recipe.augment, seed=recipe.seed)
-    fit(
-        model,
-        batches,
-        epochs=recipe.epochs,
-        optimizer=optimizer,
-        schedule=schedule,
-        checkpoint=folder / f"{name}.training",
-        progress=progress,
-    )
-    return model, accuracy(model, load(WORLD, source, "test", count=HELD_OUT, seed=recipe.seed))
+    how = {"optimizer": optimizer, "schedule": schedule, "checkpoint": folder / f"{name}.training"}
+    fit(model, recipe.batches(data, SEED), epochs=recipe.epochs, progress=progress, **how)
+    return model, accuracy(model, load(WORLD, source, "test", count=HELD_OUT, seed=SEED))
 
 
-def describe(name: str, recipe: SourceRecipe, files: list[Path], percent: float) -> dict[str, Any]:
-    """Return the manifest's entry for a network that was just written to `files`.
+def describe(name: str, recipe: Recipe, files: list[Path], percent: float) -> dict[str, Any]:
+    """Return the manifest's entry, ready for JSON, for a network just written to `files`, the safetensors file first.
 
-    Args:
-        name: network and source.
-        recipe: how it was trained.
-        files: where it was written, the safetensors file first.
-        percent: accuracy on held-out source images.
-
-    Returns:
-        The entry, ready for JSON.
+    `percent` is its accuracy on held-out source images.
     """
     source = name.split("-")[1]
     return {
@@ -115,8 +81,8 @@ def describe(name: str, recipe: SourceRecipe, files: list[Path], percent: float)
         "source": f"{WORLD} {source}",
         "classes": list(load(WORLD, source, count=1).classes),
         "scaling": "bytes 0..255 to floats -1..1",
-        "recipe": asdict(recipe) | {"optimizer": "SGD, Nesterov momentum 0.9, one-cycle rate"},
-        "seed": recipe.seed,
+        "recipe": {"images": IMAGES} | asdict(recipe) | {"optimizer": "SGD, Nesterov momentum 0.9, one-cycle rate"},
+        "seed": SEED,
         "source_accuracy": round(percent, 2),
         "held_out_images": HELD_OUT,
         "made_with": {
@@ -138,14 +104,7 @@ def judge(entry: dict[str, Any], shipped: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train the networks, write them, and compare them with those that came with the course.
-
-    Args:
-        arguments: the command line; None means that of the program.
-
-    Returns:
-        0 when every network reproduces its shipped metrics, else 1.
-    """
+    """Train the networks, write them, compare them with those that came with the course; 0 when all reproduce them."""
     parser = argparse.ArgumentParser(description="Make the pretrained networks again, from nothing.")
     parser.add_argument(
         "--out", type=Path, default=Path("pretrained"), help="folder to write to (default: %(default)s)"
@@ -157,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name in options.only:
         recipe = RECIPES[name.split("-")[0]]
         print(f"{name}: training on {WORLD} {name.split('-')[1]}", flush=True)
-        model, percent = pretrain(name, recipe, options.out)
+        model, percent = pretrain(name, recipe, options.out, images=IMAGES)
         files = write_network(name, model, FOLDER if options.ship else options.out)
         entry = describe(name, recipe, files, percent)
         if options.ship:

@@ -1,7 +1,6 @@
 """Averaging the weights of a training: the mean of many good places is often a better one."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import nn
@@ -11,18 +10,12 @@ from tlcourse.evaluation.predict import Pairs
 
 
 class WeightAverage:
-    """An average of a network's weights over the updates of a training. Pass it to `fit` as `after_update`.
+    """An average of a network's weights over the updates of a training; call `add` after each.
 
     With `decay=None`, all updates count the same (stochastic weight averaging). With a decay such as 0.99, the average
-    keeps that share of itself at every update, so older weights fade (exponential moving average).
-
-    Args:
-        decay: None, or from 0 to below 1.
-        start: how many updates to let pass before the first one counts.
-        every: count only every so many updates after that.
-
-    Raises:
-        ValueError: an argument is out of range.
+    keeps that share of itself at every update, so older weights fade (exponential moving average). `start` is how many
+    updates pass before the first one counts, and after it only one in `every` does. Raises ValueError for a number out
+    of range.
 
     Source: Izmailov et al., "Averaging weights leads to wider optima and better generalization", 2018, UAI.
     """
@@ -38,7 +31,7 @@ class WeightAverage:
         self.mean: dict[str, torch.Tensor] = {}
 
     @torch.no_grad()
-    def __call__(self, model: nn.Module) -> None:
+    def add(self, model: nn.Module) -> None:
         """Add the present weights to the average, if this update counts."""
         self.seen += 1
         if self.seen <= self.start or (self.seen - self.start - 1) % self.every:
@@ -55,23 +48,14 @@ class WeightAverage:
         """Give a network the averaged weights, and measure its batch normalisation statistics anew.
 
         The statistics belong to the weights they were measured with. Averaging the weights and leaving them behind is a
-        mistake that raises no error and costs accuracy.
-
-        Args:
-            model: the network, changed in place.
-            batches: training batches of `(x, y)` to measure the statistics on; None leaves the statistics as they are,
-                which is right only for networks without batch normalisation.
-
-        Returns:
-            The network.
-
-        Raises:
-            ValueError: nothing was averaged yet, or the network has other weights.
+        mistake that raises no error and costs accuracy. They are measured on training batches of `(x, y)`; None leaves
+        them, which is right only for networks without batch normalisation. Raises ValueError when nothing was averaged
+        yet, or the network has other weights.
         """
         if not self.counted:
             raise ValueError(
                 f"nothing was averaged: {self.seen} updates were seen and averaging starts after {self.start}. "
-                "Pass the average to fit() as after_update, or start earlier."
+                "Call add(model) after every update, or start earlier."
             )
         own = dict(model.named_parameters())
         if {n: p.shape for n, p in own.items()} != {n: m.shape for n, m in self.mean.items()}:
@@ -83,30 +67,13 @@ class WeightAverage:
             measure_statistics(model, batches)
         return model
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return what is needed to go on after an interruption."""
-        return {"seen": self.seen, "counted": self.counted, "mean": dict(self.mean)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what `state_dict` returned."""
-        self.seen, self.counted, self.mean = state["seen"], state["counted"], dict(state["mean"])
-
 
 @torch.no_grad()
 def measure_statistics(model: nn.Module, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> int:
-    """Measure the running statistics of batch normalisation anew: their mean over the given batches.
+    """Measure the running statistics of batch normalisation anew, as their mean over the batches; count the layers.
 
-    Layers that keep their statistics (frozen ones, see `freeze`) are left alone.
-
-    Args:
-        model: the network, changed in place; its mode is as before afterwards.
-        batches: batches of `(x float32 [B, 3, H, W], y)`.
-
-    Returns:
-        How many layers were measured.
-
-    Raises:
-        ValueError: there are no batches.
+    Layers that keep their statistics (frozen ones, see `freeze`) are left alone, and the network's mode is as before
+    afterwards. Batches are `(x float32 [B, 3, H, W], y)`; raises ValueError when there are none.
     """
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and not getattr(m, "keeps_statistics", False)]
     modes = {module: module.training for module in model.modules()}

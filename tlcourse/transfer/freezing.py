@@ -133,7 +133,7 @@ class L2SP:
 class GradualUnfreezing:
     """Begin with the head alone and free one more stage every few epochs, the last first.
 
-    Pass it to `fit` as `before_epoch`, with an optimiser that has all parameters in from the start. What is free
+    Call it before the updates of every epoch, with an optimiser that has all parameters in from the start. What is free
     depends on the number of the epoch and on nothing else, so an interrupted training goes on rightly.
 
     Source: Howard and Ruder, "Universal language model fine-tuning for text classification", 2018, ACL.

@@ -17,7 +17,8 @@ from tlcourse.models.pretrained import manifest, pretrained
 from tlcourse.notebook.tables import read_trials, scores
 from tlcourse.training.parallel import side_by_side
 from tlcourse.training.pretrain import HELD_OUT, NAMES, WORLD
-from tlcourse.training.trials import STARTS, run_trial, run_trials
+from tlcourse.training.starts import STARTS
+from tlcourse.training.trials import run_trial, run_trials
 
 SEEDS = range(10)
 FRESH_SEEDS = range(3)  # of trainings that are compared with a table

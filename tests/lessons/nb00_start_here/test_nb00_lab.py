@@ -8,7 +8,8 @@ from tlcourse.lessons.nb00_start_here import dial as dialling
 from tlcourse.lessons.nb00_start_here import lab as start_here
 from tlcourse.lessons.nb00_start_here.dial import SHIFTS, SHOWN, read_dial
 from tlcourse.notebook.figures import COLOURS
-from tlcourse.training.trials import LABELS_PER_CLASS, STARTS
+from tlcourse.training.starts import STARTS
+from tlcourse.training.trials import LABELS_PER_CLASS
 
 
 @pytest.fixture(scope="module")

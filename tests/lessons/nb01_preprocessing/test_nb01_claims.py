@@ -21,7 +21,8 @@ from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.rows import read_rows, shipped_table
 from tlcourse.repro import generator
 from tlcourse.training.parallel import side_by_side
-from tlcourse.training.trials import starting_model, train_on_target
+from tlcourse.training.starts import starting_model
+from tlcourse.training.trials import train_on_target
 
 SEEDS_01 = range(5)
 TRAINED = "-1..1 (as trained)"

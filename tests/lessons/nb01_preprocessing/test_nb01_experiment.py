@@ -23,7 +23,7 @@ from tlcourse.lessons.shipped import SHIPPED
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.rows import read_rows, shipped_table
 from tlcourse.repro import generator, seeded
-from tlcourse.training.trials import Recipe
+from tlcourse.training.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -133,12 +133,12 @@ def test_a_price_is_measured_for_every_convention():
 def test_fine_tuning_sees_the_convention_that_it_is_measured_with(monkeypatch):
     seen = {}
 
-    def train(model, few, seed, recipe):
+    def train(model, few, recipe, *, seed):
         assert isinstance(recipe.augment.parts[0], Augment)
         x = scale(few.images)
         seen["training"] = recipe.augment.parts[1](x, None)
 
-    monkeypatch.setattr(preprocessing, "train_on_target", train)
+    monkeypatch.setattr(preprocessing, "train", train)
     row = preprocessing.price_of_fine_tuning(0, "0..255")
     few = load("handwritten-photo").few(5, 0)
     assert torch.allclose(seen["training"], few.images.float(), atol=1e-3)
@@ -152,16 +152,16 @@ class Remember(nn.Module):
 def test_training_differs_in_the_augmentation_alone(monkeypatch, digits):
     calls = {}
 
-    def train(model, labelled, seed, recipe):
+    def train(model, labelled, recipe, *, seed):
         calls[len(calls)] = (labelled, recipe)
 
-    monkeypatch.setattr(augmenting, "train_on_target", train)
+    monkeypatch.setattr(augmenting, "train", train)
     for name in augmenting.NAMES:
         augmenting.train_varied(Remember(), digits, 3, name)
     standard = Recipe()
     for name, (labelled, recipe) in zip(augmenting.NAMES, calls.values(), strict=True):
-        assert (recipe.epochs, recipe.steps, recipe.batch, recipe.rate, recipe.decay) == (
-            *(standard.epochs, standard.steps, standard.batch, standard.rate, standard.decay),
+        assert (recipe.epochs, recipe.steps, recipe.batch, recipe.lr, recipe.weight_decay) == (
+            *(standard.epochs, standard.steps, standard.batch, standard.lr, standard.weight_decay),
         )
         batches = labelled.batches(recipe.batch, steps=recipe.steps, transform=recipe.augment, seed=3)
         assert isinstance(batches, MixedBatches if name in augmenting.MIXINGS else Batches)

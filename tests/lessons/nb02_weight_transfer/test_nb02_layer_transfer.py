@@ -8,8 +8,8 @@ from tlcourse.lessons.nb02_weight_transfer.layer_transfer import (
     DEPTHS,
     DROP_HEADER,
     LAYER_CURVE,
+    RECIPE,
     WAYS,
-    LayerRecipe,
     LayerTrial,
     drop,
     drop_table,
@@ -20,17 +20,18 @@ from tlcourse.lessons.nb02_weight_transfer.layer_transfer import (
     read_layer_trials,
     run_layer_transfer,
     run_layer_trial,
-    train_layers,
     two_tasks,
 )
 from tlcourse.models.tiny_resnet import TinyResNet
+from tlcourse.training.recipe import train
 
-SHORT = LayerRecipe(images=300, test_images=100, steps=2, batch=16)
+SHORT = dataclasses.replace(RECIPE, steps=2, batch=16)
+FEW = {"images": 300, "test_images": 100}
 
 
 @pytest.fixture(scope="module")
 def tasks():
-    return two_tasks(0, SHORT)
+    return two_tasks(0, **FEW)
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +58,8 @@ def test_tasks_are_equally_large_and_share_no_letter(tasks):
     assert tasks.b.classes == tasks.test.classes
     assert not tasks.a.shared_with(tasks.b)
     assert not tasks.test.shared_with(tasks.b)
-    assert set(two_tasks(1, SHORT).a.classes) != set(tasks.a.classes)
-    assert two_tasks(0, SHORT).a.classes == tasks.a.classes
+    assert set(two_tasks(1, **FEW).a.classes) != set(tasks.a.classes)
+    assert two_tasks(0, **FEW).a.classes == tasks.a.classes
 
 
 def test_classes_are_numbered_anew(tasks):
@@ -71,7 +72,7 @@ def test_classes_are_numbered_anew(tasks):
 
 def test_tasks_too_large():
     with pytest.raises(ValueError, match=r"two tasks of 18 letters each.*Expected from 2 to 17"):
-        two_tasks(0, dataclasses.replace(SHORT, classes=18))
+        two_tasks(0, **FEW, classes=18)
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
@@ -90,7 +91,7 @@ def test_frozen_stages_stay_and_the_rest_moves(donors, tasks, depth):
     for frozen in (True, False):
         model = heir(donors["a"], depth, 3, frozen)
         before = copies(model)
-        train_layers(model, tasks.b, 0, SHORT)
+        train(model, tasks.b, SHORT)
         carried = of_stages(model, list(model.stages())[:depth])
         assert equal_names(model, before) == (carried if frozen else set())
 
@@ -104,7 +105,7 @@ def test_fresh_weights_are_the_same_for_all_ways(donors):
 def test_own_comes_from_b_and_other_from_a(donors, tasks, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "tlcourse.lessons.nb02_weight_transfer.layer_transfer.train_layers", lambda model, *_: seen.append(model)
+        "tlcourse.lessons.nb02_weight_transfer.layer_transfer.train", lambda model, *_, **__: seen.append(model)
     )
     for way in WAYS:
         run_layer_trial(way, 1, 0, donors, tasks, SHORT)
@@ -114,7 +115,7 @@ def test_own_comes_from_b_and_other_from_a(donors, tasks, monkeypatch):
 
 
 def test_the_plan_is_covered_and_repeats():
-    options = {"ways": WAYS[:3:2], "depths": (2, 5), "recipe": SHORT, "progress": False}
+    options = {"ways": WAYS[:3:2], "depths": (2, 5), "recipe": SHORT, **FEW, "progress": False}
     trials = run_layer_transfer([0, 1], **options)
     cells = [(BASE, 0)] + [(way, depth) for depth in (2, 5) for way in WAYS[:3:2]]
     assert [(t.seed, t.way, t.depth) for t in trials] == [(s, *cell) for s in (0, 1) for cell in cells]

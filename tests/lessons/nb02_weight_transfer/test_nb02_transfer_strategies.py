@@ -28,7 +28,7 @@ from tlcourse.lessons.nb02_weight_transfer.transfer_strategies import (
     with_head,
 )
 from tlcourse.models.pretrained import pretrained
-from tlcourse.training.trials import Recipe
+from tlcourse.training.recipe import Recipe
 
 SHORT = Recipe(epochs=1, steps=2)
 

@@ -10,7 +10,9 @@ from tlcourse.evaluation.predict import accuracy
 from tlcourse.lessons.nb03_fine_tuning.probe_race import race, race_table, split_labelled
 from tlcourse.lessons.nb03_fine_tuning.strategies import BASELINES, STRATEGIES
 from tlcourse.models.pretrained import pretrained
-from tlcourse.training.trials import Recipe
+from tlcourse.training.checkpoint import History
+from tlcourse.training.loop import NonFiniteLossError
+from tlcourse.training.recipe import Recipe
 from tlcourse.transfer.heads import get_classifier
 from tlcourse.transfer.linear_probe import linear_probe
 
@@ -83,14 +85,23 @@ def test_l2_sp_stays_nearer_to_the_start(few):
 
 def test_early_stopping_learns_from_four_fifths(few, monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        "tlcourse.lessons.nb03_fine_tuning.strategies.descend", lambda model, images, *_, **o: seen.append((images, o))
-    )
+
+    def train(_model, images, *_, **options):
+        seen.append((images, options))
+        return History()
+
+    monkeypatch.setattr("tlcourse.lessons.nb03_fine_tuning.strategies.train", train)
     labelled = load("handwritten-photo").few(5)
     STRATEGIES["early stopping"].train(STRATEGIES["scratch"].start(0), labelled, 0, 1e-3, TINY)
     ((learn, options),) = seen
     assert (len(learn), len(options["validation"]), options["patience"]) == (40, 10, 3)
     assert learn.shared_with(options["validation"]) == 0
+
+
+def test_a_loss_that_breaks_is_an_error(few):
+    broken = dataclasses.replace(STRATEGIES["fine-tuned"], steps=lambda *_: iter(torch.tensor([1.0, 2.0, torch.nan])))
+    with pytest.raises(NonFiniteLossError, match=r"became nan in epoch 1, batch 0.*ten times smaller"):
+        broken.train(None, few, 0, 1e-3, TINY)
 
 
 def test_all_but_the_ready_made_start_from_the_same_weights():

@@ -34,7 +34,8 @@ from tlcourse.lessons.nb04_evaluation.judging import column, judge_seeds, read_j
 from tlcourse.lessons.nb04_evaluation.selecting import choose_often, promise, read_promises
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.tables import read_trials, scores
-from tlcourse.training.trials import LABELS_PER_CLASS, STARTS
+from tlcourse.training.starts import STARTS
+from tlcourse.training.trials import LABELS_PER_CLASS
 
 SEED = 0  # the seed that the notebook runs live
 LIVE = ("scratch", "letters")

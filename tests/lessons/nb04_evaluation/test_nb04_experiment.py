@@ -35,7 +35,9 @@ from tlcourse.lessons.nb04_evaluation.selecting import (
 )
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.rows import save_rows
-from tlcourse.training.trials import Recipe, starting_model, train_on_target
+from tlcourse.training.recipe import Recipe
+from tlcourse.training.starts import starting_model
+from tlcourse.training.trials import train_on_target
 from tlcourse.transfer.freezing import freeze
 from tlcourse.transfer.heads import reset_classifier
 

@@ -8,7 +8,9 @@ from tlcourse.evaluation.intervals import Interval, bootstrap_mean
 from tlcourse.evaluation.predict import predict
 from tlcourse.notebook.rows import read_rows, shipped_table
 from tlcourse.training.parallel import side_by_side
-from tlcourse.training.trials import LABELS_PER_CLASS, STARTS, starting_model, train_on_target
+from tlcourse.training.recipe import train
+from tlcourse.training.starts import STARTS, starting_model
+from tlcourse.training.trials import LABELS_PER_CLASS
 
 SHIFTS = tuple(step / 10 for step in range(11))
 SOURCES = ("letters", "digits")
@@ -52,7 +54,7 @@ def turn_dial(source: str, start: str, per_class: int, seed: int, shifts: Sequen
         One row a shift.
     """
     model = starting_model(start, seed, source="letters" if source == "none" else source)
-    train_on_target(model, load("handwritten-photo").few(per_class, seed), seed)
+    train(model, load("handwritten-photo").few(per_class, seed), seed=seed)
     rows = []
     for shift in shifts:
         test = load("handwritten-photo", split="test", shift=shift)

@@ -9,7 +9,8 @@ from tlcourse.evaluation.intervals import paired_difference
 from tlcourse.notebook.figures import COLOURS, MARKERS, plain
 from tlcourse.notebook.tables import scores, summarise
 from tlcourse.training.checkpoint import History
-from tlcourse.training.trials import STARTS, Trial
+from tlcourse.training.starts import STARTS
+from tlcourse.training.trials import Trial
 
 
 def draw_seeds(ax: Axes, trials: Sequence[Trial], per_class: int) -> Axes:

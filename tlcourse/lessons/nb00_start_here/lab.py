@@ -13,7 +13,8 @@ from tlcourse.lessons.nb00_start_here.dial import SHIFTS, SHOWN, Dialled, dial_s
 from tlcourse.notebook.controls import Choice, Slider
 from tlcourse.notebook.figures import COLOURS, GREY, MARKERS, RIGHT, WRONG, draw_images, plain
 from tlcourse.notebook.lab import Lab, page
-from tlcourse.training.trials import LABELS_PER_CLASS, STARTS
+from tlcourse.training.starts import STARTS
+from tlcourse.training.trials import LABELS_PER_CLASS
 
 # left, bottom, width and height in the picture, as shares of it
 IMAGES, OVER_SHIFT, OVER_LABELS = (0.005, 0.01, 0.385, 0.9), (0.46, 0.17, 0.24, 0.76), (0.75, 0.17, 0.24, 0.76)

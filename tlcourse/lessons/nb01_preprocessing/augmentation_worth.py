@@ -15,7 +15,8 @@ from tlcourse.data.worlds import load
 from tlcourse.evaluation.intervals import bootstrap_mean
 from tlcourse.evaluation.predict import accuracy, predict
 from tlcourse.training.parallel import side_by_side
-from tlcourse.training.trials import Recipe, starting_model, train_on_target
+from tlcourse.training.recipe import Recipe, train
+from tlcourse.training.starts import starting_model
 
 NOTHING = "none"
 WORTH_HEADER = ("augmentation", "from scratch [95 % interval]", "fine-tuned [95 % interval]")
@@ -55,7 +56,7 @@ class Worth:
 
 @dataclass(frozen=True)
 class MixedSet:
-    """An image set whose training batches are mixed; `train_on_target` takes it as it takes an `ImageSet`."""
+    """An image set whose training batches are mixed; `train` takes it as it takes an `ImageSet`."""
 
     images: ImageSet
     mixing: Mixing
@@ -85,7 +86,7 @@ def train_varied(model: nn.Module, labelled: ImageSet, seed: int, augmentation: 
         raise ValueError(f"{augmentation!r} is not an augmentation. Expected one of: {', '.join(map(repr, NAMES))}.")
     recipe = replace(Recipe(), augment=VARIATIONS.get(augmentation, Chain()))
     mixed = augmentation in MIXINGS
-    train_on_target(model, MixedSet(labelled, MIXINGS[augmentation]) if mixed else labelled, seed, recipe)
+    train(model, MixedSet(labelled, MIXINGS[augmentation]) if mixed else labelled, recipe, seed=seed)
     return model
 
 

@@ -19,7 +19,8 @@ from tlcourse.evaluation.predict import accuracy, extract_features
 from tlcourse.models.pretrained import pretrained
 from tlcourse.repro import generator
 from tlcourse.training.parallel import side_by_side
-from tlcourse.training.trials import Recipe, starting_model, train_on_target
+from tlcourse.training.recipe import Recipe, train
+from tlcourse.training.starts import starting_model
 
 Folds = Sequence[tuple[torch.Tensor, torch.Tensor]]
 Judge = Callable[[torch.Tensor], torch.Tensor]
@@ -87,8 +88,8 @@ def out_of_sample(
         float32 `[N, classes]`.
     """
     probabilities = torch.zeros(len(labels), classes)
-    for train, held_out in folds:
-        probabilities[held_out] = JUDGES[method](features[train], labels[train], classes)(features[held_out])
+    for learn, held_out in folds:
+        probabilities[held_out] = JUDGES[method](features[learn], labels[learn], classes)(features[held_out])
     return probabilities
 
 
@@ -190,8 +191,8 @@ def compare_folds(
     for method in METHODS:
         for name, parts in folds.items():
             said, true = torch.zeros(len(labels), classes), []
-            for train, held_out in parts:
-                judge = JUDGES[method](features[train], labels[train], classes)
+            for learn, held_out in parts:
+                judge = JUDGES[method](features[learn], labels[learn], classes)
                 said[held_out] = judge(features[held_out])
                 true.append(percent_right(judge(asked), new.labels))
             rows.append(Leak(name, method, seed, percent_right(said[counted], labels[counted]), sum(true) / len(true)))
@@ -273,7 +274,7 @@ def price_of_fine_tuning(seed: int, name: str, per_class: int = 5) -> Price:
     few, test = load("handwritten-photo").few(per_class, seed), load("handwritten-photo", split="test")
     varied = Recipe(augment=Chain(recipe.augment, lambda x, _: convert(x, HALF, how)))
     model = starting_model("fine-tuned", seed)
-    train_on_target(model, few, seed, varied)
+    train(model, few, varied, seed=seed)
     return Price("fine-tuned", name, seed, accuracy(model, normalised(test, how)))
 
 

@@ -20,9 +20,9 @@ from tlcourse.evaluation.predict import accuracy
 from tlcourse.models.tiny_resnet import TinyResNet
 from tlcourse.notebook.rows import read_rows, shipped_table
 from tlcourse.repro import generator, seeded
-from tlcourse.training.loop import fit
 from tlcourse.training.parallel import side_by_side
-from tlcourse.transfer.freezing import freeze, trainable
+from tlcourse.training.recipe import Recipe, train
+from tlcourse.transfer.freezing import freeze
 from tlcourse.transfer.weights import load_weights
 
 BASE = "base"
@@ -32,27 +32,9 @@ DROP_HEADER = ("stages carried", *(f"{way} [95 % interval]" for way in WAYS))
 LAYER_CURVE = shipped_table("layer_transfer")
 
 
-@dataclass(frozen=True)
-class LayerRecipe:
-    """How base networks and their heirs are trained: all of them alike.
-
-    Attributes:
-        images: printed letters that are drawn for the two tasks together.
-        test_images: the same for testing, in other fonts and over other regions of the photograph.
-        classes: letters in each task.
-        steps: updates.
-        batch: images an update.
-        rate: highest learning rate of AdamW, reached after 30 % of the updates and then lowered to almost 0.
-        decay: weight decay of AdamW.
-    """
-
-    images: int = 12_000
-    test_images: int = 4_000
-    classes: int = 17
-    steps: int = 150
-    batch: int = 64
-    rate: float = 1e-2
-    decay: float = 0.01
+RECIPE = Recipe(epochs=1, steps=150, batch=64, lr=1e-2, augment=None)  # base networks and their heirs, all alike
+IMAGES, TEST_IMAGES = 12_000, 4_000  # printed letters of both tasks together; the latter in other fonts, to test on
+CLASSES = 17  # letters in each task
 
 
 @dataclass(frozen=True)
@@ -83,29 +65,22 @@ class Tasks:
     test: ImageSet
 
 
-def two_tasks(seed: int, recipe: LayerRecipe = LayerRecipe()) -> Tasks:
-    """Divide the 35 letters at random into two tasks of the same number of classes; what is left over is not used.
+def two_tasks(seed: int, images: int = IMAGES, test_images: int = TEST_IMAGES, classes: int = CLASSES) -> Tasks:
+    """Divide the 35 letters at random into two tasks of so many classes each; what is left over is not used.
 
-    Args:
-        seed: which division; the images are the same for all seeds.
-        recipe: how many images and classes.
-
-    Returns:
-        The tasks; classes are numbered from 0 in each.
-
-    Raises:
-        ValueError: there are not enough letters for two tasks of that size.
+    The images are the same for all seeds, and classes are numbered from 0 in each task. Raises ValueError when there
+    are not enough letters.
     """
-    images = load("printed-photo", "letters", count=recipe.images)
-    test = load("printed-photo", "letters", "test", count=recipe.test_images)
-    if not 2 <= recipe.classes <= len(images.classes) // 2:
+    letters = load("printed-photo", "letters", count=images)
+    test = load("printed-photo", "letters", "test", count=test_images)
+    if not 2 <= classes <= len(letters.classes) // 2:
         raise ValueError(
-            f"two tasks of {recipe.classes} letters each were asked for, but there are {len(images.classes)} letters. "
-            f"Expected from 2 to {len(images.classes) // 2} in each."
+            f"two tasks of {classes} letters each were asked for, but there are {len(letters.classes)} letters. "
+            f"Expected from 2 to {len(letters.classes) // 2} in each."
         )
-    order = torch.randperm(len(images.classes), generator=generator("halves", seed)).tolist()
-    a, b = order[: recipe.classes], order[recipe.classes : 2 * recipe.classes]
-    return Tasks(only(images, a), only(images, b), only(test, b))
+    order = torch.randperm(len(letters.classes), generator=generator("halves", seed)).tolist()
+    a, b = order[:classes], order[classes : 2 * classes]
+    return Tasks(only(letters, a), only(letters, b), only(test, b))
 
 
 def only(images: ImageSet, classes: Sequence[int]) -> ImageSet:
@@ -117,22 +92,13 @@ def only(images: ImageSet, classes: Sequence[int]) -> ImageSet:
     return ImageSet(kept.images, number[kept.labels], names, name=f"{images.name}, {len(names)} classes")
 
 
-def train_layers(model: nn.Module, images: ImageSet, seed: int, recipe: LayerRecipe = LayerRecipe()) -> nn.Module:
-    """Train what is not frozen by the recipe, and return the network."""
-    optimizer = torch.optim.AdamW(trainable(model), lr=recipe.rate, weight_decay=recipe.decay, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.rate, total_steps=recipe.steps, cycle_momentum=False
-    )
-    batches = images.batches(recipe.batch, steps=recipe.steps, seed=seed)
-    fit(model, batches, epochs=1, optimizer=optimizer, schedule=schedule, progress=False)
-    return model
-
-
-def base_network(task: str, seed: int, tasks: Tasks, recipe: LayerRecipe = LayerRecipe()) -> nn.Module:
+def base_network(task: str, seed: int, tasks: Tasks, recipe: Recipe = RECIPE) -> nn.Module:
     """Train a network on task `"a"` or `"b"` from random weights."""
+    images = getattr(tasks, task)
     with seeded("base", task, seed):
-        model = TinyResNet(recipe.classes)
-    return train_layers(model, getattr(tasks, task), 2 * seed, recipe)
+        model = TinyResNet(len(images.classes))
+    train(model, images, recipe, seed=2 * seed)
+    return model
 
 
 def heir(donor: nn.Module, depth: int, seed: int, frozen: bool) -> nn.Module:
@@ -161,7 +127,7 @@ def heir(donor: nn.Module, depth: int, seed: int, frozen: bool) -> nn.Module:
 
 
 def run_layer_trial(
-    way: str, depth: int, seed: int, donors: dict[str, nn.Module], tasks: Tasks, recipe: LayerRecipe = LayerRecipe()
+    way: str, depth: int, seed: int, donors: dict[str, nn.Module], tasks: Tasks, recipe: Recipe = RECIPE
 ) -> LayerTrial:
     """Train one heir on task B and measure it.
 
@@ -184,7 +150,7 @@ def run_layer_trial(
     donor = donors["b" if way.startswith("own") else "a"]
     model = heir(donor, depth, seed, frozen=way.endswith("frozen"))
     begin = time.perf_counter()
-    train_layers(model, tasks.b, 2 * seed + 1, recipe)  # other batches than those of the base networks
+    train(model, tasks.b, recipe, seed=2 * seed + 1)  # other batches than those of the base networks
     return LayerTrial(way, depth, seed, accuracy(model, tasks.test), time.perf_counter() - begin)
 
 
@@ -192,7 +158,9 @@ def run_layer_transfer(
     seeds: Iterable[int],
     ways: Sequence[str] = WAYS,
     depths: Sequence[int] = DEPTHS,
-    recipe: LayerRecipe = LayerRecipe(),
+    recipe: Recipe = RECIPE,
+    images: int = IMAGES,
+    test_images: int = TEST_IMAGES,
     progress: bool = True,
 ) -> list[LayerTrial]:
     """Train both base networks of every seed once, then all their heirs, several at the same time.
@@ -202,6 +170,8 @@ def run_layer_transfer(
         ways: some of `WAYS`.
         depths: how many stages to carry.
         recipe: how to train.
+        images: how many letters to learn from.
+        test_images: how many to test on.
         progress: show a progress bar.
 
     Returns:
@@ -209,7 +179,7 @@ def run_layer_transfer(
     """
     trials = []
     for seed in seeds:
-        tasks = two_tasks(seed, recipe)
+        tasks = two_tasks(seed, images, test_images)
         begin = time.perf_counter()
         bases = side_by_side(base_network, [(name, seed, tasks, recipe) for name in "ab"], progress)
         seconds = (time.perf_counter() - begin) / 2

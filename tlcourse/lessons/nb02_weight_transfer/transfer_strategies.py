@@ -16,8 +16,9 @@ from tlcourse.models.pretrained import pretrained
 from tlcourse.models.tiny_resnet import TinyResNet
 from tlcourse.notebook.rows import read_rows, shipped_table
 from tlcourse.repro import generator, seeded
+from tlcourse.training import recipe as recipes
 from tlcourse.training.parallel import side_by_side
-from tlcourse.training.trials import Recipe, train_on_target
+from tlcourse.training.recipe import Recipe
 from tlcourse.transfer.freezing import BatchNormPolicy, count_parameters, freeze, trainable, training_mode
 from tlcourse.transfer.heads import class_mean_head, kaiming_head, reset_classifier, zero_head
 from tlcourse.transfer.weights import load_weights
@@ -157,7 +158,7 @@ def run_strategy(
     else:
         model = with_head(strategy, labelled, seed) if question == "head" else frozen_probe(strategy, seed)
     before, begin = accuracy(model, test), time.perf_counter()
-    train_on_target(model, labelled, seed, recipe)
+    recipes.train(model, labelled, recipe, seed=seed)
     seconds, trained = time.perf_counter() - begin, count_parameters(trainable(model))
     return StrategyTrial(question, strategy, seed, before, accuracy(model, test), seconds, trained), model
 
@@ -231,15 +232,9 @@ def take_steps(
 ) -> None:
     """Take a few steps on one batch, carefully or with one of two well-known mistakes.
 
-    Args:
-        model: the network, trained in place.
-        images: float32 `[B, 3, H, W]`.
-        labels: int64 `[B]`.
-        optimizer: its optimiser.
-        steps: how many.
-        plain_train: a mistake: call `model.train()`, which wakes the statistics of frozen layers.
-        zero_gradients: a mistake: set gradients to zero instead of dropping them, so that the optimiser still visits
-            frozen weights, and momentum and weight decay move them.
+    `plain_train` calls `model.train()`, which wakes the statistics of frozen layers. `zero_gradients` sets gradients to
+    zero instead of dropping them, so that the optimiser still visits frozen weights, and momentum and weight decay move
+    them. The loop is written out here, as `updates` makes neither.
     """
     for _ in range(steps):
         model.train() if plain_train else training_mode(model)

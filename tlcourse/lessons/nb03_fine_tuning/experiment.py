@@ -16,7 +16,7 @@ from tlcourse.evaluation.predict import accuracy, extract_features
 from tlcourse.lessons.nb03_fine_tuning.strategies import STRATEGIES
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.results import as_texts, grid, intervals, paired
-from tlcourse.training.trials import Recipe
+from tlcourse.training.recipe import Recipe
 from tlcourse.transfer.freezing import count_parameters, trainable
 from tlcourse.transfer.heads import get_classifier
 

@@ -3,8 +3,9 @@
 import functools
 import html
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TypeVar
 
 import ipywidgets as widgets
 from matplotlib.figure import Figure
@@ -14,7 +15,7 @@ from tlcourse.lessons.nb03_fine_tuning import lab_runs as compute
 from tlcourse.lessons.nb03_fine_tuning.lab_controls import Choices
 from tlcourse.lessons.nb03_fine_tuning.lab_export import save, write_csv
 from tlcourse.lessons.nb03_fine_tuning.lab_readymade import ready_made
-from tlcourse.lessons.nb03_fine_tuning.lab_records import SHORT, Measured, Run, Settings, nearest_rate
+from tlcourse.lessons.nb03_fine_tuning.lab_records import SHORT, Run, Settings, nearest_rate
 from tlcourse.lessons.nb03_fine_tuning.lab_table import RunTable
 from tlcourse.notebook.background import Background, Ticket
 from tlcourse.notebook.controls import button, close_all
@@ -24,6 +25,7 @@ from tlcourse.training.loop import NonFiniteLossError
 from tlcourse.training.lr_finder import RangeTest
 
 Found = tuple[RangeTest, Settings]
+T = TypeVar("T")
 
 
 class BenchLab(HandmadeLab):
@@ -72,8 +74,11 @@ class BenchLab(HandmadeLab):
             prepared = compute.prepare(run.settings)
 
             def task(ticket: Ticket) -> Run:
-                grow = functools.partial(self._grow, run.number)
-                return compute.compute_run(run, prepared, self._counter(ticket), grow)
+                last = run
+                for last in self._counted(compute.compute_run(run, prepared), ticket):
+                    if len(last.measured) > len(self.runs[run.number].measured):
+                        self._grow(last)
+                return last
 
             self._put(run)
             self._start(f"run {run.number}", run.settings.epochs * SHORT.steps, task, self._finish, run.number)
@@ -87,7 +92,8 @@ class BenchLab(HandmadeLab):
             prepared = compute.prepare(settings)
 
             def task(ticket: Ticket) -> Found:
-                return compute.compute_range(settings, prepared, self._counter(ticket)), settings
+                *_, found = self._counted(compute.compute_range(settings, prepared), ticket)
+                return found, settings
 
             self._start("range test", compute.FOUND_IN, task, self._show_found)
 
@@ -160,14 +166,12 @@ class BenchLab(HandmadeLab):
         self._refresh()
         self._draw()
 
-    def _counter(self, ticket: Ticket) -> Callable[[int], None]:
-        """Return what a task calls at every batch: it moves the bar, or ends the task."""
-
-        def count(updates: int) -> None:
+    def _counted(self, steps: Iterator[T], ticket: Ticket) -> Iterator[T]:
+        """Pass on what a task yields at every update; move the bar, or end the task."""
+        for count, step in enumerate(steps, 1):
             ticket.check()
-            self.bar.value = updates
-
-        return count
+            self.bar.value = count
+            yield step
 
     def _end(self, then: Callable, *arguments: object) -> None:
         """Do what is to be done when a task is over; here, on its thread, nobody else would show an error."""
@@ -180,10 +184,10 @@ class BenchLab(HandmadeLab):
             self.failure = error
             self._complain(error)
 
-    def _grow(self, number: int, measured: tuple[Measured, ...]) -> None:
+    def _grow(self, run: Run) -> None:
         """Draw one epoch more; called on the task's thread."""
         with self._drawing:
-            self._put(replace(self.runs[number], measured=measured))
+            self._put(run)
             self._draw()
 
     def _finish(self, run: Run) -> None:

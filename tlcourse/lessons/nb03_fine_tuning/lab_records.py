@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tlcourse.training.trials import Recipe
+from tlcourse.training.recipe import Recipe
 
 OFFERED = (
     *("fine-tuned", "LP-FT", "layer-wise rates", "discriminative rates", "gradual unfreezing", "L2-SP"),

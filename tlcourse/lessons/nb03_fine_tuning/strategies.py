@@ -1,6 +1,7 @@
-"""The ways to train what was carried over, each as a few lines on top of the same loop."""
+"""The ways to train what was carried over: each yields the loss of one update after the other."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -8,12 +9,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from tlcourse.data.imageset import ImageSet
+from tlcourse.evaluation.predict import Loss, Pairs
 from tlcourse.models.pretrained import build, pretrained
-from tlcourse.repro import seeded
+from tlcourse.repro import pick_device, seeded
 from tlcourse.training.checkpoint import History
-from tlcourse.training.loop import fit
+from tlcourse.training.loop import NonFiniteLossError, updates
+from tlcourse.training.recipe import Rates, Recipe, adamw, train
 from tlcourse.training.schedules import Schedule, constant, one_cycle, then, warm_up
-from tlcourse.training.trials import Recipe
 from tlcourse.training.weight_averaging import WeightAverage
 from tlcourse.transfer.freezing import (
     L2SP,
@@ -21,174 +23,167 @@ from tlcourse.transfer.freezing import (
     discriminative_rates,
     freeze,
     layerwise_rates,
-    parameter_groups,
 )
 from tlcourse.transfer.heads import reset_classifier
 from tlcourse.transfer.linear_probe import linear_probe
 
 HELD_BACK = 0.2  # share of the labelled images that early stopping looks at instead of learning from
+Losses = Iterator[torch.Tensor]
+
+
+def prepare(
+    model: nn.Module, labelled: ImageSet, seed: int, lr: Rates, recipe: Recipe, schedule: Schedule | None = None
+) -> tuple[Pairs, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """Move the network to the device; return batches, AdamW, and one cycle of its rates or another schedule."""
+    model.to(pick_device(), memory_format=torch.channels_last)
+    factors = schedule or one_cycle(recipe.updates)
+    optimizer, schedule = adamw(model, lr, recipe.updates, weight_decay=recipe.weight_decay, schedule=factors)
+    return recipe.batches(labelled, seed), optimizer, schedule
 
 
 def descend(
-    model: nn.Module,
-    labelled: ImageSet,
-    seed: int,
-    rates: dict[str, float],
-    recipe: Recipe,
-    schedule: Schedule | None = None,
-    **options: object,
-) -> History:
-    """Train by the recipe, with a rate for every stage.
-
-    Args:
-        model: the network, trained in place.
-        labelled: the images.
-        seed: seed of batches and augmentation.
-        rates: the highest rate of every stage and of the head, by name.
-        recipe: epochs, steps, batch, decay and augmentation.
-        schedule: from update to factor; by default one cycle over all updates.
-        **options: further arguments of `fit`.
-
-    Returns:
-        What happened in every epoch.
-    """
-    optimizer = torch.optim.AdamW(parameter_groups(model, rates), weight_decay=recipe.decay, fused=True)
-    factors = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule or one_cycle(recipe.epochs * recipe.steps))
-    batches = labelled.batches(recipe.batch, steps=recipe.steps, transform=recipe.augment, seed=seed)
-    return fit(model, batches, epochs=recipe.epochs, optimizer=optimizer, schedule=factors, progress=False, **options)
+    model: nn.Module, labelled: ImageSet, seed: int, lr: Rates, recipe: Recipe, loss: Loss = F.cross_entropy
+) -> Losses:
+    """Train by the recipe, with a rate for every stage."""
+    batches, optimizer, schedule = prepare(model, labelled, seed, lr, recipe)
+    for _ in range(recipe.epochs):
+        yield from updates(model, batches, optimizer, loss, schedule=schedule)
 
 
-def everywhere(model: nn.Module, rate: float) -> dict[str, float]:
+def everywhere(model: nn.Module, lr: float) -> dict[str, float]:
     """Return the same rate for every stage and the head."""
-    return discriminative_rates(model, rate, rate)
+    return discriminative_rates(model, lr, lr)
 
 
-def full(model: nn.Module, labelled: ImageSet, seed: int, rate: float, recipe: Recipe, **options: object) -> History:
+def full(
+    model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe: Recipe, loss: Loss = F.cross_entropy
+) -> Losses:
     """Train everything at one rate."""
-    return descend(model, labelled, seed, everywhere(model, rate), recipe, **options)
+    yield from descend(model, labelled, seed, everywhere(model, lr), recipe, loss)
 
 
-def probe(model: nn.Module, labelled: ImageSet, seed: int, penalty: float, recipe: Recipe) -> None:
-    """Find the best head for fixed features; nothing is drawn at random and nothing is augmented."""
+def probe(model: nn.Module, labelled: ImageSet, seed: int, penalty: float, recipe: Recipe) -> Losses:
+    """Find the best head for fixed features: no updates, nothing drawn at random, nothing augmented."""
     linear_probe(model, labelled, penalty)
+    yield from ()
 
 
-def frozen(model: nn.Module, labelled: ImageSet, seed: int, rate: float, recipe: Recipe, **options: object) -> History:
+def frozen(model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe: Recipe) -> Losses:
     """Train the head alone with the ordinary loop."""
     freeze(model)
-    return full(model, labelled, seed, rate, recipe, **options)
+    yield from full(model, labelled, seed, lr, recipe)
 
 
-def probe_then_full(
-    model: nn.Module, labelled: ImageSet, seed: int, rate: float, recipe: Recipe, **options: object
-) -> History:
+def probe_then_full(model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe: Recipe) -> Losses:
     """LP-FT: find the best head first, then train everything from there (Kumar et al., 2022, ICLR)."""
     linear_probe(model, labelled)
-    return full(model, labelled, seed, rate, recipe, **options)
+    yield from full(model, labelled, seed, lr, recipe)
 
 
-def gradual(model: nn.Module, labelled: ImageSet, seed: int, rate: float, recipe: Recipe, **options: object) -> History:
+def gradual(model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe: Recipe) -> Losses:
     """Free one more stage after every epoch, the last first (Howard and Ruder, 2018, ACL)."""
+    batches, optimizer, schedule = prepare(model, labelled, seed, everywhere(model, lr), recipe)
     unfreeze = GradualUnfreezing()
-    return descend(model, labelled, seed, everywhere(model, rate), recipe, before_epoch=unfreeze, **options)
+    for epoch in range(recipe.epochs):
+        unfreeze(model, epoch)
+        yield from updates(model, batches, optimizer, schedule=schedule)
 
 
-def discriminative(
-    model: nn.Module, labelled: ImageSet, seed: int, rate: float, recipe: Recipe, **options: object
-) -> History:
+def discriminative(model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe: Recipe) -> Losses:
     """Train the head at the full rate and the backbone at a tenth of it."""
-    return descend(model, labelled, seed, discriminative_rates(model, rate, rate / 10), recipe, **options)
+    yield from descend(model, labelled, seed, discriminative_rates(model, lr, lr / 10), recipe)
 
 
-def layerwise(
-    model: nn.Module, labelled: ImageSet, seed: int, rate: float, recipe: Recipe, **options: object
-) -> History:
+def layerwise(model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe: Recipe) -> Losses:
     """Let the rate fall by 30 % from stage to stage, from the head down to the pixels."""
-    return descend(model, labelled, seed, layerwise_rates(model, rate, 0.7), recipe, **options)
+    yield from descend(model, labelled, seed, layerwise_rates(model, lr, 0.7), recipe)
 
 
-def l2_sp(model: nn.Module, labelled: ImageSet, seed: int, rate: float, recipe: Recipe, **options: object) -> History:
+def l2_sp(model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe: Recipe, strength: float = 0.1) -> Losses:
     """Pull every carried weight back to where it came from, instead of decaying it (Li et al., 2018, ICML)."""
-    pull = L2SP(model)
-
-    def loss(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return F.cross_entropy(scores, labels) + pull()
-
-    plain = replace(recipe, decay=0.0)
-    return descend(model, labelled, seed, everywhere(model, rate), plain, loss=loss, **options)
+    plain = replace(recipe, weight_decay=0.0)
+    yield from full(model, labelled, seed, lr, plain, pulled(model, strength))
 
 
-def smoothed(
-    model: nn.Module, labelled: ImageSet, seed: int, rate: float, recipe: Recipe, **options: object
-) -> History:
+def pulled(model: nn.Module, strength: float) -> Loss:
+    """Return cross-entropy with a pull of the backbone towards where it is now."""
+    pull = L2SP(model, strength)
+    return lambda logits, labels: F.cross_entropy(logits, labels) + pull()
+
+
+def smoothed(model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe: Recipe) -> Losses:
     """Train everything with label smoothing of 0.1 (Szegedy et al., 2016, CVPR)."""
-    loss = nn.CrossEntropyLoss(label_smoothing=0.1)
-    return descend(model, labelled, seed, everywhere(model, rate), recipe, loss=loss, **options)
+    yield from full(model, labelled, seed, lr, recipe, nn.CrossEntropyLoss(label_smoothing=0.1))
 
 
-def stopped_early(model: nn.Module, labelled: ImageSet, seed: int, rate: float, recipe: Recipe) -> History:
-    """Hold a fifth of the labelled images back, and stop when the loss on them has not fallen for three epochs."""
+def stopped_early(model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe: Recipe) -> Losses:
+    """Hold a fifth of the labelled images back, and stop when the loss on them has not fallen for three epochs.
+
+    What is yielded are the mean losses of the epochs, when all are over.
+    """
     learn, watch = labelled.split(1 - HELD_BACK, seed)
-    return descend(model, learn, seed, everywhere(model, rate), recipe, validation=watch, patience=3)
+    how = {"lr": everywhere(model, lr), "schedule": one_cycle(recipe.updates)}
+    history = train(model, learn, recipe, seed=seed, validation=watch, patience=3, **how)
+    yield from torch.tensor(history.train_loss)
 
 
-def averaged(
-    model: nn.Module, labelled: ImageSet, seed: int, rate: float, recipe: Recipe, **options: object
-) -> History:
+def averaged(model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe: Recipe) -> Losses:
     """Warm up, keep the rate, and average the weights of the second half (Izmailov et al., 2018, UAI)."""
-    updates = recipe.epochs * recipe.steps
-    warm = max(1, updates // 10)
-    mean = WeightAverage(start=updates // 2)
+    warm = max(1, recipe.updates // 10)
     shape = then(warm_up(warm), warm, constant())
-    history = descend(model, labelled, seed, everywhere(model, rate), recipe, shape, after_update=mean, **options)
-    batches = labelled.batches(recipe.batch, steps=recipe.steps, transform=recipe.augment, seed=seed)
-    mean.write_into(model, batches)
-    return history
+    batches, optimizer, schedule = prepare(model, labelled, seed, everywhere(model, lr), recipe, shape)
+    average = WeightAverage(start=recipe.updates // 2)
+    for _ in range(recipe.epochs):
+        for loss in updates(model, batches, optimizer, schedule=schedule):
+            average.add(model)
+            yield loss
+    average.write_into(model, recipe.batches(labelled, seed))
 
 
-def ready_made(model: nn.Module, labelled: ImageSet, seed: int, rate: float, recipe: Recipe) -> History:
+def ready_made(model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe: Recipe) -> Losses:
     """Train by the recipe that many tutorials have: Adam, batches of 128, a fixed rate, no augmentation."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=rate, fused=True)
+    model.to(pick_device(), memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
     batches = labelled.batches(min(128, len(labelled)), steps=recipe.steps, seed=seed)
-    return fit(model, batches, epochs=recipe.epochs, optimizer=optimizer, progress=False)
+    for _ in range(recipe.epochs):
+        yield from updates(model, batches, optimizer)
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """A way to train, and what it starts from.
+    """A way to train, and what it starts from."""
 
-    Attributes:
-        train: takes network, labelled images, seed, setting and recipe; trains in place. Most also take further
-            arguments of `fit`.
-        setting: the learning rate, or the penalty of a probe; chosen on the training half alone.
-        network: which network.
-        carried: whether it starts from pretrained weights.
-        fewest: labels per class that it needs at least.
-    """
-
-    train: Callable[..., History | None]
-    setting: float
+    steps: Callable[..., Losses]  # of network, labelled images, seed, setting and recipe
+    setting: float  # the learning rate, or the penalty of a probe; chosen on the training half alone
     network: str = "tiny_resnet"
-    carried: bool = True
-    fewest: int = 1
+    carried: bool = True  # whether it starts from pretrained weights
+    fewest: int = 1  # labels per class that it needs at least
 
     def start(self, seed: int, classes: int = 10, source: str = "letters") -> nn.Module:
-        """Return the network to begin with: fresh, or pretrained with a fresh head.
-
-        Args:
-            seed: seed of the fresh weights.
-            classes: how many target classes.
-            source: what it was pretrained on.
-
-        Returns:
-            The network.
-        """
+        """Return the network to begin with: fresh, or pretrained with a fresh head."""
         with seeded("weights", seed):
             if not self.carried:
                 return build(self.network, classes)
             model = pretrained(self.network, source)
             reset_classifier(model, classes)
         return model
+
+    def train(self, model: nn.Module, labelled: ImageSet, seed: int, setting: float, recipe: Recipe) -> list[float]:
+        """Train a network in place to the end; return the losses, or raise NonFiniteLossError."""
+        losses = [loss.item() for loss in self.steps(model, labelled, seed, setting, recipe)]
+        check_finite(losses, recipe.steps)
+        return losses
+
+
+def check_finite(losses: Sequence[float], steps: int, epoch: int = 0) -> None:
+    """Raise NonFiniteLossError where a loss, from the first of that epoch on, is infinite or not a number."""
+    for update, loss in enumerate(losses):
+        if not math.isfinite(loss):
+            raise NonFiniteLossError(
+                f"the loss became {loss} in epoch {epoch + update // steps}, batch {update % steps} (counted from 0). "
+                "Expected a finite number. Try a learning rate ten times smaller.",
+                History(),
+            )
 
 
 # The settings of all but the ready-made recipe are the best of `results/strategy_settings.csv`; a test holds them to

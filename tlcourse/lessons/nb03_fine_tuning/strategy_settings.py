@@ -8,7 +8,7 @@ from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import accuracy
 from tlcourse.lessons.nb03_fine_tuning.strategies import BASELINES, STRATEGIES
 from tlcourse.notebook.results import grid
-from tlcourse.training.trials import Recipe
+from tlcourse.training.recipe import Recipe
 
 RATES = ("0.0003", "0.001", "0.003", "0.01", "0.03")  # as texts: tables keep three decimals of numbers
 PENALTIES = ("0.05", "0.5", "5", "50")

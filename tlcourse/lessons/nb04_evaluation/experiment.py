@@ -13,7 +13,8 @@ from tlcourse.evaluation.intervals import standard_error
 from tlcourse.evaluation.predict import predict
 from tlcourse.notebook.rows import read_rows, shipped_table
 from tlcourse.training.parallel import side_by_side
-from tlcourse.training.trials import Recipe, run_trial
+from tlcourse.training.recipe import Recipe
+from tlcourse.training.trials import run_trial
 
 # The networks that are judged: name, way to start, what the backbone was pretrained on.
 CONTESTANTS = {

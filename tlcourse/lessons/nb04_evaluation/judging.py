@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from tlcourse.data.imageset import ImageSet
@@ -18,10 +17,9 @@ from tlcourse.lessons.nb04_evaluation.experiment import CONTESTANTS, PER_CLASS, 
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.rows import read_rows, shipped_table
 from tlcourse.training.checkpoint import History
-from tlcourse.training.loop import fit
 from tlcourse.training.parallel import side_by_side
-from tlcourse.training.trials import Recipe, starting_model
-from tlcourse.transfer.freezing import trainable
+from tlcourse.training.recipe import Recipe, train
+from tlcourse.training.starts import starting_model
 from tlcourse.transfer.heads import get_classifier
 
 SHIPPED_JUDGED = shipped_table("judged")
@@ -61,27 +59,11 @@ def train_and_watch(
 ) -> tuple[History, nn.Module]:
     """Train a contestant by the recipe of all comparisons, and measure it on validation images after every epoch.
 
-    Args:
-        name: a name in `CONTESTANTS`.
-        seed: seed of fresh weights and batches.
-        labelled: images to learn from.
-        watched: validation images; looking at them changes nothing in the training.
-        recipe: how to train.
-
-    Returns:
-        What happened in every epoch, and the network.
-
-    Raises:
-        ValueError: there is no such contestant.
+    Looking at these changes nothing in the training. Raises ValueError when there is no such contestant.
     """
     start, source = contestant(name)
     model = starting_model(start, seed, classes=len(labelled.classes), source=source)
-    optimizer = torch.optim.AdamW(trainable(model), lr=recipe.rate, weight_decay=recipe.decay, fused=True)
-    updates = recipe.epochs * recipe.steps
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.rate, total_steps=updates, cycle_momentum=False)
-    batches = labelled.batches(recipe.batch, steps=recipe.steps, transform=recipe.augment, seed=seed)
-    options = {"optimizer": optimizer, "schedule": schedule, "validation": watched, "progress": False}
-    return fit(model, batches, epochs=recipe.epochs, **options), model
+    return train(model, labelled, recipe, seed=seed, validation=watched), model
 
 
 def old_task_accuracy(model: nn.Module, source_model: nn.Module, old_images: ImageSet) -> float:

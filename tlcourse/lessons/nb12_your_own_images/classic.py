@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from tlcourse.data.augmentations import Chain, Crop, Flip
+from tlcourse.data.batches import Batches
 from tlcourse.data.cifar10 import NAME as CIFAR10
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.worlds import load
@@ -23,34 +24,19 @@ from tlcourse.repro import seeded
 from tlcourse.storage import StorageError
 from tlcourse.training.checkpoint import History
 from tlcourse.training.loop import fit
+from tlcourse.training.recipe import Recipe, adamw
+from tlcourse.training.schedules import constant
 
 EPOCHS = 100
 BATCH = 128
 
 
-@dataclass(frozen=True)
-class ClassicRecipe:
-    """How to train from scratch; images are scaled by `Normalize(0.5, 0.5)` and the loss is cross-entropy in both.
-
-    Attributes:
-        network: `"small_cnn"` or `"tiny_resnet"`.
-        rate: learning rate, the highest where `cycle` is true.
-        decay: weight decay, decoupled as in AdamW; 0 is Adam.
-        cycle: raise the rate over 30 % of the updates and lower it to almost 0, instead of keeping it.
-        augment: move every image by up to 4 pixels, and mirror half of them where a mirrored thing is the same thing.
-    """
-
-    network: str
-    rate: float
-    decay: float = 0.0
-    cycle: bool = False
-    augment: bool = False
-
-
+# of both: every image once an epoch, scaled by `Normalize(0.5, 0.5)`; without weight decay, AdamW is Adam
 RECIPES = {
-    "classic": ClassicRecipe("small_cnn", rate=1e-3),
-    "improved": ClassicRecipe("tiny_resnet", rate=5e-3, decay=0.05, cycle=True, augment=True),
+    "classic": Recipe(EPOCHS, steps=None, batch=BATCH, lr=1e-3, weight_decay=0.0, augment=None),
+    "improved": Recipe(EPOCHS, steps=None, batch=BATCH, lr=5e-3, weight_decay=0.05),
 }
+NETWORK = {"classic": "small_cnn", "improved": "tiny_resnet"}
 
 
 @dataclass(frozen=True)
@@ -135,16 +121,18 @@ def run_classic(
     """
     if recipe not in RECIPES:
         raise ValueError(f"{recipe!r} is not a recipe. Expected one of: {', '.join(map(repr, RECIPES))}.")
-    rule = RECIPES[recipe]
+    network = network or NETWORK[recipe]
     train, test = load(world, count=count), load(world, split="test")
     with seeded("classic", seed):
-        model = build(network or rule.network, len(train.classes))
+        model = build(network, len(train.classes))
     begin = time.perf_counter()
-    history = _train(model, train, rule, world, epochs, seed, checkpoint, progress)
+    batches, optimizer, schedule = _prepare(model, train, recipe, world, epochs, seed)
+    how = {"optimizer": optimizer, "schedule": schedule, "checkpoint": checkpoint, "progress": progress}
+    history = fit(model, batches, epochs=epochs, **how)
     seconds = time.perf_counter() - begin
     hits = int((predict(model, test).argmax(1).cpu() == test.labels).sum())
     score = wilson_interval(hits, len(test))
-    row = (recipe, network or rule.network, world, len(train), epochs, seed, history.train_loss[-1])
+    row = (recipe, network, world, len(train), epochs, seed, history.train_loss[-1])
     return Trained(ClassicRun(*row, score.mean, score.low, score.high, seconds), model, history)
 
 
@@ -156,24 +144,14 @@ def augmentation(world: str) -> Chain:
     return Chain(Flip(), Crop(4)) if world == CIFAR10 else Chain(Crop(4))
 
 
-def _train(
-    model: nn.Module,
-    train: ImageSet,
-    rule: ClassicRecipe,
-    world: str,
-    epochs: int,
-    seed: int,
-    checkpoint: Path | str | None,
-    progress: bool,
-) -> History:
-    """Train a network by a recipe."""
-    batches = train.batches(BATCH, transform=augmentation(world) if rule.augment else None, seed=seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rule.rate, weight_decay=rule.decay)
-    schedule, total = None, max(1, epochs) * len(batches)
-    if rule.cycle:
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rule.rate, total_steps=total, cycle_momentum=False)
-    options = {"optimizer": optimizer, "schedule": schedule, "checkpoint": checkpoint, "progress": progress}
-    return fit(model, batches, epochs=epochs, **options)
+def _prepare(
+    model: nn.Module, train: ImageSet, recipe: str, world: str, epochs: int, seed: int
+) -> tuple[Batches, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """Return batches, optimiser and schedule: the classic recipe keeps its rate, the improved one has a cycle."""
+    rule, improved = RECIPES[recipe], recipe == "improved"
+    batches = replace(rule, augment=augmentation(world) if improved else None).batches(train, seed)
+    options = {"weight_decay": rule.weight_decay, "schedule": None if improved else constant(), "fused": False}
+    return batches, *adamw(model, rule.lr, max(1, epochs) * len(batches), **options)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,88 @@
+"""`train` is the block that it stands for, written out: AdamW, one cycle of the rate, `fit`."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tlcourse.data.worlds import load
+from tlcourse.repro import pick_device
+from tlcourse.training.recipe import Recipe, adamw, train
+from tlcourse.training.schedules import constant
+from tlcourse.training.starts import starting_model
+from tlcourse.transfer.freezing import discriminative_rates, layerwise_rates, trainable, training_mode
+
+QUICK = Recipe(epochs=2, steps=3, batch=10)
+
+
+@pytest.fixture(scope="module")
+def few():
+    return load("handwritten-photo").few(2)
+
+
+def equal(a, b):
+    return all(torch.equal(tensor, b.state_dict()[name]) for name, tensor in a.state_dict().items())
+
+
+@pytest.mark.parametrize("start", ["linear probe", "fine-tuned"])
+def test_it_is_the_written_block_bit_for_bit(few, start):
+    ours, theirs = starting_model(start, 0), starting_model(start, 0)
+    history = train(ours, few, QUICK, seed=4)
+    device = pick_device()
+    training_mode(theirs.to(device, memory_format=torch.channels_last))
+    optimizer = torch.optim.AdamW(trainable(theirs), lr=5e-3, weight_decay=0.01, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, total_steps=6, cycle_momentum=False)
+    batches, losses = few.batches(10, steps=3, transform=QUICK.augment, seed=4), []
+    for _ in range(2):
+        for x, y in batches:
+            loss = F.cross_entropy(theirs(x.to(device, memory_format=torch.channels_last)), y.to(device))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            losses.append(loss.item())
+    if device.type == "cpu":  # a GPU computes in 16 bits
+        assert equal(ours, theirs)
+        assert history.train_loss == pytest.approx([sum(losses[:3]) / 3, sum(losses[3:]) / 3])
+    assert history.learning_rate[-1] == optimizer.param_groups[0]["lr"]
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_others(few):
+    models = [starting_model("fine-tuned", 0) for _ in range(3)]
+    for model, seed in zip(models, (0, 0, 1), strict=True):
+        train(model, few, QUICK, seed=seed)
+    assert equal(models[0], models[1])
+    assert not equal(models[0], models[2])
+
+
+def test_every_stage_may_have_its_own_rate():
+    model = starting_model("fine-tuned", 0)
+    rates = layerwise_rates(model, 0.1, 0.5)
+    optimizer, _ = adamw(model, rates, 100)
+    assert {group["name"]: group["max_lr"] for group in optimizer.param_groups} == pytest.approx(rates)
+
+
+def test_equal_rates_by_stage_are_one_rate(few):
+    one, staged = starting_model("fine-tuned", 0), starting_model("fine-tuned", 0)
+    train(one, few, QUICK, lr=1e-3)
+    train(staged, few, QUICK, lr=discriminative_rates(staged, 1e-3, 1e-3))
+    assert equal(one, staged)
+
+
+def test_another_schedule_takes_the_place_of_the_cycle(few):
+    history = train(starting_model("linear probe", 0), few, QUICK, lr=2e-3, schedule=constant())
+    assert history.learning_rate == [2e-3] * 2
+
+
+def test_without_steps_every_image_is_seen_once_an_epoch(few):
+    assert len(Recipe(steps=None, batch=8).batches(few)) == 3
+    history = train(starting_model("linear probe", 0), few, Recipe(epochs=1, steps=None, batch=8))
+    assert len(history) == 1
+
+
+def test_what_fit_takes_can_be_given(few):
+    history = train(starting_model("linear probe", 0), few, QUICK, validation=few, patience=1)
+    assert len(history.validation_loss) >= 1
+
+
+def test_a_recipe_counts_its_updates():
+    assert Recipe().updates == 100
