@@ -16,7 +16,6 @@ from tlcourse.transfer.freezing import (
     layerwise_rates,
     parameter_groups,
     trainable,
-    training_mode,
 )
 
 
@@ -46,6 +45,8 @@ def test_by_default_only_the_head_learns():
     model = TinyResNet()
     freeze(model)
     assert moved(model) == {"head.weight", "head.bias"}
+    assert model.training
+    assert not any(module.training for module in model.modules() if isinstance(module, nn.BatchNorm2d))
     assert count_parameters(trainable(model)) == 128 * 10 + 10
 
 
@@ -54,17 +55,6 @@ def test_adapting_statistics_move_though_no_frozen_weight_does():
     freeze(model, batchnorm="adapt")
     statistics = {name for name in model.state_dict() if "running_" in name or "num_batches" in name}
     assert moved(model) == {"head.weight", "head.bias"} | statistics
-
-
-def test_plain_train_mode_would_move_them_too():
-    model = TinyResNet()
-    freeze(model)
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    model.train()
-    assert all(norm.training for norm in norms)
-    training_mode(model)
-    assert not any(norm.training for norm in norms)
-    assert model.training
 
 
 def test_freezing_can_be_undone():
@@ -81,17 +71,6 @@ def test_a_gradient_left_behind_is_dropped():
     assert model.conv1.weight.grad is None
     assert model.conv2.weight.grad is None
     assert model.fc2.weight.grad is not None
-
-
-@pytest.mark.parametrize("depth", [-1, 4])
-def test_impossible_depth(depth):
-    with pytest.raises(ValueError, match=f"depth is {depth}, but SmallCNN has 3 stages: conv1, conv2, fc1"):
-        freeze(SmallCNN(), depth)
-
-
-def test_unknown_policy():
-    with pytest.raises(ValueError, match="batchnorm is 'ignore'"):
-        freeze(SmallCNN(), batchnorm="ignore")
 
 
 def test_discriminative_and_layerwise_rates():
@@ -125,23 +104,6 @@ def test_a_step_is_as_long_as_its_groups_rate_says():
         assert torch.allclose(moved, torch.full_like(moved, rate), atol=1e-5)
 
 
-def test_rates_that_do_not_fit():
-    model = SmallCNN()
-    with pytest.raises(ValueError, match=r"rates were given for \['conv1'\]. Expected one for each of: conv1, conv2"):
-        parameter_groups(model, {"conv1": 0.1})
-    with pytest.raises(ValueError, match=r"rates must be above 0, but got \{'fc1': 0.*use freeze"):
-        parameter_groups(model, discriminative_rates(model, 0.1, 0.1) | {"fc1": 0.0})
-    with pytest.raises(ValueError, match="decay is 0"):
-        layerwise_rates(model, 0.1, 0.0)
-
-
-def test_a_parameter_outside_all_stages_is_found():
-    model = SmallCNN()
-    model.extra = nn.Parameter(torch.zeros(1))
-    with pytest.raises(ValueError, match="extra belong to no stage"):
-        parameter_groups(model, discriminative_rates(model, 0.1, 0.1))
-
-
 def test_l2_sp_is_the_formula():
     model = SmallCNN()
     pull = L2SP(model, alpha=0.3, beta=0.2)
@@ -169,17 +131,6 @@ def test_l2_sp_costs_the_backbone_nothing_at_the_start_and_pulls_it_back_later()
     assert not model.fc2.weight.grad.any()
 
 
-def test_l2_sp_of_the_head_pulls_to_zero():
-    model = SmallCNN()
-    L2SP(model, alpha=1.0, beta=0.5)().backward()
-    assert torch.allclose(model.fc2.weight.grad, 0.5 * model.fc2.weight.detach())
-
-
-def test_l2_sp_strengths():
-    with pytest.raises(ValueError, match="got alpha=-1"):
-        L2SP(SmallCNN(), alpha=-1)
-
-
 def test_gradual_unfreezing_frees_from_the_top():
     model, unfreeze = SmallCNN(), GradualUnfreezing(every=2)
     free = []
@@ -192,6 +143,30 @@ def test_gradual_unfreezing_frees_from_the_top():
     assert free[6] == free[7] == ["conv1", "conv2", "fc1", "fc2"]
 
 
-def test_gradual_unfreezing_needs_a_number_of_epochs():
-    with pytest.raises(ValueError, match="every is 0"):
-        GradualUnfreezing(every=0)
+RATES = {"conv1": 0.1, "conv2": 0.1, "fc1": 0.1, "fc2": 0.1}
+NET = SmallCNN()
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "message"),
+    [
+        (freeze, (NET, -1), "depth is -1, but SmallCNN has 3 stages: conv1, conv2, fc1"),
+        (freeze, (NET, 4), "depth is 4, but SmallCNN has 3 stages"),
+        (freeze, (NET, None, "ignore"), "batchnorm is 'ignore'"),
+        (parameter_groups, (NET, {"conv1": 0.1}), r"given for \['conv1'\]. Expected one for each of: conv1, conv2"),
+        (parameter_groups, (NET, RATES | {"fc1": 0.0}), r"must be above 0, but got \{'fc1': 0.*use freeze"),
+        (layerwise_rates, (NET, 0.1, 0.0), "decay is 0"),
+        (L2SP, (NET, -1), "got alpha=-1"),
+        (GradualUnfreezing, (0,), "every is 0"),
+    ],
+)
+def test_what_cannot_be_is_refused(function, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        function(*arguments)
+
+
+def test_a_parameter_outside_all_stages_is_found():
+    model = SmallCNN()
+    model.extra = nn.Parameter(torch.zeros(1))
+    with pytest.raises(ValueError, match="extra belong to no stage"):
+        parameter_groups(model, RATES)

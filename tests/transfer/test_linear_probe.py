@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tlcourse.data.worlds import load
-from tlcourse.evaluation.predict import accuracy, extract_features
+from tlcourse.evaluation.predict import accuracy, extract_features, predict
 from tlcourse.models.pretrained import pretrained
 from tlcourse.repro import generator, seeded
 from tlcourse.transfer.heads import reset_classifier
@@ -43,8 +43,8 @@ def test_nothing_nearby_is_better():
     probe = solve_probe(x, y, 4)
 
     def loss(weight, bias):
-        scores = x.double() @ weight.T + bias
-        return torch.nn.functional.cross_entropy(scores, y) + 5 / 60 / 2 * weight.square().sum()
+        logits = x.double() @ weight.T + bias
+        return torch.nn.functional.cross_entropy(logits, y) + 5 / 60 / 2 * weight.square().sum()
 
     best, draws = loss(probe.weight, probe.bias).item(), generator("nearby")
     assert probe.loss == pytest.approx(best)
@@ -61,11 +61,6 @@ def test_a_larger_penalty_gives_smaller_weights():
     assert sizes[2] < 1e-2
 
 
-def test_it_needs_no_seed():
-    x, y = cloud()
-    assert torch.equal(solve_probe(x, y, 4).weight, solve_probe(x, y, 4).weight)
-
-
 def test_only_the_head_is_written(network):
     labelled = load("handwritten-photo").few(5)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -73,45 +68,32 @@ def test_only_the_head_is_written(network):
     moved = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
     assert moved == {"head.weight", "head.bias"}
     assert torch.allclose(network.head.weight.double(), probe.weight)
+    answers = extract_features(network, labelled).double() @ probe.weight.T + probe.bias
+    assert torch.allclose(predict(network, labelled).double(), answers, atol=1e-4)
     assert network.training
     assert accuracy(network, labelled) == 100
 
 
-def test_the_head_of_the_network_says_what_the_probe_says(network):
-    labelled = load("handwritten-photo").few(2)
-    probe = linear_probe(network, labelled)
-    features = extract_features(network, labelled).double()
-    network.eval()
-    with torch.no_grad():
-        scores = network.head(features.float())
-    network.train()
-    assert torch.allclose(scores.double(), features @ probe.weight.T + probe.bias, atol=1e-4)
+X, Y = cloud()
 
 
-def test_bad_features():
-    x, y = cloud()
-    with pytest.raises(ValueError, match=r"features have shape \[60\]"):
-        solve_probe(x[:, 0], y, 4)
-    with pytest.raises(ValueError, match=r"labels \[59\]"):
-        solve_probe(x, y[1:], 4)
-    with pytest.raises(ValueError, match="labels go from 0 to 3, but there are 2 classes"):
-        solve_probe(x, y, 2)
-    with pytest.raises(ValueError, match="a feature is infinite or not a number"):
-        solve_probe(x / 0, y, 4)
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((X[:, 0], Y, 4), r"features have shape \[60\]"),
+        ((X, Y[1:], 4), r"labels \[59\]"),
+        ((X, Y, 2), "labels go from 0 to 3, but there are 2 classes"),
+        ((X / 0, Y, 4), "a feature is infinite or not a number"),
+        *(((X, Y, 4, penalty), "infinite weights, and there is no minimum") for penalty in (0.0, -1.0, float("nan"))),
+    ],
+)
+def test_what_has_no_solution_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        solve_probe(*arguments)
 
 
-@pytest.mark.parametrize("penalty", [0.0, -1.0, float("nan")])
-def test_bad_penalty(penalty):
-    with pytest.raises(ValueError, match="infinite weights, and there is no minimum"):
-        solve_probe(*cloud(), 4, penalty)
-
-
-def test_features_of_absurd_size_do_not_converge_silently():
-    x, y = cloud()
+def test_what_does_not_converge_or_fit_is_refused(network):
     with pytest.raises(ArithmeticError, match=r"did not converge.*Use a larger penalty"):
-        solve_probe(x * 1e6, y, 4, 1e-7)
-
-
-def test_a_head_of_another_shape(network):
+        solve_probe(X * 1e6, Y, 4, 1e-7)
     with pytest.raises(ValueError, match=r"the probe has shape \[4, 6\], the head \[10, 128\]"):
-        write_head(network, solve_probe(*cloud(), 4))
+        write_head(network, solve_probe(X, Y, 4))
