@@ -18,6 +18,8 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `tlcourse WORDS`; return 0, 1 when the command could not do what was asked, 2 for wrong arguments."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if hasattr(sys.stdout, "reconfigure"):  # names come in all scripts, and not every terminal can show them
+        sys.stdout.reconfigure(errors="replace", line_buffering=True)
     parser = argparse.ArgumentParser(prog="tlcourse", description="The transfer-learning course, from a terminal.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     for name, (module, purpose) in COMMANDS.items():

@@ -1,5 +1,6 @@
 """`tlcourse finetune` and `tlcourse predict`: what they write and print, and what happens when something is wrong."""
 
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -13,8 +14,7 @@ from tlcourse.data.worlds import load
 from tlcourse.photos import command_finetune as finetune
 from tlcourse.photos.classifier import CARD, FILES, load_classifier
 from tlcourse.photos.image_folder import write_image_folder
-from tlcourse.photos.report_parts import confusion_table, frequent_mistakes, table
-from tlcourse.photos.say import say
+from tlcourse.photos.report import confusion_table, frequent_mistakes, table
 
 ODD = "日本 <b>&.png"  # a name that must be text on the page
 
@@ -220,18 +220,8 @@ def test_names_are_text_in_tables():
     assert "<i>" not in confusion_table(torch.eye(2, dtype=torch.int64), ["<i>", "b"])
 
 
-def test_a_terminal_that_knows_few_letters(monkeypatch, capsys):
-    class Narrow:
-        encoding = "ascii"
-
-        def write(self, text):
-            text.encode("ascii")
-            lines.append(text)
-
-        def flush(self):
-            pass
-
-    lines = []
-    monkeypatch.setattr("sys.stdout", Narrow())
-    say("日本: 93 %")
-    assert "".join(lines) == "??: 93 %\n"
+def test_a_terminal_that_knows_few_letters(trained, photos, monkeypatch):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", terminal)
+    assert main(["predict", str(trained), str(photos / "3" / ODD)]) == 0
+    assert b"/?? <b>&.png: " in terminal.buffer.getvalue()

@@ -16,8 +16,7 @@ from tlcourse.photos.inspection import inspect
 from tlcourse.photos.networks import photo_network_names, unknown_network
 from tlcourse.photos.pipeline import train_on_photos
 from tlcourse.photos.recipe import PhotoRecipe
-from tlcourse.photos.report_page import report_page
-from tlcourse.photos.say import say
+from tlcourse.photos.report import report_page
 from tlcourse.photos.scan import scan
 
 STOPPED = 130  # what shells expect of a command that Ctrl-C ended
@@ -75,19 +74,19 @@ def _finetune(options: argparse.Namespace) -> int:
         side=options.side,
         seed=options.seed,
         device=options.device,
-        tell=say,
+        tell=print,
     )
-    say(str(result.judgement))
+    print(result.judgement)
     for path in result.parts.left_out:
-        say(f"  not used, since it lies among the test photographs too: {path}")
+        print(f"  not used, since it lies among the test photographs too: {path}")
     result.save(out, report_page(result, folders))
-    say(f"saved in {out}; open {out / REPORT} to see where it errs, and ask it: tlcourse predict {out} IMAGE")
+    print(f"saved in {out}; open {out / REPORT} to see where it errs, and ask it: tlcourse predict {out} IMAGE")
     return 0
 
 
 def _look(folder: Path, csv: Path | None = None) -> FolderReport:
     report = inspect(scan(folder, csv))
-    say(str(report))
+    print(report)
     return report
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tlcourse.photos.classifier import Answer, load_classifier
 from tlcourse.photos.read import printable
-from tlcourse.photos.say import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
             continue
         records.append({"image": printable(image), "answers": [_record(answer) for answer in answers]})
         if not options.json:
-            say(f"{printable(image)}: {', '.join(f'{label} {100 * p:.1f} %' for label, p in answers)}")
+            print(f"{printable(image)}: {', '.join(f'{label} {100 * p:.1f} %' for label, p in answers)}")
     if options.json:
         print(json.dumps(records, indent=2))
     return int(failed)

@@ -1,26 +1,84 @@
-"""The parts of the report's page: tables, pictures and thumbnails as HTML."""
+"""One page about a classifier of photographs: what was found, how good it is, where it errs. All of it is inside."""
 
 import base64
 import html
 import io
 from collections.abc import Sequence
+from importlib.resources import files
+from string import Template
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
 from tlcourse.evaluation.calibration import Reliability
+from tlcourse.evaluation.metrics import class_report
 from tlcourse.notebook.display import as_image
 from tlcourse.notebook.evaluation_figures import describe_reliability, draw_reliability
+from tlcourse.notebook.figures import COLOURS, GREY, MARKERS, plain
 from tlcourse.photos.findings import FolderReport
+from tlcourse.photos.model_card import GOOD_FOR, NOT_FOR
 from tlcourse.photos.pipeline import TrainedPhotos
 from tlcourse.photos.read import PhotoError, open_photo, printable
-from tlcourse.photos.report_figures import describe_training, draw_accuracies, draw_losses
 from tlcourse.training.checkpoint import History
 
+PAGE = Template(files("tlcourse.photos").joinpath("report.html").read_text(encoding="utf-8"))
 MOST_CLASSES = 40  # a larger matrix cannot be read; the most frequent mistakes are listed instead
 MOST_FINDINGS = 300
 THUMBNAIL = 320  # pixels of the longer side
+
+
+def report_page(result: TrainedPhotos, folders: Sequence[FolderReport]) -> str:
+    """Write the report on a classifier, and what the inspection of each folder found, as HTML with its pictures."""
+    title = f"{result.name} on {result.parts.train.name}: {len(result.judgement.classes)} classes"
+    sections = [
+        _summary(result),
+        training_section(result.history, result.probe.validation_accuracy) if result.history else "",
+        _confusion(result),
+        reliability_section(result.judgement.reliability, result.temperature),
+        mistakes_section(result),
+        *(findings_section(folder) for folder in folders),
+        _making(result),
+    ]
+    return PAGE.substitute(title=html.escape(title), body="\n".join(part for part in sections if part))
+
+
+def _summary(result: TrainedPhotos) -> str:
+    found = result.judgement
+    accuracy = found.accuracy
+    return (
+        f'<p class="big"><b>{accuracy.mean:.1f} %</b> of {len(found.labels):,} test photographs are right '
+        f"[95 % interval: {accuracy.low:.1f} to {accuracy.high:.1f} %].</p>"
+        f"<p>The mean over the classes is {found.balanced_accuracy:.1f} %. The network learned from "
+        f"{len(result.parts.train):,} photographs; {len(result.parts.validation):,} others chose what was kept (the "
+        f"{html.escape(result.kept)} network) and how sure it may be. The test photographs had no part "
+        "in any choice.</p>"
+        f"<p><b>What it is for.</b> {GOOD_FOR}</p><p><b>What it is not for.</b> {NOT_FOR}</p>"
+    )
+
+
+def _confusion(result: TrainedPhotos) -> str:
+    found = result.judgement
+    report = class_report(found.confusion)
+    rows = [
+        [name, f"{n}", f"{100 * recall:.0f}", f"{100 * precision:.0f}"]
+        for name, n, recall, precision in zip(
+            found.classes, report.support.tolist(), report.recall.tolist(), report.precision.tolist(), strict=True
+        )
+    ]
+    header = ["class", "test photographs", "found (%)", "right when named (%)"]
+    return "<h2>Class by class</h2>" + confusion_table(found.confusion, found.classes) + table(header, rows)
+
+
+def _making(result: TrainedPhotos) -> str:
+    words = result.in_words() | {f"time for {name}": f"{s:.0f} s" for name, s in result.seconds.items()}
+    use = "from tlcourse.photos.classifier import load_classifier\n\n"
+    use += 'load_classifier("this folder").classify("photograph.jpg")'
+    return (
+        f"<h2>How it was made</h2>{table(['', ''], [[name, value] for name, value in words.items()])}"
+        f"<h2>Use it</h2><pre>{html.escape(use)}</pre><pre>tlcourse predict FOLDER photograph.jpg</pre>"
+    )
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -146,3 +204,54 @@ def _short(name: str, most: int = 24) -> str:
 
 def _is_number(text: str) -> bool:
     return text.replace(".", "", 1).replace(",", "").isdigit()
+
+
+def draw_losses(ax: Axes, history: History) -> Axes:
+    """Draw the loss of training and of validation after every epoch, and the epoch whose weights were taken."""
+    epochs = range(1, len(history) + 1)
+    ax.plot(epochs, history.train_loss, "--", color=GREY, linewidth=2, label="training")
+    style = {"color": COLOURS["fine-tuned"], "marker": MARKERS["fine-tuned"], "linewidth": 2}
+    ax.plot(epochs, history.validation_loss, label="validation", **style)
+    mark_best(ax, history, history.validation_loss[history.best_epoch])
+    ax.set_xlabel("epoch")
+    ax.set_ylabel("loss (nats)")
+    ax.set_ylim(bottom=0)
+    ax.set_xticks(_few(len(history)))
+    ax.legend(frameon=False, loc="lower left")
+    return plain(ax)
+
+
+def draw_accuracies(ax: Axes, history: History, probe: float) -> Axes:
+    """Draw the accuracy on validation after every epoch, beside that of the linear probe, in percent."""
+    style = {"color": COLOURS["fine-tuned"], "marker": MARKERS["fine-tuned"], "linewidth": 2}
+    ax.plot(range(1, len(history) + 1), history.validation_accuracy, label="fine-tuned", **style)
+    ax.axhline(probe, color=COLOURS["linear probe"], linewidth=2, linestyle=":", label="linear probe")
+    mark_best(ax, history, history.validation_accuracy[history.best_epoch])
+    ax.set_xlabel("epoch")
+    ax.set_ylabel("accuracy on validation (%)")
+    ax.set_ylim(0, 103)
+    ax.set_xticks(_few(len(history)))
+    ax.legend(frameon=False, loc="lower right")
+    return plain(ax)
+
+
+def describe_training(history: History, probe: float) -> str:
+    """Say in a sentence how a training went."""
+    best = history.best_epoch
+    return (
+        f"Loss and accuracy over {len(history)} epochs. The validation loss is lowest after epoch {best + 1}, at "
+        f"{history.validation_loss[best]:.2f} nats; {history.validation_accuracy[best]:.1f} % of the validation "
+        f"photographs are then right, and {probe:.1f} % with the linear probe."
+    )
+
+
+def mark_best(ax: Axes, history: History, height: float) -> None:
+    """Put a ring around the epoch whose weights were taken."""
+    ring = {"facecolors": "none", "edgecolors": "black", "linewidths": 2, "zorder": 3}
+    ax.scatter([history.best_epoch + 1], [height], s=160, label="taken", **ring)
+
+
+def _few(epochs: int) -> list[int]:
+    """Return at most eight epochs to write on the axis."""
+    step = -(-epochs // 8)
+    return list(range(1, epochs + 1, step))
