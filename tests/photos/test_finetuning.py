@@ -1,4 +1,4 @@
-"""From a folder to a judged classifier: every step against what it promises, and the whole on real photographs."""
+"""From a folder to a measured classifier: every step against what it promises, and the whole on real photographs."""
 
 import os
 from dataclasses import replace
@@ -24,8 +24,7 @@ from tlcourse.lessons.nb12_your_own_images.experiment import (
 from tlcourse.models.pretrained import pretrained
 from tlcourse.photos import pipeline as photo_pipeline
 from tlcourse.photos.classifier import load_classifier
-from tlcourse.photos.division import divide, leaking, with_classes
-from tlcourse.photos.evaluation import judge_scores
+from tlcourse.photos.evaluation import Evaluation
 from tlcourse.photos.finetuning import (
     CachedFeatures,
     adamw_by_stage,
@@ -46,6 +45,7 @@ from tlcourse.photos.photoset import PhotoSet
 from tlcourse.photos.pipeline import train_on_photos
 from tlcourse.photos.recipe import PhotoRecipe
 from tlcourse.photos.scan import scan
+from tlcourse.photos.splits import leakage, train_validation_test, with_classes
 from tlcourse.photos.views import RandomView
 from tlcourse.storage import save_tensors
 from tlcourse.training.checkpoint import copy_weights
@@ -70,7 +70,7 @@ def digits(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def parts(digits):
-    return divide(digits["train"], digits["test"])
+    return train_validation_test(digits["train"], digits["test"])
 
 
 @pytest.fixture(scope="module")
@@ -211,14 +211,15 @@ def test_parts_are_disjoint_and_near_duplicates_stay_together():
     labels = torch.arange(120) % 4
     groups = torch.arange(120) // 8 * 4 + labels  # two photographs of the same class a group
     photos = PhotoSet(tuple(Path(f"{i}.png") for i in range(120)), labels, tuple("abcd"), groups)
-    parts = divide(photos, seed=5)
+    parts = train_validation_test(photos, seed=5)
     paths = [path for part in (parts.train, parts.validation, parts.test) for path in part.paths]
     assert sorted(paths) == sorted(photos.paths)
-    assert not len(leaking(parts))
+    assert not len(leakage(parts))
     assert not set(parts.test.groups.tolist()) & set(torch.cat([parts.train.groups, parts.validation.groups]).tolist())
     assert parts.counts() == {"train": 80, "validation": 16, "test": 24}
     assert set(parts.validation.counts().values()) == {4}
-    assert divide(photos, seed=5).test.paths == parts.test.paths != divide(photos, seed=6).test.paths
+    again, other = (train_validation_test(photos, seed=seed).test.paths for seed in (5, 6))
+    assert again == parts.test.paths != other
 
 
 def test_photographs_of_the_test_are_not_trained_on(digits, tmp_path):
@@ -226,11 +227,11 @@ def test_photographs_of_the_test_are_not_trained_on(digits, tmp_path):
     copy = tmp_path / "copy.png"
     copy.write_bytes(digits["test"].paths[0].read_bytes())
     with_copy = replace(digits["train"], paths=(copy, *paths[1:]))
-    parts = divide(with_copy, digits["test"])
+    parts = train_validation_test(with_copy, digits["test"])
     assert parts.left_out == (copy,)
     assert copy not in parts.train.paths + parts.validation.paths
     assert len(parts.train) + len(parts.validation) == len(paths) - 1
-    assert divide(digits["train"], digits["test"]).left_out == ()
+    assert train_validation_test(digits["train"], digits["test"]).left_out == ()
 
 
 def test_classes_of_the_test_are_found_by_name_and_not_by_number():
@@ -243,9 +244,10 @@ def test_classes_of_the_test_are_found_by_name_and_not_by_number():
 def test_too_few_photographs():
     photos = PhotoSet(tuple(map(Path, "abcdefg")), torch.tensor([0] * 5 + [1] * 2), ("many", "few"), torch.arange(7))
     with pytest.raises(ValueError, match=r"too few different photographs in 'few' \(2\)"):
-        divide(photos)
+        train_validation_test(photos)
+    one = PhotoSet(tuple(map(Path, "abc")), torch.zeros(3, dtype=torch.int64), ("one",), torch.arange(3))
     with pytest.raises(ValueError, match="1 classes were found"):
-        divide(PhotoSet(tuple(map(Path, "abc")), torch.zeros(3, dtype=torch.int64), ("one",), torch.arange(3)))
+        train_validation_test(one)
 
 
 # the probe
@@ -359,20 +361,20 @@ def test_few_right_answers_do_not_make_certain():
     assert careful_temperature(many, many_labels) < careful_temperature(scores, labels)
 
 
-# the judgement
+# the evaluation
 
 
-def test_a_judgement_agrees_with_its_formulas():
+def test_an_evaluation_agrees_with_its_formulas():
     labels = torch.tensor([0] * 8 + [1] * 2)
     scores = torch.zeros(10, 3)
     scores[:, 0] = 2.0
     scores[9] = torch.tensor([0.0, 3.0, 0.0])
-    found = judge_scores(scores, labels, ("a", "b", "c"), temperature=2.0)
+    found = Evaluation(scores / 2, labels, ("a", "b", "c"))
     assert found.accuracy.mean == 90
     assert found.balanced_accuracy == pytest.approx(75)  # (1 + 1/2) / 2; the class without photographs does not count
     assert found.confusion.tolist() == [[8, 0, 0], [1, 1, 0], [0, 0, 0]]
     assert found.mistakes().tolist() == [8]
-    assert torch.equal(found.scores, scores / 2)
+    assert torch.equal(found.logits, scores / 2)
     assert "90.0 [" in str(found)
     assert set(found.metrics()) >= {"balanced accuracy in %"}
 
@@ -387,13 +389,13 @@ def trained(digits):
 
 
 def test_the_whole_way_and_back(trained, digits, tmp_path):
-    assert trained.judgement.accuracy.mean > 40  # a tenth is luck
+    assert trained.evaluation.accuracy.mean > 40  # a tenth is luck
     assert trained.kept in ("probe", "fine-tuned")
     assert set(trained.seconds) == {"network", "reading", "probe", "fine-tuning", "test"}
     classifier = load_classifier(trained.save(tmp_path / "model", "<p>report</p>"))
     assert classifier.card.counts == trained.parts.counts()
-    found = classifier.scores(digits["test"].paths) / classifier.temperature
-    assert torch.allclose(found, trained.judgement.scores, atol=1e-4)
+    found = classifier.logits(digits["test"].paths) / classifier.temperature
+    assert torch.allclose(found, trained.evaluation.logits, atol=1e-4)
     assert "10" in classifier.card.to_markdown()
 
 

@@ -49,7 +49,7 @@ class Classifier:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of the scores."""
+        """Names of the classes, in the order of the logits."""
         return self.card.classes
 
     @property
@@ -59,7 +59,7 @@ class Classifier:
 
     @property
     def temperature(self) -> float:
-        """By what scores are divided before they become probabilities; fitted on validation photographs."""
+        """By what logits are divided before they become probabilities; fitted on validation photographs."""
         return self.card.temperature
 
     def classify(
@@ -89,11 +89,11 @@ class Classifier:
         temperature = self.temperature if temperature is None else temperature
         if not temperature > 0:
             raise ValueError(f"temperature is {temperature}, but a number above 0 was expected; 1 changes nothing.")
-        return (self.scores(images) / temperature).softmax(1)
+        return (self.logits(images) / temperature).softmax(1)
 
     @torch.inference_mode()
-    def scores(self, images: Sequence[Photo]) -> torch.Tensor:
-        """Return the scores before the softmax, float32 `[N, classes]` on the CPU."""
+    def logits(self, images: Sequence[Photo]) -> torch.Tensor:
+        """Return the logits, before the softmax, float32 `[N, classes]` on the CPU."""
         if not len(images):
             raise ValueError("there is no photograph, but at least one was expected.")
         device = next(self.model.parameters()).device

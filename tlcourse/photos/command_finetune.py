@@ -76,7 +76,7 @@ def _finetune(options: argparse.Namespace) -> int:
         device=options.device,
         tell=print,
     )
-    print(result.judgement)
+    print(result.evaluation)
     for path in result.parts.left_out:
         print(f"  not used, since it lies among the test photographs too: {path}")
     result.save(out, report_page(result, folders))

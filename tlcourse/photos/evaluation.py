@@ -1,6 +1,5 @@
 """How good a classifier of photographs is, on photographs that nothing was learned from or chosen by."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,22 +13,22 @@ from tlcourse.photos.memory import PhotoSource
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Evaluation:
     """What a classifier answered on test photographs, and what that is worth."""
 
-    scores: torch.Tensor  # divided by the temperature, before the softmax, float32 [N, classes]
+    logits: torch.Tensor  # divided by the temperature, before the softmax, float32 [N, classes]
     labels: torch.Tensor  # int64 [N]
     classes: tuple[str, ...]
 
     @property
-    def answers(self) -> torch.Tensor:
+    def predictions(self) -> torch.Tensor:
         """The class with the highest score, int64 `[N]`."""
-        return self.scores.argmax(1)
+        return self.logits.argmax(1)
 
     @property
     def accuracy(self) -> Interval:
-        """Share of right answers in percent, with the 95 % interval of Wilson (1927)."""
-        return wilson_interval(int((self.answers == self.labels).sum()), len(self.labels))
+        """Share of right predictions in percent, with the 95 % interval of Wilson (1927)."""
+        return wilson_interval(int((self.predictions == self.labels).sum()), len(self.labels))
 
     @property
     def balanced_accuracy(self) -> float:
@@ -40,16 +39,16 @@ class Judgement:
     @property
     def confusion(self) -> torch.Tensor:
         """How often each class was taken for each, int64 `[classes, classes]`; rows are right classes."""
-        return confusion_matrix(self.labels, self.answers, len(self.classes))
+        return confusion_matrix(self.labels, self.predictions, len(self.classes))
 
     @property
     def reliability(self) -> Reliability:
         """Confidence against accuracy in ten bins; its `error` is the calibration error in points."""
-        return reliability(self.scores, self.labels)
+        return reliability(self.logits, self.labels)
 
     def mistakes(self, count: int = 12) -> torch.Tensor:
-        """Return the wrong answers of which the classifier is surest, int64 `[M]`, surest first."""
-        return confident_mistakes(self.scores, self.labels, count)
+        """Return the wrong predictions of which the classifier is surest, int64 `[M]`, surest first."""
+        return confident_mistakes(self.logits, self.labels, count)
 
     def metrics(self) -> dict[str, Interval | float]:
         """Return what a model card shows."""
@@ -66,13 +65,6 @@ class Judgement:
         )
 
 
-def judge(model: nn.Module, photos: PhotoSource, temperature: float = 1.0) -> Judgement:
+def evaluate_photos(model: nn.Module, photos: PhotoSource, temperature: float = 1.0) -> Evaluation:
     """Ask a network about test photographs; the temperature, by which logits are divided, is fitted on validation."""
-    return judge_scores(predict(model, photos.in_order()), photos.labels, photos.classes, temperature)
-
-
-def judge_scores(
-    scores: torch.Tensor, labels: torch.Tensor, classes: Sequence[str], temperature: float = 1.0
-) -> Judgement:
-    """Judge scores that are there already, for example of a probe on cached features; arguments as above."""
-    return Judgement(scores / temperature, labels, tuple(classes))
+    return Evaluation(predict(model, photos.in_order()) / temperature, photos.labels, photos.classes)

@@ -1,4 +1,4 @@
-"""All steps in a row, as the command `tlcourse finetune` takes them: divide, read, probe, fine-tune, judge, save."""
+"""All steps in a row, as the command `tlcourse finetune` takes them: divide, read, probe, fine-tune, evaluate, save."""
 
 import time
 from collections.abc import Callable
@@ -11,8 +11,7 @@ from torch import nn
 
 from tlcourse.data.transforms import Preprocessing
 from tlcourse.photos.classifier import save_classifier
-from tlcourse.photos.division import PhotoParts, divide
-from tlcourse.photos.evaluation import Judgement, judge
+from tlcourse.photos.evaluation import Evaluation, evaluate_photos
 from tlcourse.photos.finetuning import (
     ChosenProbe,
     ask,
@@ -25,6 +24,7 @@ from tlcourse.photos.memory import PhotoSource, open_photos
 from tlcourse.photos.networks import photo_network
 from tlcourse.photos.photoset import PhotoSet
 from tlcourse.photos.recipe import PhotoRecipe
+from tlcourse.photos.splits import PhotoParts, train_validation_test
 from tlcourse.repro import pick_device
 from tlcourse.training.checkpoint import History, copy_weights
 from tlcourse.transfer.linear_probe import write_head
@@ -46,7 +46,7 @@ class TrainedPhotos:
     history: History | None  # None where only the probe was wanted
     kept: str  # "probe" or "fine-tuned": which of them validation preferred
     temperature: float  # fitted on the validation photographs
-    judgement: Judgement  # of what was kept, on the test photographs
+    evaluation: Evaluation  # of what was kept, on the test photographs
     seconds: dict[str, float] = field(default_factory=dict)  # by step
 
     def save(self, folder: Path | str, report: str | None = None) -> Path:
@@ -55,10 +55,10 @@ class TrainedPhotos:
             folder,
             self.model,
             backbone=self.name,
-            classes=self.judgement.classes,
+            classes=self.evaluation.classes,
             preprocessing=self.preprocessing,
             temperature=self.temperature,
-            metrics=self.judgement.metrics(),
+            metrics=self.evaluation.metrics(),
             counts=self.parts.counts(),
             training=self.in_words(),
             report=report,
@@ -122,7 +122,7 @@ def train_on_photos(
     option is out of range, and StorageError where weights or photographs cannot be read.
     """
     recipe, watch = recipe or PhotoRecipe(), Stopwatch(tell)
-    parts = divide(photos, test, seed=seed)
+    parts = train_validation_test(photos, test, seed=seed)
     watch.begin("network", f"Network: {backbone}, {len(photos.classes)} classes.")
     network = photo_network(backbone, len(photos.classes), weights, seed=seed, side=side, progress=progress)
     model, preprocessing = network
@@ -142,9 +142,9 @@ def train_on_photos(
         watch.tell(f"  {max(history.validation_accuracy):.1f} % right on validation at best; kept: {kept}.")
     temperature = careful_temperature(ask(model, validation), validation.labels)
     watch.begin("test", f"Test: {len(parts.test):,} photographs that had no part in any choice.")
-    judgement = judge(model, open_photos(parts.test, preprocessing, progress=progress), temperature)
+    evaluation = evaluate_photos(model, open_photos(parts.test, preprocessing, progress=progress), temperature)
     watch.end()
-    found = (backbone, model, preprocessing, recipe, seed, parts, probe, history, kept, temperature, judgement)
+    found = (backbone, model, preprocessing, recipe, seed, parts, probe, history, kept, temperature, evaluation)
     return TrainedPhotos(*found, watch.seconds)
 
 
@@ -177,8 +177,8 @@ def fine_tune_or_keep(
 
 
 def _loss(model: nn.Module, photos: PhotoSource) -> float:
-    scores = ask(model, photos)
-    return F.cross_entropy(scores / careful_temperature(scores, photos.labels), photos.labels).item()
+    logits = ask(model, photos)
+    return F.cross_entropy(logits / careful_temperature(logits, photos.labels), photos.labels).item()
 
 
 def _listed(counts: dict[str, int]) -> str:

@@ -31,12 +31,12 @@ THUMBNAIL = 320  # pixels of the longer side
 
 def report_page(result: TrainedPhotos, folders: Sequence[FolderReport]) -> str:
     """Write the report on a classifier, and what the inspection of each folder found, as HTML with its pictures."""
-    title = f"{result.name} on {result.parts.train.name}: {len(result.judgement.classes)} classes"
+    title = f"{result.name} on {result.parts.train.name}: {len(result.evaluation.classes)} classes"
     sections = [
         _summary(result),
         training_section(result.history, result.probe.validation_accuracy) if result.history else "",
         _confusion(result),
-        reliability_section(result.judgement.reliability, result.temperature),
+        reliability_section(result.evaluation.reliability, result.temperature),
         mistakes_section(result),
         *(findings_section(folder) for folder in folders),
         _making(result),
@@ -45,7 +45,7 @@ def report_page(result: TrainedPhotos, folders: Sequence[FolderReport]) -> str:
 
 
 def _summary(result: TrainedPhotos) -> str:
-    found = result.judgement
+    found = result.evaluation
     accuracy = found.accuracy
     return (
         f'<p class="big"><b>{accuracy.mean:.1f} %</b> of {len(found.labels):,} test photographs are right '
@@ -59,7 +59,7 @@ def _summary(result: TrainedPhotos) -> str:
 
 
 def _confusion(result: TrainedPhotos) -> str:
-    found = result.judgement
+    found = result.evaluation
     report = class_report(found.confusion)
     rows = [
         [name, f"{n}", f"{100 * recall:.0f}", f"{100 * precision:.0f}"]
@@ -145,14 +145,14 @@ def frequent_mistakes(confusion: torch.Tensor, classes: Sequence[str], most: int
 
 def mistakes_section(result: TrainedPhotos, count: int = 12) -> str:
     """Return thumbnails of the wrong answers of which the classifier is surest."""
-    found, photos = result.judgement, result.parts.test
-    confidence = found.scores.softmax(1).max(1)[0]
+    found, photos = result.evaluation, result.parts.test
+    confidence = found.logits.softmax(1).max(1)[0]
     chosen = found.mistakes(count).tolist()
     if not chosen:
         return "<h2>Surest mistakes</h2><p>There is none: all test photographs are right.</p>"
     figures = []
     for i in chosen:
-        right, said = found.classes[found.labels[i]], found.classes[found.answers[i]]
+        right, said = found.classes[found.labels[i]], found.classes[found.predictions[i]]
         words = f"{said} ({100 * confidence[i]:.0f} %), but it is {right}"
         name = "/".join(photos.paths[i].parts[-2:])
         figures.append(

@@ -24,7 +24,7 @@ from tlcourse.lessons.nb12_your_own_images.tray import Tray
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.display import as_image
 from tlcourse.photos.classifier import Classifier
-from tlcourse.photos.evaluation import judge_scores
+from tlcourse.photos.evaluation import Evaluation
 from tlcourse.photos.image_folder import write_image_folder
 from tlcourse.photos.inspection import inspect
 from tlcourse.photos.model_card import ModelCard
@@ -406,22 +406,22 @@ def test_the_factory_returns_the_widget(classifier, photos):
     assert "tlcourse-lab" in widget._dom_classes
 
 
-def judged(wrong=2):
+def evaluated(wrong=2):
     labels = torch.arange(10) % 3
     scores = 4.0 * torch.nn.functional.one_hot(labels, 3)
     for i in range(wrong):
         scores[i] = scores[i].roll(1)
-    return judge_scores(scores, labels, ("kiwi", "a very long name of a fruit", "plum"))
+    return Evaluation(scores, labels, ("kiwi", "a very long name of a fruit", "plum"))
 
 
-def test_a_judgement_in_words_and_captions():
-    judgement = judged()
-    wrong = judgement.mistakes(8)
-    captions = pictures.caption_mistakes(judgement, wrong)
+def test_an_evaluation_in_words_and_captions():
+    evaluation = evaluated()
+    wrong = evaluation.mistakes(8)
+    captions = pictures.caption_mistakes(evaluation, wrong)
     assert sorted(captions) == ["a very lon…, 96 %\nis kiwi", "plum, 96 %\nis a very lon…"]
     assert "plum, 96 %, is a very lon…" in pictures.describe_mistakes(captions)
     assert "no mistake" in pictures.describe_mistakes([])
-    said = pictures.describe_judgement(judgement)
+    said = pictures.describe_evaluation(evaluation)
     assert "kiwi read as a very long name of a fruit (1 times)" in said
     assert "Calibration: by 16.5 points too sure" in said
 
@@ -450,7 +450,7 @@ def test_tuning_shows_the_probe_and_the_epoch_that_was_kept(ax):
 
 
 def test_long_names_lean(ax):
-    pictures.draw_named_confusion(ax, judged().confusion, judged().classes)
+    pictures.draw_named_confusion(ax, evaluated().confusion, evaluated().classes)
     assert ax.get_xticklabels()[1].get_text() == "a very long nam…"
     assert ax.get_xticklabels()[0].get_rotation() == 45
 

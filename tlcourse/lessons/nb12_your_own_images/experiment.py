@@ -34,8 +34,7 @@ from torch import nn
 
 from tlcourse.data.transforms import Preprocessing
 from tlcourse.notebook.rows import read_rows, shipped_table
-from tlcourse.photos.division import PhotoParts, divide
-from tlcourse.photos.evaluation import judge
+from tlcourse.photos.evaluation import evaluate_photos
 from tlcourse.photos.finetuning import ask, careful_temperature, fine_tune
 from tlcourse.photos.inspection import inspect
 from tlcourse.photos.memory import PhotoSource, open_photos
@@ -44,6 +43,7 @@ from tlcourse.photos.photoset import PhotoSet
 from tlcourse.photos.pipeline import probe_photos
 from tlcourse.photos.recipe import GENTLE, PhotoRecipe
 from tlcourse.photos.scan import scan
+from tlcourse.photos.splits import PhotoParts, train_validation_test
 from tlcourse.photos.views import RandomView
 
 NETWORK = "mobilenet_v2"
@@ -198,10 +198,10 @@ def real_parts(setting: PhotoSetting, seed: int) -> PhotoParts:
     """
     photos = _inspected(setting.folder)
     if setting.test is not None:
-        return divide(photos, _inspected(setting.test), validation=setting.validation, seed=seed)
+        return train_validation_test(photos, _inspected(setting.test), validation=setting.validation, seed=seed)
     chosen = photos.few(setting.per_class, seed)
     others = photos.subset(~torch.isin(photos.groups, chosen.groups))
-    return divide(chosen, others, validation=setting.validation, seed=seed)
+    return train_validation_test(chosen, others, validation=setting.validation, seed=seed)
 
 
 def _inspected(folder: str) -> PhotoSet:
@@ -225,7 +225,7 @@ def _row(
     scores = ask(model, validation)
     temperature = careful_temperature(scores, validation.labels)
     loss = F.cross_entropy(scores / temperature, validation.labels).item()
-    found = judge(model, test, temperature)
+    found = evaluate_photos(model, test, temperature)
     accuracy, counts = found.accuracy, parts.counts().values()
     measured = (accuracy.mean, accuracy.low, accuracy.high, found.balanced_accuracy, found.reliability.error)
     return PhotoTransfer(name, method, seed, SETTINGS[name].side, epochs, *counts, loss, *measured, seconds)

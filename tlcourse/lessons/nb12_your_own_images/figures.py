@@ -12,7 +12,7 @@ from tlcourse.data.transforms import Preprocessing
 from tlcourse.lessons.nb12_your_own_images.scripts import families, writable
 from tlcourse.notebook.evaluation_figures import describe_confusion, describe_reliability, draw_confusion
 from tlcourse.notebook.figures import COLOURS, MARKERS, plain
-from tlcourse.photos.evaluation import Judgement
+from tlcourse.photos.evaluation import Evaluation
 from tlcourse.training.checkpoint import History
 
 LONGEST = 16  # letters of a name that are shown
@@ -189,27 +189,27 @@ def draw_answers(ax: Axes, answers: Sequence[tuple[str, float]], limit: float | 
     return ax
 
 
-def describe_judgement(judgement: Judgement) -> str:
-    """Say in two sentences what both pictures of a judgement show."""
+def describe_evaluation(evaluation: Evaluation) -> str:
+    """Say in two sentences what both pictures of an evaluation show."""
     return (
-        f"{describe_confusion(judgement.confusion, judgement.classes)} "
-        f"{describe_reliability('Calibration', judgement.reliability)}"
+        f"{describe_confusion(evaluation.confusion, evaluation.classes)} "
+        f"{describe_reliability('Calibration', evaluation.reliability)}"
     )
 
 
-def caption_mistakes(judgement: Judgement, wrong: torch.Tensor) -> list[str]:
+def caption_mistakes(evaluation: Evaluation, wrong: torch.Tensor) -> list[str]:
     r"""Return two lines for each mistake: what it was taken for and how surely, and what it is.
 
     Args:
-        judgement: of test photographs.
+        evaluation: of test photographs.
         wrong: which of them, int64 `[M]`.
 
     Returns:
         Texts such as `"kiwi, 98 %\nis lemon"`.
     """
-    shares, answers = judgement.scores.softmax(1).max(1)
-    names = [short(name, 11) for name in judgement.classes]
-    return [f"{names[answers[i]]}, {100 * shares[i]:.0f} %\nis {names[judgement.labels[i]]}" for i in wrong.tolist()]
+    shares, answers = evaluation.logits.softmax(1).max(1)
+    names = [short(name, 11) for name in evaluation.classes]
+    return [f"{names[answers[i]]}, {100 * shares[i]:.0f} %\nis {names[evaluation.labels[i]]}" for i in wrong.tolist()]
 
 
 def draw_mistakes(axes: Sequence[Axes], photos: Sequence[Image.Image], captions: Sequence[str]) -> None:

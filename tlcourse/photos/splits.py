@@ -25,7 +25,7 @@ class PhotoParts:
         return {name: len(getattr(self, name)) for name in ("train", "validation", "test")}
 
 
-def divide(
+def train_validation_test(
     photos: PhotoSet, test: PhotoSet | None = None, *, validation: float = 0.2, test_share: float = 0.2, seed: int = 0
 ) -> PhotoParts:
     """Divide photographs into three parts with about the same share of every class, near duplicates together.
@@ -60,7 +60,7 @@ def with_classes(photos: PhotoSet, classes: Sequence[str]) -> PhotoSet:
     return replace(photos, labels=new[photos.labels], classes=tuple(classes))
 
 
-def leaking(parts: PhotoParts) -> torch.Tensor:
+def leakage(parts: PhotoParts) -> torch.Tensor:
     """Return the groups that stand on both sides of training and validation: empty when all is well."""
     groups = torch.cat([parts.train.groups, parts.validation.groups])
     first = torch.arange(len(parts.train))
