@@ -215,7 +215,7 @@ def draw_losses(ax: Axes, history: History) -> Axes:
     mark_best(ax, history, history.validation_loss[history.best_epoch])
     ax.set_xlabel("epoch")
     ax.set_ylabel("loss (nats)")
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(0, 1.1 * max(history.train_loss + history.validation_loss))
     ax.set_xticks(_few(len(history)))
     ax.legend(frameon=False, loc="lower left")
     return plain(ax)
@@ -231,7 +231,7 @@ def draw_accuracies(ax: Axes, history: History, probe: float) -> Axes:
     ax.set_ylabel("accuracy on validation (%)")
     ax.set_ylim(0, 103)
     ax.set_xticks(_few(len(history)))
-    ax.legend(frameon=False, loc="lower right")
+    ax.legend(frameon=False, loc="best")
     return plain(ax)
 
 
