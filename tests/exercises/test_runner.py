@@ -248,7 +248,7 @@ def test_what_one_answer_does_to_pytorch_is_gone_when_the_next_is_checked():
 def test_an_answer_whose_process_is_gone_says_so(fenced):
     reply_to(fenced, "x = len")
     fenced.renew()
-    reply = fenced.ask("call", arguments=([1],), named={}, finisher=None, more=())
+    reply = fenced.ask("call", arguments=([1],), finisher=None, more=())
     assert reply.error["type"] == "Died"
 
 
@@ -293,7 +293,7 @@ def test_an_answer_that_does_not_listen_or_talks_on_and_on_holds_nobody_up(fence
     deaf = "import pickle, time\npickle.loads = lambda data: time.sleep(100)"
     fenced.ask("run", source=deaf, name="x")
     begin = time.monotonic()
-    reply = fenced.ask("call", 1.0, arguments=(bytes(10**7),), named={}, finisher=None, more=())
+    reply = fenced.ask("call", 1.0, arguments=(bytes(10**7),), finisher=None, more=())
     assert reply.error["type"] == "TimeLimit"
     assert time.monotonic() - begin < 5
     flood = (

@@ -4,8 +4,7 @@ import atexit
 import functools
 import linecache
 import types
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import cloudpickle
 
@@ -19,9 +18,7 @@ class Answer(Protocol):
     def value(self) -> Reply:
         """Return the answer itself."""
 
-    def call(
-        self, arguments: tuple, named: Mapping[str, Any] | None = None, finisher: str | None = None, more: tuple = ()
-    ) -> Reply:
+    def call(self, arguments: tuple, finisher: str | None = None, more: tuple = ()) -> Reply:
         """Call the answer with copies of the arguments, in a process of its own."""
 
 
@@ -36,9 +33,7 @@ class KernelAnswer:
         """Return the answer itself."""
         return Reply(self.answer)
 
-    def call(
-        self, arguments: tuple, named: Mapping[str, Any] | None = None, finisher: str | None = None, more: tuple = ()
-    ) -> Reply:
+    def call(self, arguments: tuple, finisher: str | None = None, more: tuple = ()) -> Reply:
         """Call the answer with copies of the arguments, in a process of its own."""
         box = kernel_sandbox()
         box.limits = self.limits
@@ -54,7 +49,7 @@ class KernelAnswer:
             if loaded.error:
                 return loaded
             self._loaded = True
-        reply = box.ask("call", arguments=arguments, named=dict(named or {}), finisher=finisher, more=more)
+        reply = box.ask("call", arguments=arguments, finisher=finisher, more=more)
         self._loaded = not stopped(reply)
         return reply
 

@@ -103,7 +103,7 @@ class Exercise:
 
     def made_by(self, source: str) -> Any:  # noqa: ANN401 - an answer can be anything
         """Return a copy of what an answer cell makes, run here; for the course's own texts only."""
-        return copy.deepcopy(_made_by(source, self.setup, self.answer))
+        return copy.deepcopy(made_by(source, self.setup, self.answer))
 
     def _known_mistake(self, recognises: Callable[[Mistake], bool]) -> Mistake | None:
         return next((mistake for mistake in self.mistakes if recognises(mistake)), None)
@@ -113,7 +113,8 @@ _ASKED: dict[str, int] = {}  # how many hints this kernel has shown, by exercise
 
 
 @functools.lru_cache(maxsize=256)
-def _made_by(source: str, setup: str, name: str) -> object:
+def made_by(source: str, setup: str, name: str) -> object:
+    """Return what a cell of the course's own calls `name`, run behind the names that `setup` gives."""
     names: dict[str, object] = {"__name__": "__main__"}
     exec(compile(setup, "<setup>", "exec"), names)  # the course's own code
     exec(compile(source, "<solution>", "exec"), names)

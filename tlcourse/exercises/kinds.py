@@ -1,8 +1,8 @@
-"""The kinds of exercises: give a value, choose, foresee, write a function, mend one, build something that scores."""
+"""The kinds of exercises: give a value, foresee one, write a function, mend one, build something that scores."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tlcourse.exercises.answers import Answer, error_verdict, printed
@@ -18,7 +18,6 @@ class Value(Exercise):
     """Set a value; `tolerance` is relative to the larger of 1 and the right number, `unit` stands behind it."""
 
     tolerance: float = 1e-4
-    accepts: Callable[[Any], bool] | None = None
     unit: str = ""
 
     def _judge(self, answer: Answer, seed: int) -> Verdict:
@@ -34,42 +33,12 @@ class Value(Exercise):
         return wrong(self, mistake, "this is not it. Read the question once more, or ask for a hint.", details)
 
     def _right(self, value: object) -> bool:
-        if self.accepts is not None:
-            return self.accepts(value)
         return same(value, self.made_by(self.reference), self.tolerance)
 
     def _is(self, known: Mistake, value: object) -> bool:
         if known.matches is not None:
             return bool(known.matches(value))
         return same(value, self.made_by(known.answer), self.tolerance)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice(Value):
-    """Choose one of several options by its letter; each wrong one is a known mistake.
-
-    Attributes:
-        options: texts by letter; they stand in the prompt too.
-        why: why the right one is right.
-    """
-
-    options: Mapping[str, str]
-    why: str
-
-    def _judge(self, answer: Answer, seed: int) -> Verdict:
-        reply = answer.value()
-        if reply.error:
-            return error_verdict(reply)
-        letter = str(reply.value).strip().lower()
-        if letter not in self.options:
-            letters = ", ".join(repr(option) for option in self.options)
-            return verdict(
-                Outcome.WRONG, f"{show_value(reply.value)} is none of the options. Expected one of {letters}."
-            )
-        if same(letter, self.made_by(self.reference)):
-            return verdict(Outcome.CORRECT, self.why)
-        mistake = self._known_mistake(lambda known: same(letter, self.made_by(known.answer)))
-        return wrong(self, mistake, "this is not it.", [("you chose", f"{letter}: {self.options[letter]}")])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,17 +66,16 @@ class Case:
     """One input that a function is tried on; `note` says what is special about it, such as "one image only"."""
 
     arguments: tuple
-    named: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
 
     def shown(self, function: str) -> str:
         """Return the call as one would type it."""
-        inside = [show_value(a) for a in self.arguments] + [f"{k}={show_value(v)}" for k, v in self.named.items()]
-        return f"{function}({', '.join(inside)})" + (f"    ({self.note})" if self.note else "")
+        inside = ", ".join(show_value(argument) for argument in self.arguments)
+        return f"{function}({inside})" + (f"    ({self.note})" if self.note else "")
 
     def size(self) -> int:
         """Count what is in it, to find the smallest one that fails."""
-        return size(self.arguments) + size(dict(self.named))
+        return size(self.arguments)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +88,6 @@ class Function(Exercise):
 
     cases: Callable[[int], Sequence[Case]]
     tolerance: float = 1e-4
-    keeps_inputs: bool = False
     agrees: Callable[[Any, Any], bool] | None = None
     look_at: str = "the smallest input that fails; work it out by hand"
 
@@ -129,7 +96,7 @@ class Function(Exercise):
         right = self._results(self.made_by(self.reference), cases)
         replies: list[Reply] = []
         for case in cases:
-            replies.append(answer.call(case.arguments, case.named))
+            replies.append(answer.call(case.arguments))
             if replies[-1].error:
                 found = error_verdict(replies[-1])
                 details = (("for", case.shown(self.answer)), *found.details)
@@ -137,7 +104,7 @@ class Function(Exercise):
         got = [reply.value["result"] for reply in replies]
         failing = next((i for i in range(len(cases)) if not self._agree(got[i], right[i])), None)
         if failing is None:
-            return self._changed(cases, replies) or verdict(Outcome.CORRECT, f"right on all {len(cases)} inputs.")
+            return verdict(Outcome.CORRECT, f"right on all {len(cases)} inputs.")
         return self._explain(
             cases[failing], got[failing], right[failing], self._recognise(cases, got), replies[failing]
         )
@@ -148,22 +115,8 @@ class Function(Exercise):
         message = "it returns None: is the `return` missing?" if got is None and right is not None else "not yet."
         return wrong(self, mistake, message, [*details, *look_at, *printed(reply)])
 
-    def _changed(self, cases: Sequence[Case], replies: Sequence[Reply]) -> Verdict | None:
-        """Look for an argument that is not what it was, where that matters."""
-        for case, reply in zip(cases, replies, strict=True):
-            for before, after in zip(case.arguments, reply.value["arguments"], strict=True):
-                if self.keeps_inputs and after is not None and not same(after, before, 0):
-                    details = [
-                        ("for", case.shown(self.answer)),
-                        ("it was", show_value(before)),
-                        ("it is", show_value(after)),
-                    ]
-                    message = "the result is right, but your function changed its argument. Work on a copy."
-                    return verdict(Outcome.WRONG, message, details, mistake="changes its argument")
-        return None
-
     def _results(self, function: Callable, cases: Sequence[Case]) -> list[object]:
-        return [function(*copy.deepcopy(case.arguments), **copy.deepcopy(dict(case.named))) for case in cases]
+        return [function(*copy.deepcopy(case.arguments)) for case in cases]
 
     def _recognise(self, cases: Sequence[Case], got: Sequence[object]) -> Mistake | None:
         """Find the known mistake that gives the same on every input."""
@@ -208,7 +161,7 @@ class Challenge(Exercise):
     level: str = "Challenge"
 
     def _judge(self, answer: Answer, seed: int) -> Verdict:
-        reply = answer.call(self.inputs(seed), None, self.finisher, self.more(seed))
+        reply = answer.call(self.inputs(seed), self.finisher, self.more(seed))
         if reply.error:
             return error_verdict(reply)
         report, made_of = reply.value["result"], ()

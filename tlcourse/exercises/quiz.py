@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from tlcourse.exercises.answers import KernelAnswer
 from tlcourse.exercises.card import Outcome, Verdict, verdict
@@ -43,6 +44,8 @@ class Quiz:
     questions: Sequence[Question]
     answer: str = "answers"
     points: int = 2
+    setup: ClassVar[str] = ""
+    limits: ClassVar[Limits] = Limits()
 
     @property
     def starter(self) -> str:
@@ -72,7 +75,7 @@ class Quiz:
         if self.untouched(answers):
             found = self.not_attempted()
         else:
-            found = self.judge(KernelAnswer(answers, Limits()))
+            found = self.judge(KernelAnswer(answers, self.limits))
             keep("attempt", self.id, **summary(found))
         return for_nbgrader(found, self.points)
 

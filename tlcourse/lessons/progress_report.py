@@ -17,14 +17,7 @@ LEGEND = "● right   ◐ tried   ○ open"
 
 @dataclass(frozen=True)
 class NotebookProgress:
-    """How far the learner is with one notebook.
-
-    Attributes:
-        notebook: number and topic.
-        exercises: one standing an exercise.
-        quiz: the best share of the quiz, from 0 to 1, or None before the first try.
-        best: the best score of the challenge with its unit, or an empty text.
-    """
+    """How far the learner is with one notebook; `quiz` is the best share, from 0 to 1, `best` a challenge's."""
 
     notebook: str
     exercises: Sequence[Standing]
@@ -46,14 +39,7 @@ HEADER = ["notebook", "exercises", "quiz", "best challenge"]
 
 
 def course_progress(records: Iterable[Record] | None = None) -> list[NotebookProgress]:
-    """Return how far the learner is with every notebook that has exercises.
-
-    Args:
-        records: of a progress file; by default the learner's own.
-
-    Returns:
-        One entry a notebook.
-    """
+    """Return how far the learner is with every notebook that has exercises."""
     records = list(read_records() if records is None else records)
     return [_notebook_progress(number, topic, records) for number, topic in MODULES.items()]
 
@@ -87,11 +73,7 @@ def predictions_sentence(records: Iterable[Record] | None = None) -> str:
 
 
 class ProgressCard:
-    """The learner's progress, as a table in a notebook and as text elsewhere.
-
-    Args:
-        records: of a progress file; by default the learner's own, as it is now.
-    """
+    """The learner's progress, as a table in a notebook and as text elsewhere."""
 
     def __init__(self, records: Iterable[Record] | None = None) -> None:
         records = list(read_records() if records is None else records)
@@ -112,17 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Merge what is asked for, and print how far the learner is.
-
-    Args:
-        options: with `merge`, a list of files or None.
-
-    Returns:
-        0.
-
-    Raises:
-        OSError: a file cannot be read, or is no progress file.
-    """
+    """Merge what is asked for, and print how far the learner is; raises OSError for a file that is no progress file."""
     own = progress_file()
     for other in options.merge or []:
         if own is None:

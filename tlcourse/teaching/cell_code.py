@@ -19,14 +19,7 @@ class NotPythonError(ValueError):
 def as_python(source: str) -> tuple[str, str]:
     """Make Python of a cell: lines for the notebook (`%magic`, `!shell`, `name?`) become calls that do nothing.
 
-    Args:
-        source: the text of a cell.
-
-    Returns:
-        The code, with as many lines; and a note on what was left out, or an empty text.
-
-    Raises:
-        NotPythonError: the cell as a whole is no Python.
+    Returns the code, with as many lines, and a note on what was left out; raises NotPythonError for another language.
     """
     lines = source.splitlines()
     first = next((i for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), 0)
@@ -73,11 +66,7 @@ def is_empty(source: str) -> bool:
 
 
 def defined_names(source: str) -> set[str]:
-    """Return the names that a cell defines for other cells.
-
-    Raises:
-        SyntaxError: it is no Python.
-    """
+    """Return the names that a cell defines for other cells; raises SyntaxError when it is no Python."""
     try:
         table = symtable.symtable(source, "<cell>", "exec")
     except TOO_DEEP as error:
@@ -101,13 +90,8 @@ def wanted_names(source: str) -> set[str]:
 def taken_along(source: str, others: Sequence[str], given: Collection[str]) -> tuple[str, list[str]]:
     """Collect from other cells what an answer uses: a helper function, an import, a constant.
 
-    Args:
-        source: the answer's code.
-        others: code of the other cells, in their order.
-        given: names that are there anyway.
-
-    Returns:
-        Code that defines what was found, in the order of the notebook; and the names.
+    `given` names are there anyway. Returns code that defines what was found, in the order of the notebook, and the
+    names.
     """
     found = {name: (place, statement) for place, name, statement in _definitions(others)}
     taken: dict[str, tuple[int, ast.stmt]] = {}

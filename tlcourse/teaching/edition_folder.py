@@ -11,14 +11,9 @@ PASSING = (".ipynb_checkpoints", ".DS_Store", "Thumbs.db")  # made by programs t
 
 
 def check_folder(folder: Path, notebooks: Path) -> None:
-    """Refuse a folder in which writing editions could cost somebody something.
+    """Refuse a folder in which writing editions could cost somebody something; it need not exist.
 
-    Args:
-        folder: where editions shall go; it need not exist.
-        notebooks: where the course's notebooks are.
-
-    Raises:
-        ValueError: it holds other files, or an edition that was changed since, or it lies among the notebooks.
+    Raises ValueError when it holds other files, or an edition that was changed since, or lies among the notebooks.
     """
     here, originals = folder.resolve(), notebooks.resolve()
     places = [here, here / "student", here / "instructor"]
@@ -39,15 +34,7 @@ def check_folder(folder: Path, notebooks: Path) -> None:
 
 
 def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write editions into a folder that `check_folder` found good, in place of those that are there.
-
-    Args:
-        folder: made when missing.
-        contents: by path relative to the folder, with `/` on every system.
-
-    Raises:
-        StorageError: a file could not be written.
-    """
+    """Write files by relative path into a folder that `check_folder` found good, in place of an earlier edition."""
     for name in _listed(folder).keys() - contents.keys():
         (folder / name).unlink(missing_ok=True)
     for name, data in contents.items():

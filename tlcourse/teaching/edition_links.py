@@ -13,18 +13,10 @@ ELSEWHERE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|//|#")  # the web, an attachme
 
 
 def tidy_links(notebook: NotebookNode, folder: Path, notebooks: Collection[str]) -> list[str]:
-    """Turn links to notebooks that do not come along into plain text, and find the files that have to.
+    """Turn links to notebooks that do not come along into plain text, and return the files that have to.
 
-    Args:
-        notebook: its text is changed in place.
-        folder: where it lies.
-        notebooks: names of the notebooks in the edition.
-
-    Returns:
-        Paths of images and other files, relative to the folder, with `/` on every system.
-
-    Raises:
-        ValueError: a link leads out of the folder or to a file that is not there.
+    The notebook's text is changed in place; paths are relative to its folder, with `/` on every system. Raises
+    ValueError when a link leads out of the folder or to a file that is not there.
     """
     files: set[str] = set()
 

@@ -29,18 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write both editions and say where they are.
-
-    Args:
-        options: `out`, `notebooks` and `timing`.
-
-    Returns:
-        0.
-
-    Raises:
-        OSError: a file cannot be read or written.
-        ValueError: the notebooks are not the course's own, or the folder holds other files.
-    """
+    """Write both editions and say where they are."""
     contents = write_editions(options.out, options.notebooks, timing=options.timing)
     for edition in ("student", "instructor"):
         names = [name for name in contents if name.startswith(f"{edition}/") and name.endswith(".ipynb")]
@@ -51,17 +40,8 @@ def run(options: argparse.Namespace) -> int:
 def write_editions(out: Path, notebooks: Path = NOTEBOOKS, *, timing: bool = True) -> Mapping[str, bytes]:
     """Write the student's edition into `out/student` and the instructor's into `out/instructor`.
 
-    Args:
-        out: a folder for both; it may hold nothing but editions written earlier.
-        notebooks: the course's notebooks.
-        timing: whether to measure how long each check takes; without, the same notebooks give the same bytes.
-
-    Returns:
-        What was written, by path relative to `out`.
-
-    Raises:
-        OSError: a file cannot be read or written.
-        ValueError: the notebooks are not the course's own, or the folder holds other files.
+    Without `timing` of the checks, the same notebooks give the same bytes. Returns what was written by path relative to
+    `out`; raises ValueError when the notebooks are not the course's own or the folder holds other files.
     """
     check_folder(out, notebooks)
     sources = read_sources(notebooks)
@@ -83,16 +63,9 @@ def write_editions(out: Path, notebooks: Path = NOTEBOOKS, *, timing: bool = Tru
 
 
 def read_sources(folder: Path) -> dict[Path, NotebookNode]:
-    """Read the notebooks that have exercises.
+    """Read the notebooks that have exercises, in order.
 
-    Args:
-        folder: where they are.
-
-    Returns:
-        The notebooks by path, in order.
-
-    Raises:
-        ValueError: one is missing, is no notebook, or is an instructor's edition.
+    Raises ValueError when one is missing, is no notebook, or is an instructor's edition.
     """
     sources = {path: _read(path) for number in MODULES for path in _paths(folder, number)}
     solved = [path for path, notebook in sources.items() if "tlcourse" in notebook.metadata]

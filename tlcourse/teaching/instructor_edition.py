@@ -10,9 +10,8 @@ from nbformat import NotebookNode
 from tlcourse.exercises.answers import KernelAnswer, kernel_sandbox
 from tlcourse.exercises.card import Outcome
 from tlcourse.exercises.cells import grade_id
-from tlcourse.exercises.exercise import Exercise
+from tlcourse.exercises.exercise import Exercise, made_by
 from tlcourse.exercises.quiz import Quiz
-from tlcourse.exercises.runner.process import Limits
 from tlcourse.lessons.registry import exercises_of, items_of
 from tlcourse.teaching.student_edition import with_exercises
 from tlcourse.teaching.teacher_notes import exercise_note, quiz_note
@@ -21,18 +20,9 @@ COMPARED = "NBVAL_CHECK_OUTPUT"  # cells whose outputs the course's tests compar
 
 
 def instructor_notebook(notebook: NotebookNode, number: str, seconds: Mapping[str, float]) -> NotebookNode:
-    """Return a notebook as a teacher wants it.
+    """Return a copy of one of the course's notebooks that runs from top to bottom with every check right.
 
-    Args:
-        notebook: one of the course's own; it is left as it is.
-        number: its number, such as `"02"`.
-        seconds: how long checks took, by id of the exercise; those that are missing were not measured.
-
-    Returns:
-        A new notebook that runs from top to bottom with every check right.
-
-    Raises:
-        ValueError: a cell of an exercise is missing.
+    `seconds` says how long checks took, by id of the exercise. Raises ValueError when a cell of an exercise is missing.
     """
     new = with_exercises(notebook, number)
     new.metadata["tlcourse"] = {"edition": "instructor"}
@@ -66,26 +56,16 @@ def objectives_of(notebook: NotebookNode) -> list[str]:
 
 
 def seconds_of_checks(items: Iterable[Exercise | Quiz]) -> dict[str, float]:
-    """Measure how long the check of each reference takes, in a sandbox that is already running.
+    """Measure how long the check of each reference takes, in a sandbox that is already running; seconds by id.
 
-    Args:
-        items: exercises and quizzes.
-
-    Returns:
-        Seconds by id.
-
-    Raises:
-        ValueError: a check does not find its own reference right.
+    Raises ValueError when a check does not find its own reference right.
     """
     kernel_sandbox().ask("prepare", setup="")
     return {item.id: _seconds(item) for item in items}
 
 
 def _seconds(item: Exercise | Quiz) -> float:
-    names: dict[str, object] = {"__name__": "__main__"}
-    exec(compile(getattr(item, "setup", ""), "<setup>", "exec"), names)  # the course's own code, here and below
-    exec(compile(item.reference, "<solution>", "exec"), names)
-    answer = KernelAnswer(names[item.answer], getattr(item, "limits", Limits()))
+    answer = KernelAnswer(made_by(item.reference, item.setup, item.answer), item.limits)
     begin = time.perf_counter()
     found = item.judge(answer)
     if found.outcome is not Outcome.CORRECT:

@@ -36,29 +36,19 @@ class Judge:
         self._folder = tempfile.TemporaryDirectory(prefix="tlcourse-", ignore_cleanup_errors=True)
 
     def ask(self, work: Callable, *arguments: object, exercise: str = "", seconds: float = AROUND) -> Any:  # noqa: ANN401
-        """Let the judge do something.
+        """Let the judge call a function of the course that takes and returns plain values.
 
-        Args:
-            work: a function of the course that takes and returns plain values.
-            arguments: for it.
-            exercise: whose limits it may use besides its own.
-            seconds: for its own work.
-
-        Returns:
-            What it returned.
-
-        Raises:
-            JudgeError: it raised, died, or took too long or too much.
-            StoppedError: the judge was closed.
+        It has `seconds` for its own work and the limits of an `exercise` besides. Raises JudgeError when it raised,
+        died, or took too long or too much, and StoppedError when the judge was closed.
         """
         if self._closed:
             raise StoppedError("this judge was closed")
-        limits = getattr(find(exercise), "limits", Limits()) if exercise else Limits(0, 0)
+        limits = find(exercise).limits if exercise else Limits(0, 0)
         self._box.limits = Limits(seconds + (ALL_CALLS + 1) * limits.seconds, MEMORY + limits.memory)
         work = functools.partial(in_folder, self._folder.name, work)
         reply = self._box.ask("load", AROUND, pickled=cloudpickle.dumps(work))
         if reply.error is None:
-            reply = self._box.ask("call", arguments=arguments, named={}, finisher=None, more=())
+            reply = self._box.ask("call", arguments=arguments, finisher=None, more=())
         if self._closed:
             raise StoppedError("this judge was closed while it worked")
         if reply.error is not None:
@@ -80,11 +70,7 @@ def in_folder(folder: str, work: Callable, *arguments: object) -> object:
 
 
 class Bench:
-    """Some judges, and the work they share.
-
-    Args:
-        number: of judges.
-    """
+    """Some judges, and the work they share."""
 
     def __init__(self, number: int) -> None:
         self._judges = [Judge() for _ in range(number)]
@@ -94,15 +80,7 @@ class Bench:
             self._free.put(judge)
 
     def share(self, work: Callable[[Judge, Any], Any], things: Sequence[Any]) -> list[Any]:
-        """Do something with each of several things, as many at a time as there are judges.
-
-        Args:
-            work: takes a judge and a thing.
-            things: what to do it with.
-
-        Returns:
-            What came out, in the order of the things; None for those that were not begun before an interruption.
-        """
+        """Do something with each thing, as many at a time as there are judges; None for what was not begun."""
         with ThreadPoolExecutor(len(self._judges)) as pool:
             tasks = [pool.submit(self._with_a_judge, work, thing) for thing in things]
             try:

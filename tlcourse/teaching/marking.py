@@ -9,7 +9,7 @@ import linecache
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,7 @@ Plain = dict[str, Any]
 
 
 class SubmittedAnswer:
-    """An answer from a file: it lives behind the fence, and only values come out.
-
-    Args:
-        box: where its cell was run.
-        limits: time and memory for a call.
-    """
+    """An answer from a file: it lives behind the fence, where its cell was run, and only values come out."""
 
     def __init__(self, box: Sandbox, limits: Limits) -> None:
         self._box, self._limits = box, limits
@@ -66,11 +61,9 @@ class SubmittedAnswer:
         """Return the answer itself."""
         return self._ask("get")
 
-    def call(
-        self, arguments: tuple, named: Mapping[str, Any] | None = None, finisher: str | None = None, more: tuple = ()
-    ) -> Reply:
+    def call(self, arguments: tuple, finisher: str | None = None, more: tuple = ()) -> Reply:
         """Call the answer with copies of the arguments."""
-        return self._ask("call", arguments=arguments, named=dict(named or {}), finisher=finisher, more=more)
+        return self._ask("call", arguments=arguments, finisher=finisher, more=more)
 
     def run(self, source: str, name: str, file: str = ANSWER_FILE) -> Reply:
         """Run a cell, and take what it calls `name` as the answer."""
@@ -92,14 +85,7 @@ class SubmittedAnswer:
 
 
 def read(path: str) -> Plain:
-    """Say what a file is.
-
-    Args:
-        path: of the submission.
-
-    Returns:
-        `number` of the notebook, and `complaint`; one of the two is empty.
-    """
+    """Say which notebook a file is: its `number`, or a `complaint`."""
     try:
         return {"number": notebook_number(read_cells(Path(path)), Path(path)), "complaint": ""}
     except SubmissionError as error:
@@ -107,17 +93,9 @@ def read(path: str) -> Plain:
 
 
 def mark(path: str, name: str, seed: int, closed: Sequence[str] = ()) -> Plain:
-    """Mark one answer of one notebook.
+    """Mark one answer of one notebook; `seed` draws what the check tries, `closed` may not be read.
 
-    Args:
-        path: of the submission.
-        name: of the exercise or the quiz, such as `"02.q1"`.
-        seed: draws what the check tries.
-        closed: folders and files that answers may not read.
-
-    Returns:
-        The verdict as plain values: `outcome`, `message`, `details`, `share`, `score`, `mistake`; and `notes` on
-        anything unusual, `source` (the answer), `seconds`.
+    Returns the verdict as plain values, with `notes` on anything unusual, `source` (the answer) and `seconds`.
     """
     item = find(name)
     cells = read_cells(Path(path))
@@ -161,7 +139,7 @@ def _judge(
     except NotPythonError as error:
         return verdict(Outcome.ERROR, str(error))
     notes += [left_out] if left_out else []
-    limits = getattr(item, "limits", Limits())
+    limits = item.limits
     box = _box(tuple(closed))
     box.limits = limits
     if box.starts_quickly:
@@ -174,7 +152,7 @@ def _run(
     item: Exercise | Quiz, answer: SubmittedAnswer, code: str, others: Sequence[str], notes: list[str]
 ) -> Verdict | None:
     """Run the cell; return a verdict when there is nothing to check after it."""
-    given = answer._box.ask("prepare", 60.0, setup=getattr(item, "setup", "") + stand_ins())
+    given = answer._box.ask("prepare", 60.0, setup=item.setup + stand_ins())
     if given.error:
         raise RuntimeError(f"the names that {item.id} gives cannot be made: {given.error['message']}")
     before, names = taken_along(code, [_python(source) for source in others], given.value)

@@ -15,19 +15,9 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # 
 
 @dataclass(frozen=True)
 class Mark:
-    """What one answer got.
+    """What one answer got: a `share` of the points, from 0 to 1, and the `score` that a challenge reached.
 
-    Attributes:
-        name: of the exercise or the quiz, such as `"02.q1"`.
-        outcome: one of the four of a check, `"NO ANSWER CELL"`, or `"NOT MARKED"` where marking itself failed.
-        message: what the student reads.
-        details: pairs of a name and a text.
-        share: of the points, from 0 to 1.
-        mistake: name of the known mistake, or an empty text.
-        score: what a challenge reached, or None.
-        notes: what was unusual.
-        source: the answer.
-        seconds: that marking took.
+    `outcome` is one of the four of a check, `"NO ANSWER CELL"`, or `"NOT MARKED"` where marking itself failed.
     """
 
     name: str
@@ -54,15 +44,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Row:
-    """What one notebook got.
-
-    Attributes:
-        submission: the file.
-        number: of the notebook, or an empty text.
-        marks: one an exercise; none where the notebook could not be marked.
-        note: why not, or what was unusual.
-        name: whose it is.
-    """
+    """What one notebook got; without marks where it could not be marked, which `note` explains."""
 
     submission: Submission
     number: str = ""
@@ -92,15 +74,7 @@ def names_in(number: str) -> list[str]:
 
 
 def write_marks(path: Path, rows: Sequence[Row]) -> None:
-    """Write the table, whole or not at all.
-
-    Args:
-        path: of the CSV file.
-        rows: in the order of the table.
-
-    Raises:
-        StorageError: it could not be written; an older one is as it was.
-    """
+    """Write the table, whole or not at all; raises StorageError when it could not, and an older one is as it was."""
     columns = sorted({mark.short for row in rows for mark in row.marks}, key=lambda short: (short == "quiz", short))
     text = io.StringIO(newline="")
     table = csv.writer(text)

@@ -24,13 +24,7 @@ class SubmissionError(ValueError):
 
 @dataclass(frozen=True)
 class Cell:
-    """What is needed of a cell.
-
-    Attributes:
-        kind: `"code"`, `"markdown"` or `"raw"`.
-        names: what nbgrader and Jupyter call it.
-        source: its text.
-    """
+    """What is needed of a cell: `"code"`, `"markdown"` or `"raw"`, what nbgrader and Jupyter call it, and its text."""
 
     kind: str
     names: tuple[str, ...]
@@ -39,28 +33,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class FoundAnswer:
-    """Where the answer to an exercise is.
-
-    Attributes:
-        cell: the cell, or None.
-        note: what is unusual about it, or why there is none; else an empty text.
-    """
+    """The cell with an answer, or None; `note` says what is unusual about it, or why there is none."""
 
     cell: Cell | None
     note: str = ""
 
 
 def read_cells(path: Path) -> list[Cell]:
-    """Read a notebook that a stranger wrote.
+    """Read a notebook that a stranger wrote; whatever in it has an unexpected form is left out.
 
-    Args:
-        path: the file.
-
-    Returns:
-        Its cells; whatever in it has an unexpected form is left out.
-
-    Raises:
-        SubmissionError: it is too large, cannot be read, or is no notebook.
+    Raises SubmissionError when it is too large, cannot be read, or is no notebook.
     """
     try:
         size = path.stat().st_size
@@ -83,17 +65,9 @@ def read_cells(path: Path) -> list[Cell]:
 
 
 def notebook_number(cells: Sequence[Cell], path: Path) -> str:
-    """Say which notebook of the course it is: by the names of its cells, or by the name of the file.
+    """Say which notebook of the course it is, such as `"02"`: by the names of its cells, or of the file.
 
-    Args:
-        cells: of the notebook.
-        path: the file.
-
-    Returns:
-        Its number, such as `"02"`.
-
-    Raises:
-        SubmissionError: it is none whose exercises can be marked.
+    Raises SubmissionError when it is none whose exercises can be marked.
     """
     parts = [match[1] for cell in cells for name in cell.names if (match := PART.fullmatch(name))]
     named = re.findall(r"(?<!\d)(\d\d)(?=_)", path.name) or [n for n, topic in MODULES.items() if topic in path.name]
@@ -105,15 +79,7 @@ def notebook_number(cells: Sequence[Cell], path: Path) -> str:
 
 
 def find_answer(cells: Sequence[Cell], item: Exercise | Quiz) -> FoundAnswer:
-    """Find the cell with the answer: by its name, and if that was lost or left as it was, by what it defines.
-
-    Args:
-        cells: of the notebook.
-        item: the exercise or the quiz.
-
-    Returns:
-        The cell, or None and a reason.
-    """
+    """Find the cell with the answer: by its name, and if that was lost or left as it was, by what it defines."""
     wanted = grade_id(item.id, "answer")
     here = [cell for cell in cells if wanted in cell.names]
     written = [cell for cell in here if cell.kind == "code" and not same_program(cell.source, item.starter)]

@@ -41,16 +41,9 @@ footer {{ margin-top: 3rem; font-size: 0.9rem; }}
 
 
 def report(row: Row, seed: int, date: str, fence: str) -> str:
-    """Return the page of one submission.
+    """Return the page of one submission: HTML that needs nothing from anywhere; a student's text in it is text.
 
-    Args:
-        row: what it got.
-        seed: that drew what the checks tried.
-        date: when it was marked.
-        fence: how the answers were kept apart, a sentence.
-
-    Returns:
-        HTML that needs nothing from anywhere; a student's text in it is text.
+    `fence` is a sentence on how the answers were kept apart.
     """
     title = f"{row.name}: notebook {row.number}" if row.number else row.name
     footer = (

@@ -26,15 +26,8 @@ KEPT = ("nbgrader", "tags")  # of a cell's metadata
 def student_notebook(notebook: NotebookNode, number: str) -> NotebookNode:
     """Return a notebook as a student gets it, whatever was typed into its exercises and whatever it shows.
 
-    Args:
-        notebook: one of the course's own; it is left as it is.
-        number: its number, such as `"02"`.
-
-    Returns:
-        A new notebook: prompts, starters and checks word for word as the package has them, without outputs.
-
-    Raises:
-        ValueError: a cell of an exercise is missing, or a line of a solution stands somewhere else in the notebook.
+    Prompts, starters and checks are word for word those of the package. Raises ValueError when a cell of an exercise is
+    missing, or a line of a solution stands somewhere else in the notebook.
     """
     new = with_exercises(notebook, number)
     for cell in new.cells:
@@ -52,15 +45,7 @@ def student_notebook(notebook: NotebookNode, number: str) -> NotebookNode:
 def with_exercises(notebook: NotebookNode, number: str) -> NotebookNode:
     """Return a copy with the cells of all exercises as the package has them, and without what only a session needs.
 
-    Args:
-        notebook: one of the course's own; it is left as it is.
-        number: its number.
-
-    Returns:
-        A new notebook.
-
-    Raises:
-        ValueError: a cell of an exercise is missing.
+    Raises ValueError when a cell of an exercise is missing.
     """
     new, wanted = copy.deepcopy(notebook), cells_of(number)
     lost = wanted.keys() - {cell.get("id") for cell in new.cells}
@@ -92,15 +77,7 @@ def telling_lines(number: str) -> list[str]:
 
 
 def solution_lines_in(notebook: NotebookNode, number: str) -> Iterator[str]:
-    """Find lines of its solutions in a notebook, in texts, metadata and outputs.
-
-    Args:
-        notebook: the notebook.
-        number: its number.
-
-    Yields:
-        Every telling line that stands in it, and the quiz's letters.
-    """
+    """Find telling lines of its solutions in a notebook's texts, metadata and outputs, and the quiz's letters."""
     everything = json.dumps(notebook, ensure_ascii=False)
     for line in telling_lines(number):
         if json.dumps(line, ensure_ascii=False)[1:-1] in everything:

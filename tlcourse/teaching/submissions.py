@@ -11,13 +11,7 @@ SKIPPED = ("__MACOSX", "__pycache__")  # made by programs; so are names that beg
 
 @dataclass(frozen=True)
 class Submission:
-    """One notebook that was handed in.
-
-    Attributes:
-        path: the file.
-        inside: where it lies, relative to the folder that holds all of them.
-        complaint: why it cannot be marked, or an empty text.
-    """
+    """One notebook that was handed in: the file, its place below the folder of all, and why it cannot be marked."""
 
     path: Path
     inside: PurePosixPath
@@ -25,16 +19,9 @@ class Submission:
 
 
 def find_submissions(given: Sequence[Path]) -> list[Submission]:
-    """Find the notebooks in what was named on the command line.
+    """Find the notebooks among files and in folders to their bottom, sorted by their places.
 
-    Args:
-        given: notebook files, and folders, which are searched to the bottom.
-
-    Returns:
-        One a file, sorted by their places.
-
-    Raises:
-        ValueError: a path does not exist, or there is no notebook at all.
+    Raises ValueError when a path does not exist, or there is no notebook at all.
     """
     for path in given:
         if not path.exists():
@@ -50,12 +37,8 @@ def find_submissions(given: Sequence[Path]) -> list[Submission]:
 def names_of(submissions: Sequence[Submission], numbers: Sequence[str]) -> list[str]:
     """Say whose each submission is: by its folder where a folder is a student's, by folder and file elsewhere.
 
-    Args:
-        submissions: what was handed in.
-        numbers: of their notebooks, in the same order; an empty text where a notebook was not recognised.
-
-    Returns:
-        A name each. Those of one folder share it when the notebooks in it all have different numbers.
+    `numbers` are those of their notebooks, empty where one was not recognised: those of one folder share a name when
+    the notebooks in it all have different numbers.
     """
     several: Counter[tuple[PurePosixPath, str]] = Counter(
         (submission.inside.parent, number) for submission, number in zip(submissions, numbers, strict=True)

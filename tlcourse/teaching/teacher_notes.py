@@ -10,16 +10,7 @@ TITLE = "**For the teacher**"
 
 
 def exercise_note(exercise: Exercise, objective: str, seconds: float | None) -> str:
-    """Return what a teacher wants to know about an exercise, as Markdown.
-
-    Args:
-        exercise: the exercise.
-        objective: the one of its notebook that it serves, in words.
-        seconds: how long the check of the reference took, or None.
-
-    Returns:
-        Objective, level, times and points, a second right answer, and the common mistakes.
-    """
+    """Return, as Markdown, an exercise's objective, level, times and points, a second right answer, and mistakes."""
     facts = [
         f"**Objective {exercise.objective}**: {objective}",
         f"**Level**: {exercise.level}",
@@ -38,15 +29,7 @@ def exercise_note(exercise: Exercise, objective: str, seconds: float | None) -> 
 
 
 def quiz_note(quiz: Quiz, seconds: float | None) -> str:
-    """Return the same for a quiz.
-
-    Args:
-        quiz: the quiz.
-        seconds: how long the check took, or None.
-
-    Returns:
-        Points, time, the right letters, and what each wrong one is told.
-    """
+    """Return, as Markdown, a quiz's points and time, the right letters, and what each wrong one is told."""
     share = f"in equal shares for {len(quiz.questions)} questions"
     facts = [f"**The check takes**: {_duration(seconds)}", f"**Points**: {quiz.points}, {share}"]
     said = [_question(number, question) for number, question in enumerate(quiz.questions, 1)]

@@ -25,16 +25,9 @@ class EncodingError(ValueError):
 
 
 def encode(value: object) -> bytes:
-    """Turn a value into bytes that can be read back without running code.
+    """Turn numbers, texts, tensors, arrays and containers into bytes that are read back without running code.
 
-    Args:
-        value: a number, text, tensor, NumPy array or scalar, or a list, tuple, set or dict of such values.
-
-    Returns:
-        The bytes.
-
-    Raises:
-        EncodingError: the value is of another kind, too large, or refers to itself.
+    Raises EncodingError when a value is of another kind, too large, or refers to itself.
     """
     numbers: list[bytes] = []
     try:
@@ -48,17 +41,7 @@ def encode(value: object) -> bytes:
 
 
 def decode(data: bytes) -> object:
-    """Read back what `encode` wrote; bytes from a hostile sender raise and run nothing.
-
-    Args:
-        data: the bytes.
-
-    Returns:
-        The value; arrays are NumPy arrays again.
-
-    Raises:
-        EncodingError: the bytes are not an encoded value.
-    """
+    """Read back what `encode` wrote; bytes from a hostile sender raise EncodingError and run nothing."""
     try:
         (length,) = struct.unpack_from("<Q", data)
         if length > min(LONGEST, len(data) - 8):

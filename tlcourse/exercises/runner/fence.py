@@ -66,13 +66,9 @@ class FencedError(PermissionError):
 def close_fence(folder: Path, closed: Sequence[Path], secret: Sequence[str]) -> list[str]:
     """Fence this process in, for the rest of its life.
 
-    Args:
-        folder: the only folder in which files may be written, changed or removed.
-        closed: folders and files that may not be read, although they lie where Python and the course are.
-        secret: names of modules that may not be imported.
-
-    Returns:
-        What the operating system refuses by itself from now on, such as `"files"`; nothing where it cannot.
+    Files may be written, changed or removed in `folder` alone; `closed` may not be read, although it lies where Python
+    and the course are; `secret` modules may not be imported. Returns what the operating system refuses by itself from
+    now on, such as `"files"`; nothing where it cannot.
     """
     home, shut, secret = _real(folder), tuple(_real(path) for path in closed), tuple(secret)
     packages = [path for path in sys.path if "packages" in path]

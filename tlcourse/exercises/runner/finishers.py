@@ -10,15 +10,10 @@ from tlcourse.transfer.freezing import trainable
 
 
 def network_report(network: object, images: ImageSet) -> dict[str, object]:
-    """Say what a trained network answers and what it is made of.
+    """Say what a trained network answers and what it is made of; the images' labels are not looked at.
 
-    Args:
-        network: what the learner's function returned.
-        images: the images to answer; their labels are not looked at.
-
-    Returns:
-        `type`; for a network that takes images also `scores` (float32 `[N, C]`), `state` (its state dict) and
-        `trainable` (names of the parameters that may move); for another one `complaint`.
+    Returns `type`; for a network that takes images also `scores` (float32 `[N, C]`), `state` (its state dict) and
+    `trainable` (names of the parameters that may move); for another one `complaint`.
     """
     if not isinstance(network, nn.Module):
         return {"type": type(network).__name__}

@@ -31,13 +31,7 @@ TRAINING = "import torch._dynamo\n"  # what PyTorch imports by itself at the fir
 
 @dataclass(frozen=True)
 class Reply:
-    """What came out of a sandbox.
-
-    Attributes:
-        value: what was returned, or None.
-        error: `type`, `message` and `frames` (file, line, function) of what was raised; None when nothing was.
-        printed: what was printed.
-    """
+    """What came out of a sandbox; an error has `type`, `message` and `frames` (file, line, function)."""
 
     value: Any = None
     error: Mapping[str, Any] | None = None
@@ -46,12 +40,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Limits:
-    """How much an answer may take.
-
-    Attributes:
-        seconds: time for one call.
-        memory: bytes beyond what PyTorch and the course take themselves.
-    """
+    """How much an answer may take: time for one call, and memory in bytes beyond what PyTorch and the course take."""
 
     seconds: float = 20.0
     memory: int = 2**30
@@ -60,16 +49,9 @@ class Limits:
 class Sandbox:
     """A process of its own for somebody's code; it starts with the first task and again after it was ended.
 
-    Args:
-        limits: time and memory for each task.
-        fenced: also without network, other programs and writing; for code of strangers.
-        closed: files and folders that fenced code may not read.
-        secret: modules that fenced code may not import.
-        warm: code of the course that a new process has run already, where processes start quickly.
-        later: the same, as soon as there is a moment for it.
-
-    Attributes:
-        walls: what the operating system itself refuses a fenced process, see `walls.raise_walls`; known after a task.
+    `fenced` means without network, other programs and writing, for code of strangers, which may not read `closed` or
+    import `secret`. `warm` is code of the course that a new process has run already, where processes start quickly, and
+    `later` the same as soon as there is a moment for it. `walls` says after a task what the system itself refuses.
     """
 
     def __init__(
@@ -94,16 +76,10 @@ class Sandbox:
         return Template.possible()
 
     def ask(self, task: str, seconds: float | None = None, **arguments: object) -> Reply:
-        """Let the worker do a task.
+        """Let the worker do a task, a method of `worker.Worker`, in the time of the limits unless told otherwise.
 
-        Args:
-            task: a method of `worker.Worker`.
-            seconds: time for it; by default that of the limits.
-            arguments: its arguments.
-
-        Returns:
-            What came out. Too much time or memory, or a process that died, comes back as an error and costs the
-            process: the next task starts a new one, which knows nothing of the old.
+        Too much time or memory, or a process that died, comes back as an error and costs the process: the next task
+        starts a new one, which knows nothing of the old.
         """
         if self._process is None or not self._process.running():
             self._start()

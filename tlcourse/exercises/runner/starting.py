@@ -16,12 +16,7 @@ COPY_SECONDS = 30
 
 
 class Program:
-    """A worker started from nothing, which takes seconds, since it has to import PyTorch.
-
-    Args:
-        environment: its environment variables.
-        folder: where it starts; None means here.
-    """
+    """A worker started from nothing, which takes seconds, since it has to import PyTorch."""
 
     def __init__(self, environment: Mapping[str, str], folder: str | None) -> None:
         self._process = subprocess.Popen(
@@ -71,10 +66,7 @@ class Copy:
 class Template:
     """A process that has imported what answers need, and makes a copy of itself for each: milliseconds, not seconds.
 
-    Args:
-        environment: its environment variables.
-        warm: code that it runs once before the first copy, such as imports; the course's own.
-        later: code that it runs once when nobody has asked for a copy for a moment.
+    It runs `warm` once before the first copy, and `later` once when nobody has asked for a copy for a moment.
     """
 
     def __init__(self, environment: Mapping[str, str], warm: str = "", later: str = "") -> None:
@@ -104,14 +96,7 @@ class Template:
         return self._process.poll() is None
 
     def copy(self) -> Copy:
-        """Make a copy, with pipes that no earlier copy knew.
-
-        Returns:
-            The copy, which waits for its first task.
-
-        Raises:
-            OSError: the template is gone, or cannot be copied.
-        """
+        """Make a copy, with pipes that no earlier copy knew; raises OSError when the template is gone."""
         their_in, to_it = os.pipe()
         from_it, their_out = os.pipe()
         try:

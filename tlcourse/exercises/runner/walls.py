@@ -65,13 +65,8 @@ SCOPES = 1 << 0 | 1 << 1  # from Landlock's sixth version on: no abstract socket
 def raise_walls(home: str, readable: Sequence[str], closed: Sequence[str]) -> list[str]:
     """Let the system refuse this process everything outside, for the rest of its life; call it before threads start.
 
-    Args:
-        home: the one folder that may be changed.
-        readable: folders and files that may be read.
-        closed: those below them that may not.
-
-    Returns:
-        `"files"` and `"calls"`, as far as this system knows them.
+    Only `home` may be changed, and only `readable` may be read, but not `closed` below it. Returns `"files"` and
+    `"calls"`, as far as this system knows them.
     """
     machine, standing = platform.machine(), []
     if sys.platform != "linux" or machine not in ARCHITECTURE or sys.maxsize < 2**32:

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tlcourse.exercises.runner.encoding import EncodingError, encode
+from tlcourse.exercises.runner.encoding import encode
 from tlcourse.exercises.runner.fence import close_fence
 from tlcourse.exercises.runner.finishers import FINISHERS
 
@@ -64,14 +64,12 @@ class Worker:
         """Return the answer itself."""
         return self.answer
 
-    def call(self, arguments: tuple, named: dict, finisher: str | None, more: tuple) -> dict[str, object]:
-        """Call the answer, and return what it returned beside what it made of its arguments."""
+    def call(self, arguments: tuple, finisher: str | None, more: tuple) -> dict[str, object]:
+        """Call the answer, and return what it returned, or what a finisher says of it."""
         if self.answer is NOTHING:
             raise Died("the process that held it ended itself")
-        result = self.answer(*arguments, **named)
-        if finisher:
-            return {"result": FINISHERS[finisher](result, *more)}
-        return {"result": result, "arguments": [a if _plain(a) else None for a in arguments]}
+        result = self.answer(*arguments)
+        return {"result": FINISHERS[finisher](result, *more) if finisher else result}
 
     def fence(self, folder: str, closed: list[str], secret: list[str]) -> list[str]:
         """Fence the process in; nothing opens the fence again."""
@@ -110,14 +108,6 @@ def _limit(name: str, value: int, for_good: bool) -> None:
         most = resource.getrlimit(which)[1]
         value = value if most == resource.RLIM_INFINITY else min(value, most)
         resource.setrlimit(which, (value, value if for_good else most))
-
-
-def _plain(value: object) -> bool:
-    try:
-        encode(value)
-    except EncodingError:
-        return False
-    return True
 
 
 def describe(error: BaseException) -> dict[str, object]:

@@ -44,15 +44,7 @@ def _rows(seed: int) -> list[Case]:
 
 
 def same_columns(got: object, right: object) -> bool:
-    """Say whether two tables of scaled rows hold the same columns, in whatever order.
-
-    Args:
-        got: what came: a tensor, an array or a list of rows.
-        right: float `[N, F]`, divided by deviations over N - 1; those over N are as good.
-
-    Returns:
-        True when each column of one is a column of the other.
-    """
+    """Say whether `[N, F]` have the same columns in any order; deviations over N are as good as over N - 1."""
     mine, theirs = as_array(got), as_array(right)
     if mine is None or mine.shape != theirs.shape:
         return False
@@ -89,15 +81,7 @@ def _linked(seed: int) -> list[Case]:
 
 
 def same_numbers(got: object, right: object) -> bool:
-    """Say whether two collections hold the same whole numbers, each once, in whatever order.
-
-    Args:
-        got: what came: a list, a set, a tensor or an array of numbers.
-        right: a list of them.
-
-    Returns:
-        True when they agree.
-    """
+    """Say whether a collection of any kind holds the same whole numbers, each once, in whatever order."""
     listed = list(got) if isinstance(got, set | frozenset) else got
     if isinstance(listed, list | tuple) and not listed:
         return not right
@@ -133,11 +117,7 @@ EACH = 10  # copies of every kind
 def with_copies(seed: int) -> tuple[torch.Tensor, Mapping[tuple[int, int], str]]:
     """Return digits that no notebook holds, with copies of some of them and blank images among them.
 
-    Args:
-        seed: which draw.
-
-    Returns:
-        Images, uint8 `[996, 3, 32, 32]`, and for every planted pair (later image, earlier image) how the copy was made.
+    The images are uint8 `[996, 3, 32, 32]`; every planted pair (later image, earlier image) says how the copy was made.
     """
     draws = generator("01.q4", FRESH + seed)
     dirty, truth = plant_dirt(held_out(seed), draws, exact=EACH * len(MADE), near=0, wrong=0)
@@ -150,17 +130,7 @@ def with_copies(seed: int) -> tuple[torch.Tensor, Mapping[tuple[int, int], str]]
 
 
 def as_pairs(report: object) -> set[tuple[int, int]]:
-    """Read pairs of image numbers, the larger one first, from what a learner's function returned.
-
-    Args:
-        report: a list or set of pairs, or a tensor or array `[P, 2]`.
-
-    Returns:
-        Every pair once.
-
-    Raises:
-        TypeError: something else came.
-    """
+    """Read pairs of image numbers, the larger first, from a list, a set or an array; raises TypeError otherwise."""
     array = as_array(report)
     listed = array.tolist() if array is not None else report
     is_listed = isinstance(listed, list | tuple | set)
@@ -170,15 +140,7 @@ def as_pairs(report: object) -> set[tuple[int, int]]:
 
 
 def f1(report: object, seed: int) -> float:
-    """Return the F1 of pairs that were found: the harmonic mean of precision and recall.
-
-    Args:
-        report: the pairs.
-        seed: of the images.
-
-    Returns:
-        From 0 to 100.
-    """
+    """Return the F1 of pairs that were found, from 0 to 100: the harmonic mean of precision and recall."""
     found, planted = as_pairs(report), with_copies(seed)[1]
     return 100 * 2 * len(found & planted.keys()) / (len(found) + len(planted))
 

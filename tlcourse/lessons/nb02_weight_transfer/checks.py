@@ -92,12 +92,8 @@ def _convolutions(seed: int) -> list[Case]:
 def strangers_file(seed: int) -> dict[str, torch.Tensor]:
     """Return the weights of a `TinyResNet` for printed digits as a stranger might have saved them.
 
-    Args:
-        seed: in which order the classes stand in the head; negative ones belong to checks.
-
-    Returns:
-        Tensors by names such as `module.layer1.conv1.weight`; row `i` of `module.fc.weight` stands for a digit that
-        nobody wrote down.
+    `seed` draws the order of the classes in the head; negative ones belong to checks. Names are like
+    `module.layer1.conv1.weight`; row `i` of `module.fc.weight` stands for a digit that nobody wrote down.
     """
     weights = pretrained("tiny_resnet", "digits").state_dict()
     order = torch.randperm(10, generator=generator("stranger", seed))
@@ -109,12 +105,8 @@ def strangers_file(seed: int) -> dict[str, torch.Tensor]:
 def backbone_left(state: Mapping[str, torch.Tensor]) -> str:
     """Say what a state dict still has of the stranger's backbone, whatever the tensors are called in it.
 
-    Args:
-        state: of the network that a learner returned.
-
-    Returns:
-        `"all"`, `"weights"` (the statistics are others), `"moved"` (weights are others, but come from there), or
-        `"nothing"`.
+    `"all"`, `"weights"` (the statistics are others), `"moved"` (weights are others, but come from there), or
+    `"nothing"`.
     """
     theirs = {n: t for n, t in pretrained("tiny_resnet", "digits").state_dict().items() if not n.startswith("head.")}
     lost = [name for name, tensor in theirs.items() if not _holds(state, tensor)]

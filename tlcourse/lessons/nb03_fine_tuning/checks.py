@@ -103,53 +103,24 @@ def _batches(seed: int) -> list[Case]:
 
 @functools.lru_cache(maxsize=4)
 def both_worlds(seed: int) -> ImageSet:
-    """Return held-out images of the target, and behind them the same ones half-way along the dial.
-
-    Args:
-        seed: which draw of patches.
-
-    Returns:
-        1,782 images with their labels.
-    """
+    """Return 891 held-out images of the target, and behind them the same ones half-way along the dial."""
     near, far = held_out(seed), load(WORLD, split="test", shift=SHIFT, seed=FRESH + seed)
     return ImageSet(torch.cat([near.images, far.images]), torch.cat([near.labels, far.labels]), near.classes)
 
 
 def unlabelled_worlds(seed: int) -> tuple[ImageSet]:
-    """Return the images of `both_worlds` with all labels set to 0, to be answered inside a sandbox.
-
-    Args:
-        seed: which draw of patches.
-
-    Returns:
-        1,782 images, as a tuple of one.
-    """
+    """Return the images of `both_worlds` with all labels set to 0, to be answered inside a sandbox."""
     images = both_worlds(seed)
     return (replace(images, labels=torch.zeros_like(images.labels), name="held-out images of two worlds"),)
 
 
 def percent_of_both(report: Mapping[str, torch.Tensor], seed: int) -> float:
-    """Return the mean of the accuracies on the held-out target and on the shifted one.
-
-    Args:
-        report: of a network, with `scores` float32 `[1782, classes]`.
-        seed: of the held-out images.
-
-    Returns:
-        From 0 to 100.
-    """
+    """Return the mean of the accuracies on target and shifted target; the report has `scores` `[1782, classes]`."""
     return float((report["scores"].argmax(1) == both_worlds(seed).labels).double().mean() * 100)
 
 
 def backbone_is_old(state: Mapping[str, torch.Tensor]) -> bool:
-    """Say whether a state dict has the backbone's weights of the network that reads letters, untouched.
-
-    Args:
-        state: of a trained network.
-
-    Returns:
-        True when the weights of the first convolution and of the last one are those.
-    """
+    """Say whether a state dict has the first and last convolution of the network that reads letters, untouched."""
     old = pretrained("tiny_resnet", "letters").state_dict()
     return all(n in state and torch.equal(state[n], old[n]) for n in ("stem.0.weight", "block4.conv2.weight"))
 
