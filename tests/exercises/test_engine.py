@@ -115,12 +115,6 @@ def test_a_card_says_the_same_as_text_and_as_html():
     assert Card("Hint", "try", code="x < 1").__repr__() == "Hint: try\nx < 1"
 
 
-def test_a_verdict_is_worth_all_or_nothing_unless_told():
-    assert verdict(Outcome.CORRECT, "").share == 1
-    assert verdict(Outcome.WRONG, "").share == 0
-    assert verdict(Outcome.WRONG, "", share=0.5).share == 0.5
-
-
 # --- functions -------------------------------------------------------------------------------------------
 
 COMMON = {
@@ -281,11 +275,6 @@ def test_mending_starts_from_a_fault_that_runs():
     mend = Mend(**{**vars(double), "level": "Mend", "starter": "def double(x):\n    return x + 1\n"})
     assert mend.check(mend.made_by(mend.starter)).outcome is Outcome.NOT_ATTEMPTED
     assert mend.check(lambda x: 1 + x).outcome is Outcome.WRONG
-
-
-def test_fresh_seeds_draw_other_inputs():
-    first, second = (double_cases(seed)[0].arguments[0] for seed in (0, 1))
-    assert not torch.equal(first, second)
 
 
 # --- values, foreseeing -------------------------------------------------------------------------

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from tlcourse.evaluation import intervals as stats
-from tlcourse.exercises.card import Outcome
 from tlcourse.lessons.nb04_evaluation import archives
 from tlcourse.lessons.nb04_evaluation import checks as ex
 
@@ -48,7 +47,9 @@ def test_a_width_counts_only_when_the_promise_is_kept():
     lost[: 2000 * 8 // 100] += 100  # eight in a hundred miss it
     assert archives.percent_holding(lost, 2) == pytest.approx(92)
     assert archives.percent_narrower(lost, 2) == -100
-    assert dict(archives.held_and_width(lost, 2))["hold the truth"].startswith("92.0 %")
+    details = dict(archives.held_and_width(lost, 2))
+    assert details["hold the truth"] == "92.0 % of 2,000 intervals"
+    assert "t intervals" in details["mean width"]
 
 
 @pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor, lambda ends: ends.tolist(), lambda ends: tuple(ends.T)])
@@ -71,15 +72,7 @@ def test_ends_that_are_none_are_refused(row):
         archives.read_ends(ends)
 
 
-def test_the_card_says_what_the_score_is_made_of():
-    found = ex.q4.check(ex.q4.made_by(ex.q4.reference))
-    assert found.outcome is Outcome.CORRECT
-    details = dict(found.details)
-    assert "of 2,000 intervals" in details["hold the truth"]
-    assert "t intervals" in details["mean width"]
-
-
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(5))
 def test_the_goal_is_reached_whatever_archive_is_drawn(seed):
     differences = archives.archive(seed)[0]
     for source in (ex.q4.reference, ex.q4.alternative):
@@ -89,7 +82,7 @@ def test_the_goal_is_reached_whatever_archive_is_drawn(seed):
     assert archives.percent_narrower(narrow, seed) == -100
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(3))
 def test_cases_leave_nothing_to_taste(seed):
     """In the mending exercise no two networks tie where a choice is made; in peeking no interval ends at 0."""
     for case in ex.q2.cases(seed):
