@@ -21,6 +21,7 @@ import torch
 os.environ.setdefault("TLCOURSE_PROGRESS", "off")
 
 from tlcourse.data.defects import plant_dirt
+from tlcourse.data.imageset import ImageSet
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import predict
 from tlcourse.lessons.nb00_start_here.lab import ShiftLab
@@ -28,13 +29,14 @@ from tlcourse.lessons.nb01_preprocessing.inspection import judge_labels
 from tlcourse.lessons.nb01_preprocessing.lab import AugmentationLab, CleaningLab
 from tlcourse.lessons.nb02_weight_transfer.lab import SurgeryLab
 from tlcourse.lessons.nb03_fine_tuning.lab import BenchLab
-from tlcourse.lessons.nb04_evaluation.duelling import challenger_hits
-from tlcourse.lessons.nb04_evaluation.experiment import RIVALS, answer_table, read_answers, three_piles
-from tlcourse.lessons.nb04_evaluation.lab import JudgeLab
+from tlcourse.lessons.nb04_evaluation.comparing import Experiments
+from tlcourse.lessons.nb04_evaluation.experiment import hits_of, three_piles
+from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, IntervalLab, MistakesLab
 from tlcourse.lessons.nb12_your_own_images.lab import DeskLab
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.handmade_lab import HandmadeLab
 from tlcourse.notebook.lab import Lab
+from tlcourse.notebook.results import results
 from tlcourse.photos.classifier import Classifier
 from tlcourse.photos.image_folder import write_image_folder
 from tlcourse.photos.inspection import inspect
@@ -46,11 +48,16 @@ from tlcourse.repro import generator
 GOAL = 200  # milliseconds
 
 
-def judge_lab() -> JudgeLab:
-    _, validation, test = three_piles()
-    asked = predict(pretrained("tiny_resnet", "digits"), validation)
-    hits = {name: answer_table(read_answers(), name) == test.labels for name in RIVALS}
-    return JudgeLab({"digits": asked, "sharper": 2 * asked}, validation, {**hits, **challenger_hits(test.labels)})
+def asked() -> tuple[dict[str, torch.Tensor], ImageSet]:
+    validation = three_piles()[1]
+    logits = predict(pretrained("tiny_resnet", "digits"), validation)
+    return {"digits": logits, "sharper": 2 * logits}, validation
+
+
+def experiments() -> Experiments:
+    labels = load("handwritten-photo", split="test").labels
+    tables = (hits_of(results(name), labels) for name in ("source_answers", "challenger_answers"))
+    return Experiments({name: hits for table in tables for name, hits in table.items()})
 
 
 def cleaning_lab() -> CleaningLab:
@@ -73,7 +80,10 @@ LABS = {
     "01 cleaning": cleaning_lab,
     "02 surgery": SurgeryLab,
     "03 bench": BenchLab,
-    "04 judge": judge_lab,
+    "04 mistakes": lambda: MistakesLab(*asked()),
+    "04 calibration": lambda: CalibrationLab(*asked()),
+    "04 intervals": lambda: IntervalLab(experiments()),
+    "04 comparison": lambda: ComparisonLab(experiments()),
     "12 desk": photo_desk,
 }
 
@@ -93,14 +103,8 @@ def pages(lab: Lab | HandmadeLab) -> Iterator[list]:
     """Yield the controls that can be seen together; only those are moved while they are seen."""
     if isinstance(lab, Lab):
         yield [lab.controls[name] for name, control in lab.declared.items() if control.shown_by_look]
-        return
-    if not isinstance(lab, JudgeLab):
+    else:
         yield lab.controls
-        return
-    for title, page in lab.pages.items():
-        lab.look_at.value = title
-        yield page.controls
-    yield [lab.look_at]
 
 
 def times(lab: Lab, control: ipywidgets.Widget, rounds: int) -> list[float]:

@@ -44,7 +44,8 @@ def test_everything_exported_exists():
 
 @pytest.mark.parametrize("name", tlcourse.FOR_NOTEBOOKS)
 def test_what_notebooks_need_is_there_when_it_is_asked_for(name):
-    assert getattr(tlcourse, name) is not None
+    there = getattr(tlcourse, name)
+    assert callable(there) or name == "figures"
     assert name in dir(tlcourse)
 
 

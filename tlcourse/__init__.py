@@ -12,7 +12,7 @@ from tlcourse.data.cache import CacheError
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.normalisation import scale
 from tlcourse.data.worlds import load, train_test
-from tlcourse.evaluation.intervals import Interval, bootstrap_mean, paired_difference
+from tlcourse.evaluation.intervals import Interval, bootstrap_mean, paired_difference, t_interval
 from tlcourse.evaluation.predict import accuracy, evaluate, extract_features, predict
 from tlcourse.models.pretrained import build, manifest, pretrained
 from tlcourse.models.small_cnn import SmallCNN
@@ -30,8 +30,10 @@ __version__ = "0.1.0"
 
 # What only notebooks need is imported when it is first asked for: pandas, matplotlib and widgets take a while.
 FOR_NOTEBOOKS = {
+    "calibration_error": "tlcourse.evaluation.calibration",
     "figures": "tlcourse.notebook.figures",
     "grid": "tlcourse.notebook.results",
+    "guess": "tlcourse.exercises",
     "intervals": "tlcourse.notebook.results",
     "paired": "tlcourse.notebook.results",
     "results": "tlcourse.notebook.results",
@@ -45,7 +47,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401
     if name not in FOR_NOTEBOOKS:
         raise AttributeError(f"module 'tlcourse' has no attribute {name!r}")
     module = importlib.import_module(FOR_NOTEBOOKS[name])
-    return module if module.__name__.endswith(f".{name}") else getattr(module, name)
+    return getattr(module, name, module)
 
 
 def __dir__() -> list[str]:
@@ -90,6 +92,7 @@ __all__ = [
     "save_tensors",
     "scale",
     "seeded",
+    "t_interval",
     "train",
     "train_test",
     "trainable",

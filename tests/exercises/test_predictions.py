@@ -6,7 +6,7 @@ from tlcourse.evaluation.intervals import Interval
 from tlcourse.exercises import Prediction, guess
 from tlcourse.exercises.prediction import guesses_so_far
 from tlcourse.exercises.progress import read_records
-from tlcourse.lessons.nb04_evaluation.prediction_figures import NONE_YET, describe_guesses, draw_guesses
+from tlcourse.lessons.nb04_evaluation.prediction_figures import NONE_YET, draw_guesses
 from tlcourse.lessons.progress_report import predictions_sentence
 
 
@@ -100,18 +100,17 @@ def test_something_that_was_not_measured_is_named():
 
 
 def test_the_picture_and_its_words(ax):
-    assert describe_guesses([]) == NONE_YET
-    assert draw_guesses(ax, []).texts[0].get_text() == NONE_YET
+    assert draw_guesses(ax, []) == ax.texts[0].get_text() == NONE_YET
     guess("00.x", {"a": (60, 80), "b": (1, 2), "c": 75}).compare(dict.fromkeys("abc", MEASURED["probe"]))
     ax.clear()
     guesses = guesses_so_far()
-    draw_guesses(ax, guesses)
+    said = draw_guesses(ax, guesses)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["00 · a, %", "00 · b, %", "00 · c, %"]
     dots = [line for line in ax.lines if line.get_marker() in "oXD"]
     assert [dot.get_xdata()[0] for dot in dots] == [0, -68.5, 5]
     assert [dot.get_marker() for dot in dots] == ["o", "X", "D"]
-    assert describe_guesses(guesses).startswith("3 guesses beside what was measured: 1 too high, 2 too low or exact.")
-    assert "1 of 2 ranges held" in describe_guesses(guesses)
+    assert said.startswith("3 guesses beside what was measured: 1 too high, 2 too low or exact.")
+    assert "1 of 2 ranges held" in said
     assert predictions_sentence().endswith("1 of your 2 ranges held the value.")
 
 

@@ -4,12 +4,17 @@ import re
 
 import ipywidgets as widgets
 import pytest
+import torch
+import torch.nn.functional as F
 
 from tlcourse.data.defects import plant_dirt
 from tlcourse.data.worlds import load
 from tlcourse.lessons.nb00_start_here.lab import ShiftLab
 from tlcourse.lessons.nb01_preprocessing.inspection import judge_labels
 from tlcourse.lessons.nb01_preprocessing.lab import AugmentationLab, CleaningLab
+from tlcourse.lessons.nb04_evaluation.comparing import Experiments
+from tlcourse.lessons.nb04_evaluation.experiment import three_piles
+from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, IntervalLab, MistakesLab
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook import display
 from tlcourse.notebook.controls import Note, Text
@@ -27,10 +32,26 @@ def cleaning_lab():
     return CleaningLab(dirty, truth, judge_labels(dirty, pretrained()))
 
 
+def validation_logits():
+    """Logits of two networks that know something, and the images that they were asked about."""
+    validation, draws = three_piles()[1], torch.Generator().manual_seed(0)
+    told, noise = F.one_hot(validation.labels, 10), torch.randn(2, len(validation), 10, generator=draws)
+    return {"scratch": 3 * (noise[0] + told), "letters": 2 * (noise[1] + 2 * told)}, validation
+
+
+def experiments():
+    draws, shares = torch.Generator().manual_seed(1), {"letters": 0.8, "digits": 0.9, "scratch": 0.5}
+    return Experiments({name: torch.rand(20, 300, generator=draws) < share for name, share in shares.items()})
+
+
 LABS = {
     "00 shift": ShiftLab,
     "01 augmentation": augmentation_lab,
     "01 cleaning": cleaning_lab,
+    "04 mistakes": lambda: MistakesLab(*validation_logits()),
+    "04 calibration": lambda: CalibrationLab(*validation_logits()),
+    "04 intervals": lambda: IntervalLab(experiments()),
+    "04 comparison": lambda: ComparisonLab(experiments()),
 }
 QUICK = {}  # by lab with jobs: values of controls with which they end within seconds
 

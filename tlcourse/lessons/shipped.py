@@ -10,10 +10,8 @@ from tlcourse.lessons.nb02_weight_transfer.layer_transfer import run_layer_trans
 from tlcourse.lessons.nb02_weight_transfer.transfer_strategies import run_strategies
 from tlcourse.lessons.nb03_fine_tuning.experiment import run_strategies as fine_tuning_strategies
 from tlcourse.lessons.nb03_fine_tuning.strategy_settings import run_settings
-from tlcourse.lessons.nb04_evaluation.duelling import challenger_answers
-from tlcourse.lessons.nb04_evaluation.experiment import source_answers
-from tlcourse.lessons.nb04_evaluation.judging import judge_seeds
-from tlcourse.lessons.nb04_evaluation.selecting import run_promises
+from tlcourse.lessons.nb04_evaluation.experiment import challenger_answers, measure_networks, source_answers
+from tlcourse.lessons.nb04_evaluation.selecting import selection_trials
 from tlcourse.lessons.nb12_your_own_images.experiment import photo_transfer
 from tlcourse.training.starts import STARTS
 from tlcourse.training.trials import LABELS_PER_CLASS, Trial, run_trials
@@ -34,8 +32,8 @@ SHIPPED: dict[str, tuple[Callable[[Sequence[int]], list[Any]], int]] = {
     "layer_transfer": (run_layer_transfer, 6),
     "source_answers": (source_answers, 20),
     "challenger_answers": (challenger_answers, 20),
-    "judged": (judge_seeds, 10),
-    "promises": (run_promises, 40),
+    "judged": (measure_networks, 10),
+    "promises": (selection_trials, 40),
     "strategies": (lambda seeds: fine_tuning_strategies(seeds=seeds), 5),
     "strategy_settings": (run_settings, 3),
     "photo_transfer": (photo_transfer, 3),

@@ -9,36 +9,22 @@ import torch
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import accuracy, predict
 from tlcourse.lessons.nb04_evaluation.experiment import (
-    CONTESTANTS,
-    RIVALS,
-    Answers,
-    answer_table,
-    read_answers,
-    sources_of_luck,
-    three_piles,
-    train_contestant,
-)
-from tlcourse.lessons.nb04_evaluation.judging import (
-    Judged,
-    column,
-    forgotten,
+    COMPARED,
+    IN_THE_LAB,
+    NETWORKS,
+    SOURCES,
+    answers_trial,
+    hits_of,
+    measure,
     old_task_accuracy,
-    read_judged,
-    train_and_watch,
+    sources_of_variance,
+    three_piles,
+    train_network,
 )
-from tlcourse.lessons.nb04_evaluation.selecting import (
-    choose_often,
-    half_features,
-    probe_accuracy,
-    promise,
-    read_promises,
-)
+from tlcourse.lessons.nb04_evaluation.selecting import choose_often, half_features, probe_accuracy, selection_trial
 from tlcourse.models.pretrained import pretrained
-from tlcourse.notebook.rows import save_rows
+from tlcourse.notebook.results import results
 from tlcourse.training.recipe import Recipe
-from tlcourse.training.starts import starting_model
-from tlcourse.training.trials import train_on_target
-from tlcourse.transfer.freezing import freeze
 from tlcourse.transfer.heads import reset_classifier
 
 QUICK = Recipe(epochs=2, steps=1, batch=10)
@@ -57,100 +43,78 @@ def test_the_piles_share_neither_sheets_nor_images(piles):
     assert test.shared_with(practice) + test.shared_with(validation) + validation.shared_with(practice) == 0
 
 
-def test_a_contestant_answers_every_image(piles):
+def test_a_network_answers_every_image(piles):
     practice, _, test = piles
     few = test.subset(torch.arange(30))
-    answers, model = train_contestant("digits", 1, practice, few, 1, QUICK)
-    assert answers.answers == "".join(map(str, predict(model, few).argmax(1).tolist()))
-    assert answers.accuracy == pytest.approx(accuracy(model, few))
-    assert (answers.network, answers.seed) == ("digits", 1)
+    row = answers_trial("digits", 1, practice=practice, test=few, per_class=1, recipe=QUICK)
+    _, model = train_network("digits", 1, practice.few(1, 1), recipe=QUICK)
+    assert row["answers"] == "".join(map(str, predict(model, few).argmax(1).tolist()))
+    assert row["accuracy"] == pytest.approx(accuracy(model, few))
 
 
-def test_rivals_differ_in_their_source_only(piles):
-    assert CONTESTANTS["letters"][0] == CONTESTANTS["digits"][0] == "fine-tuned"
-    assert [CONTESTANTS[name][1] for name in RIVALS] == list(RIVALS)
-    assert CONTESTANTS["scratch"][0] == "scratch"
+def test_the_sources_differ_in_what_they_learned_only():
+    assert {NETWORKS[name] for name in SOURCES} == {("fine-tuned", name) for name in SOURCES}
+    assert {NETWORKS[f"{name} probe"] for name in SOURCES} == {("linear probe", name) for name in SOURCES}
 
 
-@pytest.mark.parametrize("function", [train_contestant, train_and_watch])
-def test_no_such_contestant(function, piles):
-    with pytest.raises(ValueError, match=r"'cats' is not a contestant\. Expected one of: 'scratch', 'letters'"):
-        function("cats", 0, piles[0], piles[1])
-
-
-def test_answers_go_through_a_file(tmp_path):
-    rows = [
-        Answers("letters", 1, 50.0, "0921"),
-        Answers("letters", 0, 25.0, "0000"),
-        Answers("digits", 0, 25.0, "1111"),
-    ]
-    back = read_answers(save_rows(tmp_path / "answers.csv", rows))
-    assert back == rows
-    assert answer_table(back, "letters").tolist() == [[0, 0, 0, 0], [0, 9, 2, 1]]  # in order of the seeds
+def test_no_such_network(piles):
+    with pytest.raises(ValueError, match=r"no network 'cats'\. Expected one of: 'scratch', 'letters'"):
+        train_network("cats", 0, piles[0])
 
 
 def test_watching_changes_nothing(piles):
     practice, validation, _ = piles
-    labelled = practice.few(1, seed=0)
-    history, watched = train_and_watch("letters", 0, labelled, validation.subset(torch.arange(20)), QUICK)
-    plain = starting_model("fine-tuned", 0)
-    train_on_target(plain, labelled, 0, QUICK)
-    assert all(
-        torch.equal(a, b) for a, b in zip(plain.state_dict().values(), watched.state_dict().values(), strict=True)
-    )
+    labelled, few = practice.few(1, seed=0), validation.subset(torch.arange(20))
+    history, watched = train_network("letters", 0, labelled, few, QUICK)
+    _, plain = train_network("letters", 0, labelled, recipe=QUICK)
+    pairs = zip(plain.state_dict().values(), watched.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
     assert len(history.validation_accuracy) == 2
-    assert history.validation_accuracy[-1] == pytest.approx(accuracy(watched, validation.subset(torch.arange(20))))
+    assert history.validation_accuracy[-1] == pytest.approx(accuracy(watched, few))
 
 
 def test_what_does_not_move_forgets_nothing():
-    source, old = pretrained("tiny_resnet", "letters"), load("printed-photo", "letters", "test", count=100)
-    before = accuracy(source, old)
     model = pretrained("tiny_resnet", "letters")
     reset_classifier(model, 10)
-    assert old_task_accuracy(model, source, old) == before
+    before, after = old_task_accuracy(model, "letters", count=100)
+    assert before == after > 80
     with torch.no_grad():
         model.head.weight.zero_()  # only the head changes
-    assert old_task_accuracy(model, source, old) == before
+    assert old_task_accuracy(model, "letters", count=100) == (before, before)
     with torch.no_grad():
         model.block4.conv2.weight.normal_(generator=torch.Generator().manual_seed(0))
-    assert old_task_accuracy(model, source, old) < before - 20
+    assert old_task_accuracy(model, "letters", count=100)[1] < before - 20
     assert model.head.out_features == 10
 
 
-def test_a_linear_probe_forgets_nothing(piles):
-    model = starting_model("linear probe", 0)
-    freeze(model)
-    train_on_target(model, piles[0].few(1, 0), 0, QUICK)
-    assert forgotten(model, "letters") == 0
+def test_a_network_is_measured_from_several_sides(piles):
+    practice, validation, test = piles
+    trained = train_network("letters probe", 0, practice.few(1, 0), validation, QUICK)
+    row = measure("letters probe", trained, validation, test)
+    assert row["forgotten"] == 0  # its backbone does not move
+    assert row["accuracy"] == accuracy(trained[1], test)
+    assert [float(percent) for percent in row["curve"].split()] == pytest.approx(
+        trained[0].validation_accuracy, abs=0.01
+    )
+    assert 0 < row["error_after"] < row["error_before"]
+    assert math.isnan(measure("scratch", trained, validation, test)["forgotten"])
 
 
-def test_judgements_go_through_a_file(tmp_path):
-    rows = [
-        Judged("letters", 1, 50.0, "10.00 55.50", 1.5, 9.0, 4.0, 60.0),
-        Judged("scratch", 0, 5, "1.0", 2, 3, 4, math.nan),
-    ]
-    back = read_judged(save_rows(tmp_path / "judged.csv", rows))
-    assert back[0] == rows[0]
-    assert back[0].epochs() == [10.0, 55.5]
-    assert math.isnan(back[1].forgotten)
-    assert column([*rows, Judged("letters", 0, 40.0, "", 1, 1, 1, 1)], "letters", "accuracy") == [40.0, 50.0]
-
-
-def test_luck_is_found_where_it_was_put():
+def test_variance_is_found_where_it_was_put():
     draws = torch.Generator().manual_seed(0)
     sheets = torch.arange(10).repeat_interleave(40)
     even = torch.rand(8, 400, generator=draws) < 0.7
-    luck = sources_of_luck(even, sheets)
-    assert luck["test sheets"] == pytest.approx(luck["test images"], rel=0.35)
+    found = sources_of_variance(even, sheets)
+    assert found["test sheets"] == pytest.approx(found["test images"], rel=0.35)
     hard = torch.rand(8, 400, generator=draws) < torch.linspace(0.3, 1, 10).repeat_interleave(40)
-    assert sources_of_luck(hard, sheets)["test sheets"] > 2.5 * luck["test sheets"]
+    assert sources_of_variance(hard, sheets)["test sheets"] > 2.5 * found["test sheets"]
     uneven = torch.rand(8, 400, generator=draws) < torch.linspace(0.4, 1, 8)[:, None]
-    assert sources_of_luck(uneven, sheets)["training (seed)"] > 5 * luck["training (seed)"]
+    assert sources_of_variance(uneven, sheets)["training (seed)"] > 5 * found["training (seed)"]
     percent = 100 * even.double().numpy()
-    assert luck["training (seed)"] == pytest.approx(percent.mean(1).std(ddof=1))
-    assert luck["test images"] == pytest.approx(np.mean(percent.std(1, ddof=1) / 20))
+    assert found["training (seed)"] == pytest.approx(percent.mean(1).std(ddof=1))
+    assert found["test images"] == pytest.approx(np.mean(percent.std(1, ddof=1) / 20))
     with pytest.raises(ValueError, match="got hits of 1 network"):
-        sources_of_luck(even[:1], sheets)
+        sources_of_variance(even[:1], sheets)
 
 
 def test_the_winner_flatters_and_untouched_images_do_not():
@@ -208,26 +172,34 @@ def test_half_features():
     assert len({tuple(p.tolist()) for p in probes}) == 5
 
 
-def test_a_promise_is_the_best_of_many(piles):
+def test_the_score_of_the_best_of_many_promises_too_much():
     draws = torch.Generator().manual_seed(0)
     labels = torch.arange(10).repeat(20)
     features = torch.randn(200, 20, generator=draws)  # says nothing about the labels
-    promises = [promise(features, labels, seed, candidates=12) for seed in range(3)]
-    assert np.mean([p.truth for p in promises]) == pytest.approx(10, abs=4)
-    assert np.mean([p.promised for p in promises]) > 14
-    assert np.mean([p.promised for p in promises]) > np.mean([p.nested for p in promises])
-    assert [p.seed for p in promises] == [0, 1, 2]
-    assert promise(features, labels, 1, candidates=12) == promises[1]
+    rows = [selection_trial(seed, features, labels, candidates=12) for seed in range(3)]
+    truth, promised, nested = (np.mean([row[name] for row in rows]) for name in ("truth", "promised", "nested"))
+    assert truth == pytest.approx(10, abs=4)
+    assert promised > 14
+    assert promised > nested
+    assert selection_trial(1, features, labels, candidates=12) == rows[1]
 
 
-def test_shipped_tables_have_every_seed():
-    answers, judged, promises = read_answers(), read_judged(), read_promises()
-    assert {(row.network, row.seed) for row in answers} == {(name, seed) for name in RIVALS for seed in range(20)}
-    assert {len(row.answers) for row in answers} == {891}
-    assert {(row.network, row.seed) for row in judged} == {(name, seed) for name in CONTESTANTS for seed in range(10)}
-    assert [p.seed for p in promises] == list(range(40))
-    labels = load("handwritten-photo", split="test").labels
-    for name in RIVALS:
-        percent = 100 * (answer_table(answers, name) == labels).double().mean(1)
-        rows = sorted((row for row in answers if row.network == name), key=lambda row: row.seed)
-        assert percent.tolist() == pytest.approx([row.accuracy for row in rows], abs=1e-3)
+@pytest.mark.parametrize(
+    ("table", "networks", "seeds"),
+    [("source_answers", SOURCES, 20), ("challenger_answers", IN_THE_LAB, 20), ("judged", COMPARED, 10)],
+)
+def test_shipped_tables_have_every_seed(table, networks, seeds):
+    rows = results(table)
+    assert [*zip(rows["network"], rows["seed"], strict=True)] == [(n, seed) for seed in range(seeds) for n in networks]
+
+
+@pytest.mark.parametrize("table", ["source_answers", "challenger_answers"])
+def test_shipped_accuracies_are_those_of_the_answers(table):
+    rows = results(table)
+    hits = hits_of(rows, load("handwritten-photo", split="test").labels)
+    assert list(hits) == rows["network"].unique().tolist()
+    for name, read in hits.items():
+        said = rows[rows["network"] == name]["accuracy"]
+        assert (100 * read.double().mean(1)).tolist() == pytest.approx(said.tolist(), abs=1e-3)
+    backwards = hits_of(rows[::-1], load("handwritten-photo", split="test").labels)
+    assert all(torch.equal(backwards[name], hits[name]) for name in hits)  # in order of the seeds

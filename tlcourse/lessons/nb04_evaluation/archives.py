@@ -10,19 +10,15 @@ from tlcourse.exercises.compare import as_array
 from tlcourse.repro import generator
 
 ROWS, SEEDS = 2000, 5
-PROMISE = 93  # percent of the intervals that must hold the truth: 95, less what 2,000 rows scatter by luck
+PROMISE = 93  # percent of the intervals that must hold the truth: 95, less what 2,000 rows scatter by chance
 BROKEN = -100.0  # score of intervals that do not keep the promise
 
 
 @functools.lru_cache(maxsize=4)
 def archive(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw an archive of comparisons: each has a true difference and a spread of its own, and all of them are related.
+    """Draw comparisons: differences of the seeds in points, float64 `[2000, 5]`, and the true ones, `[2000]`.
 
-    Args:
-        seed: which archive; how large differences and spreads are is drawn too.
-
-    Returns:
-        Differences of the seeds in points, float64 `[2000, 5]`, and the true ones, float64 `[2000]`.
+    Each comparison has a true difference and a spread of its own, and all of them are related.
     """
     draw = generator("04.q4", seed)
     center, scatter, typical = torch.rand(3, generator=draw, dtype=torch.float64).tolist()
@@ -41,16 +37,10 @@ def t_width(seed: int) -> float:
 
 
 def read_ends(report: object) -> np.ndarray:
-    """Read what a function returned as lower and upper ends.
+    """Read what a function returned, numbers `[2000, 2]` or `[2, 2000]` of any kind, as lower and upper ends.
 
-    Args:
-        report: numbers `[2000, 2]`, or two rows of 2,000: tensors, arrays, lists or tuples.
-
-    Returns:
-        float64 `[2000, 2]`.
-
-    Raises:
-        ValueError: it has another shape, a number is not finite, or a lower end lies above its upper end.
+    They are float64 `[2000, 2]`. Raises ValueError when they have another shape, a number is not finite, or a lower end
+    lies above its upper end.
     """
     ends = as_array(report)
     shape = None if ends is None else list(ends.shape)
@@ -64,24 +54,13 @@ def read_ends(report: object) -> np.ndarray:
 
 
 def percent_holding(report: object, seed: int) -> float:
-    """Return the share of intervals that hold the true difference, in percent; arguments as `percent_narrower`."""
+    """Return the share of the intervals in a report that hold the true difference, in percent."""
     ends, truths = read_ends(report), archive(seed)[1]
     return 100 * float(((ends[:, 0] <= truths) & (truths <= ends[:, 1])).mean())
 
 
 def percent_narrower(report: object, seed: int) -> float:
-    """Score intervals: by how many percent they are narrower than t intervals, if they keep their promise.
-
-    Args:
-        report: what `read_ends` takes.
-        seed: of the archive.
-
-    Returns:
-        Percent, 0 for t intervals; -100 where fewer than 93 % hold the truth.
-
-    Raises:
-        ValueError: the report cannot be read.
-    """
+    """Say by how many percent intervals are narrower than t intervals; -100 where fewer than 93 % hold the truth."""
     ends = read_ends(report)
     if percent_holding(ends, seed) < PROMISE:
         return BROKEN
@@ -89,7 +68,7 @@ def percent_narrower(report: object, seed: int) -> float:
 
 
 def held_and_width(report: object, seed: int) -> list[tuple[str, str]]:
-    """Say what a score is made of, for the card; arguments as `percent_narrower`."""
+    """Say what a score is made of, for the card."""
     ends = read_ends(report)
     mean = float((ends[:, 1] - ends[:, 0]).mean())
     held = f"{percent_holding(ends, seed):.1f} % of {ROWS:,} intervals"

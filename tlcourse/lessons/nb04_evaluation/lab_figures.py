@@ -4,48 +4,19 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from tlcourse.data.imageset import ImageSet
-from tlcourse.lessons.nb04_evaluation.figures import PALETTE, SHAPES
-from tlcourse.lessons.nb04_evaluation.lab_duels import Duel, Repeats
-from tlcourse.notebook.figures import GREY, RIGHT, WRONG, draw_images, plain
+from tlcourse.lessons.nb04_evaluation.comparing import Comparison, Repeats
+from tlcourse.notebook.figures import GREY, PALETTE, RIGHT, SHAPES, WRONG, draw_images, plain
 
-SIZE = (9.3, 3.7)
 SHOWN, COLUMNS = 18, 6  # images behind a cell
 NOWHERE = 0.01  # where a logarithmic axis, which has no 0, has what is 0: below its end
 STAGGER = (-0.15, 0.05, -0.05, 0.15)  # so that seeds with about the same difference do not hide each other
 SIDES = {"A": (PALETTE[0], "///"), "open": ("#DDDDDD", ""), "B": (PALETTE[4], "...")}
 
 
-def side_by_side(columns: int, places: Mapping[str, object], share: bool = False) -> tuple[Figure, list[Axes]]:
-    """Make axes side by side that keep their places from picture to picture; that is also quicker than `panels`.
-
-    Args:
-        columns: how many.
-        places: arguments of `matplotlib.gridspec.GridSpec`, such as `left` and `width_ratios`.
-        share: whether all have the same y axis.
-
-    Returns:
-        The figure, which pyplot and so other threads do not know of, and its axes.
-    """
-    figure = Figure(figsize=SIZE)
-    return figure, list(figure.subplots(1, columns, sharey=share, gridspec_kw=dict(places)))
-
-
 def draw_behind(ax: Axes, data: ImageSet, behind: torch.Tensor, captions: Sequence[str], right: bool) -> Axes:
-    """Draw the first images behind a cell, with a caption each; white where there are fewer.
-
-    Args:
-        ax: where to draw.
-        data: the images that were asked about.
-        behind: which of them, int64 `[M]`.
-        captions: one short text for each that is drawn.
-        right: whether the cell holds right answers.
-
-    Returns:
-        The axes.
-    """
+    """Draw the first images behind a cell, with a caption each; white where there are fewer."""
     page = torch.full((SHOWN, *data.images.shape[1:]), 255, dtype=torch.uint8)
     page[: len(behind)] = data.images[behind[:SHOWN]]
     texts = [*captions[:SHOWN], *[""] * (SHOWN - min(SHOWN, len(behind)))]
@@ -56,17 +27,7 @@ def draw_behind(ax: Axes, data: ImageSet, behind: torch.Tensor, captions: Sequen
 
 
 def draw_over_temperature(ax: Axes, errors: Mapping[float, float], here: float, best: float) -> Axes:
-    """Draw the calibration error against the temperature, the slider's place and the fitted temperature.
-
-    Args:
-        ax: where to draw.
-        errors: calibration error in points by temperature.
-        here: where the slider stands.
-        best: the fitted temperature.
-
-    Returns:
-        The axes.
-    """
+    """Draw the calibration error against the temperature, the slider's place and the fitted temperature."""
     ax.plot(list(errors), list(errors.values()), color=PALETTE[0], linewidth=2)
     ax.plot(here, errors[here], "o", color="black", markersize=9)
     ax.axvline(best, color=PALETTE[2], linewidth=2, linestyle="--")
@@ -82,18 +43,7 @@ def draw_over_temperature(ax: Axes, errors: Mapping[float, float], here: float, 
 
 
 def draw_probabilities(ax: Axes, image: torch.Tensor, shares: torch.Tensor, label: int, classes: Sequence[str]) -> Axes:
-    """Draw how sure a network is of every class for one image, the image itself inside.
-
-    Args:
-        ax: where to draw.
-        image: uint8 `[3, H, W]`.
-        shares: probabilities, float `[classes]`.
-        label: the right class.
-        classes: their names.
-
-    Returns:
-        The axes.
-    """
+    """Draw how sure a network is of every class for one image, the image itself inside."""
     answer = int(shares.argmax())
     colours = [RIGHT if c == label else WRONG if c == answer else GREY for c in range(len(classes))]
     ax.bar(range(len(classes)), (100 * shares).tolist(), color=colours)
@@ -109,17 +59,7 @@ def draw_probabilities(ax: Axes, image: torch.Tensor, shares: torch.Tensor, labe
 
 
 def draw_widths(ax: Axes, widths: Mapping[int, tuple[float, float]], here: int, unit: str) -> Axes:
-    """Draw how far intervals reach against the number of seeds or of images, and mark where the control stands.
-
-    Args:
-        ax: where to draw.
-        widths: reach by the luck of seeds and by that of images, in points, by number.
-        here: where the control stands.
-        unit: what is counted, for the axis.
-
-    Returns:
-        The axes.
-    """
+    """Draw how far intervals reach against the number of seeds or of images, and mark where the control stands."""
     for i, name in enumerate(("luck of seeds", "luck of images")):
         reach = [max(pair[i], NOWHERE) for pair in widths.values()]
         style = {"color": PALETTE[i], "marker": SHAPES[i], "linestyle": ("-", "--")[i]}
@@ -136,23 +76,15 @@ def draw_widths(ax: Axes, widths: Mapping[int, tuple[float, float]], here: int, 
     return plain(ax)
 
 
-def draw_duel(ax: Axes, duel: Duel) -> Axes:
-    """Draw the difference of every seed, and below it both intervals of the mean.
-
-    Args:
-        ax: where to draw.
-        duel: what was found.
-
-    Returns:
-        The axes.
-    """
-    pairs = sorted(zip(duel.differences, duel.clear, strict=True))
+def draw_comparison(ax: Axes, found: Comparison) -> Axes:
+    """Draw the difference of every seed, and below it both intervals of the mean."""
+    pairs = sorted(zip(found.differences, found.clear, strict=True))
     seeds = [(points, clear, STAGGER[i % len(STAGGER)]) for i, (points, clear) in enumerate(pairs)]
     for clear, marker, colour in ((False, "o", GREY), (True, "s", WRONG)):
         at, rows = [s[0] for s in seeds if s[1] == clear], [s[2] for s in seeds if s[1] == clear]
         name = "McNemar: p < 0.05" if clear else "could be chance"
         ax.plot(at, rows, marker, color=colour, markersize=7, alpha=0.75, label=name)
-    for row, interval in enumerate((duel.over_seeds, duel.over_images), 1):
+    for row, interval in enumerate((found.over_seeds, found.over_images), 1):
         reach = [[interval.mean - interval.low], [interval.high - interval.mean]]
         style = {"color": PALETTE[row - 1], "marker": SHAPES[row], "markersize": 8, "capsize": 6, "linewidth": 2.5}
         ax.errorbar(interval.mean, row, xerr=reach, **style)
@@ -162,27 +94,17 @@ def draw_duel(ax: Axes, duel: Duel) -> Axes:
     ax.axvline(0, color="black", linewidth=1, linestyle="--")
     ax.set_yticks((0, 1, 2), ("every seed", "over seeds", "over images"))
     ax.set_ylim(2.4, -0.9)
-    widest = 1.15 * max(abs(x) for x in (*duel.differences, duel.over_seeds.low, duel.over_seeds.high, 5))
+    widest = 1.15 * max(abs(x) for x in (*found.differences, found.over_seeds.low, found.over_seeds.high, 5))
     ax.set_xlim(-widest, widest)
     ax.locator_params(axis="x", nbins=7, integer=True)
-    ax.set_xlabel(f"← {duel.names[1]} better        points        {duel.names[0]} better →")
+    ax.set_xlabel(f"← {found.names[1]} better        points        {found.names[0]} better →")
     ax.legend(frameon=False, fontsize=10, loc="upper center", ncols=2, columnspacing=1, handletextpad=0.1)
     plain(ax).grid(visible=False, axis="y")
     return ax
 
 
 def draw_verdicts(ax: Axes, column: Mapping[int, Repeats], names: tuple[str, str], here: int) -> Axes:
-    """Draw what many experiments would say, by their number of seeds, and frame the size that was chosen.
-
-    Args:
-        ax: where to draw.
-        column: the experiments, by number of seeds.
-        names: A and B.
-        here: the chosen number of seeds.
-
-    Returns:
-        The axes.
-    """
+    """Draw what many experiments would say, by their number of seeds, and frame the size that was chosen."""
     shares = [repeats.verdicts() for repeats in column.values()]
     places, bottom = range(len(shares)), [0.0] * len(shares)
     labels = (names[0], "cannot tell", names[1])

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from tlcourse.notebook.figures import GREY, RIGHT, WRONG
 
-NONE_YET = "No guess was compared with a measurement yet. Put numbers into a predict(...), and run that notebook."
+NONE_YET = "No guess was compared with a measurement yet. Put numbers into a guess(...), and run that notebook."
 
 
 class Guess(Protocol):
@@ -24,19 +24,15 @@ class Guess(Protocol):
     off: float
 
 
-def draw_guesses(ax: Axes, guesses: Sequence[Guess]) -> Axes:
+def draw_guesses(ax: Axes, guesses: Sequence[Guess]) -> str:
     """Draw how far every guess was off: a dot for a number, a bar for a range, measured values on the line at 0.
 
-    Args:
-        ax: where to draw.
-        guesses: one row each, the first on top; without any, the axes say so.
-
-    Returns:
-        The axes.
+    Returns two sentences that say which way the guesses lean, and whether the ranges were wide enough.
     """
     if not guesses:
         ax.text(0.5, 0.5, NONE_YET, ha="center", va="center", transform=ax.transAxes, wrap=True, fontsize=11)
-        return ax.set_axis_off() or ax
+        ax.set_axis_off()
+        return NONE_YET
     for row, guess in enumerate(guesses):
         colour = GREY if not guess.is_range else RIGHT if guess.holds else WRONG
         ends = [guess.low - guess.measured, guess.high - guess.measured]
@@ -48,7 +44,7 @@ def draw_guesses(ax: Axes, guesses: Sequence[Guess]) -> Axes:
     ax.invert_yaxis()
     ax.set_xlabel("guess minus measured, in the unit of the row")
     ax.set_title("◄ too low      exactly right at 0      too high ►", fontsize=11)
-    return ax
+    return _describe(guesses)
 
 
 def _marker(guess: Guess) -> str:
@@ -56,17 +52,7 @@ def _marker(guess: Guess) -> str:
     return "D" if not guess.is_range else "o" if guess.holds else "X"
 
 
-def describe_guesses(guesses: Sequence[Guess]) -> str:
-    """Say in words what `draw_guesses` shows: which way the guesses lean, and whether the ranges were wide enough.
-
-    Args:
-        guesses: the same.
-
-    Returns:
-        Two sentences.
-    """
-    if not guesses:
-        return NONE_YET
+def _describe(guesses: Sequence[Guess]) -> str:
     ranges = [guess for guess in guesses if guess.is_range]
     high = sum(guess.off > 0 for guess in guesses)
     said = f"{len(guesses)} guesses beside what was measured: {high} too high, {len(guesses) - high} too low or exact."

@@ -3,33 +3,26 @@
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+import pandas as pd
 import torch
 import torch.nn.functional as F
 
+from tlcourse.data.imageset import ImageSet
 from tlcourse.data.splits import few_per_class, stratified_folds
-from tlcourse.evaluation.predict import extract_features, nested_selection
+from tlcourse.evaluation.predict import cross_validate, extract_features, nested_selection
 from tlcourse.lessons.nb04_evaluation.experiment import three_piles
 from tlcourse.models.pretrained import pretrained
-from tlcourse.notebook.rows import read_rows, shipped_table
+from tlcourse.notebook.results import grid
 from tlcourse.repro import generator
-from tlcourse.training.parallel import side_by_side
-
-SHIPPED_PROMISES = shipped_table("promises")
 
 
 @dataclass(frozen=True)
 class Choices:
-    """Many choices of the best network by its score on a few images.
+    """The scores of many winners in percent, float64 `[experiments]`."""
 
-    Attributes:
-        shown: score of each winner on the images it was chosen with, in percent, float64 `[experiments]`.
-        untouched: its score on images that had no part in the choice, in percent, float64 `[experiments]`.
-    """
-
-    shown: torch.Tensor
-    untouched: torch.Tensor
+    shown: torch.Tensor  # on the images that they were chosen with
+    untouched: torch.Tensor  # on images that had no part in the choice
 
     @property
     def optimism(self) -> float:
@@ -42,18 +35,8 @@ def choose_often(
 ) -> Choices:
     """Choose the best of several trained networks on some images, and score it on all others; again and again.
 
-    Args:
-        hits: whether each network reads each image, bool `[networks, N]`.
-        images: how many images to choose with, from 1 to N - 1, drawn anew for every choice.
-        candidates: how many networks to choose among, drawn anew for every choice; None means all.
-        experiments: how many choices.
-        seed: seed of the drawing.
-
-    Returns:
-        Both scores of every winner.
-
-    Raises:
-        ValueError: more images or candidates than there are.
+    `hits` say whether each network reads each image, bool `[networks, N]`. Images, from 1 to N - 1, and candidates, by
+    default all, are drawn anew for every choice. Raises ValueError when more are asked for than there are.
     """
     networks, total = hits.shape
     candidates = networks if candidates is None else candidates
@@ -73,34 +56,8 @@ def choose_often(
     return Choices(torch.stack(shown), torch.stack(untouched))
 
 
-@dataclass(frozen=True)
-class Promise:
-    """One choice among probes with few labels: what cross-validation promised, and what came of it.
-
-    Attributes:
-        seed: seed of the labelled images and of all folds.
-        promised: the winner's score in plain cross-validation, the score it was chosen for, in percent.
-        nested: mean score on the outer folds of nested selection, in percent.
-        truth: the winner, trained on all labelled images, on all the others, in percent.
-    """
-
-    seed: int
-    promised: float
-    nested: float
-    truth: float
-
-
 def half_features(candidates: int, features: int, seed: int = 0) -> list[torch.Tensor]:
-    """Draw candidates that are as good as each other to speak of: each may use another random half of the features.
-
-    Args:
-        candidates: how many.
-        features: how many features there are.
-        seed: seed of the drawing.
-
-    Returns:
-        Column numbers of each, int64 `[features // 2]`.
-    """
+    """Draw candidates about as good as each other: each may use another random half of the features."""
     draws = generator("half features", seed)
     return [torch.randperm(features, generator=draws)[: features // 2] for _ in range(candidates)]
 
@@ -108,17 +65,10 @@ def half_features(candidates: int, features: int, seed: int = 0) -> list[torch.T
 def probe_accuracy(
     features: torch.Tensor, labels: torch.Tensor, columns: torch.Tensor, learn: torch.Tensor, new: torch.Tensor
 ) -> float:
-    """Fit a linear probe in one step, by ridge regression on the right answers, and measure it.
+    """Fit a linear probe in one step, by ridge regression on the right answers, and return its accuracy in percent.
 
-    Args:
-        features: float32 `[N, D]`.
-        labels: int64 `[N]`.
-        columns: which features to use, int64 `[d]`.
-        learn: indices of the images to fit, int64 `[n]`.
-        new: indices of the images to measure on.
-
-    Returns:
-        Accuracy on the latter, in percent.
+    Of the features `[N, D]` it uses some columns; it learns from the images of the first indices, and is asked about
+    those of the second.
     """
     x = features[:, columns]
     mean, spread = x[learn].mean(0), x[learn].std(0) + 1e-6  # of the images to fit only: the others are not known yet
@@ -129,20 +79,26 @@ def probe_accuracy(
     return 100 * (answers.argmax(1) == labels[new]).float().mean().item()
 
 
-def promise(
-    features: torch.Tensor, labels: torch.Tensor, seed: int, per_class: int = 5, candidates: int = 30
-) -> Promise:
-    """Label a few images, choose the best of many equally good probes, and compare three scores of it.
+def letters_features(images: ImageSet) -> torch.Tensor:
+    """Return what the letters network finds in images, float32 `[N, 128]`."""
+    return extract_features(pretrained("tiny_resnet", "letters"), images)
 
-    Args:
-        features: float32 `[N, D]` of images with known labels.
-        labels: int64 `[N]`.
-        seed: seed of the labelled images and of all folds.
-        per_class: labelled images per class; the others tell the truth afterwards.
-        candidates: how many probes to choose among.
 
-    Returns:
-        What plain cross-validation promised, what nested selection expected, and the truth.
+def cross_validate_probe(labelled: ImageSet, deals: int, folds: int = 5) -> list[list[float]]:
+    """Cross-validate a linear probe on the features of the letters network, once a dealing: percent by fold."""
+    features = letters_features(labelled)
+    score = functools.partial(probe_accuracy, features, labelled.labels, torch.arange(features.shape[1]))
+    return [cross_validate(score, labelled.labels, folds, seed) for seed in range(deals)]
+
+
+def selection_trial(
+    seed: int, features: torch.Tensor, labels: torch.Tensor, per_class: int = 5, candidates: int = 30
+) -> dict[str, float]:
+    """Label a few images, choose the best of many equally good probes, and compare three scores of it, in percent.
+
+    `promised` is the winner's score in plain cross-validation, which it was chosen for; `nested` the mean over the
+    outer folds of nested selection; `truth` the winner's score on all images without a label. The seed is that of the
+    labelled images and of all folds.
     """
     labelled = few_per_class(labels, per_class, generator("few", seed))
     rest = torch.ones(len(labels), dtype=torch.bool).index_fill(0, labelled, False).nonzero()[:, 0]
@@ -156,26 +112,16 @@ def promise(
     means = [sum(on_labelled(columns, *deal) for deal in deals) / len(deals) for columns in probes]
     best = max(range(candidates), key=means.__getitem__)
     nested = nested_selection(on_labelled, probes, labels[labelled], seed=seed)
-    return Promise(
-        seed, means[best], sum(nested.outer_accuracy) / len(nested.outer_accuracy), score(probes[best], labelled, rest)
-    )
+    return {
+        "promised": means[best],
+        "nested": sum(nested.outer_accuracy) / len(nested.outer_accuracy),
+        "truth": score(probes[best], labelled, rest),
+    }
 
 
-def run_promises(seeds: Sequence[int], progress: bool = True) -> list[Promise]:
-    """Run `promise` with every seed on the features that the letters network finds in the practice images.
-
-    Args:
-        seeds: seeds.
-        progress: show a progress bar.
-
-    Returns:
-        One promise a seed.
-    """
+def selection_trials(seeds: Sequence[int], progress: bool = True) -> pd.DataFrame:
+    """Run `selection_trial` with every seed on the features that the letters network finds in the practice images."""
     practice, _, _ = three_piles()
-    features = extract_features(pretrained("tiny_resnet", "letters"), practice)
-    return side_by_side(promise, [(features, practice.labels, seed) for seed in seeds], progress)
-
-
-def read_promises(path: Path | str = SHIPPED_PROMISES) -> list[Promise]:
-    """Read promises from a file; by default those that came with the course."""
-    return read_rows(path, Promise)
+    features = letters_features(practice)
+    trial = functools.partial(selection_trial, features=features, labels=practice.labels)
+    return grid(trial, progress=progress, seed=seeds)

@@ -13,60 +13,43 @@ CELL = "30px"
 FRAME, NO_FRAME = "3px solid #0072B2", "1px solid #E5E5E5"
 
 
-class MatrixOfButtons:
+class ConfusionButtons(widgets.GridBox):
     """Rows are right classes, columns are answers; mistakes are the darker, the more often they happen.
 
-    Args:
-        classes: names of the classes.
-        choose: called with row and column of a cell that was pressed.
-
-    Attributes:
-        cells: the buttons, row by row.
-        widget: all of it.
+    `choose` is called with row and column of a cell that was pressed; `cells` are the buttons, row by row.
     """
 
     def __init__(self, classes: Sequence[str], choose: Callable[[int, int], None]) -> None:
-        self.classes = classes
+        self.classes, n = classes, len(classes)
         # widgets share a few styles and layouts: a hundred of each would take the browser a while
         colours = [to_hex(colormaps["Oranges"](0.55 * step / (SHADES - 1))) for step in range(SHADES)]
-        self._shades = [widgets.ButtonStyle(button_color=c, text_color="#000000") for c in ["#FFFFFF", *colours[1:]]]
-        self._plain, self._framed = (
+        self.shades = [widgets.ButtonStyle(button_color=c, text_color="#000000") for c in ["#FFFFFF", *colours[1:]]]
+        self.plain, self.framed = (
             widgets.Layout(width=CELL, height="26px", padding="0", margin="0", border=border)
             for border in (NO_FRAME, FRAME)
         )
-        n = len(classes)
         self.cells = [[self._cell(row, column, choose) for column in range(n)] for row in range(n)]
-        heads = [_head("right ↓ said →"), *(_head(name, 4) for name in classes)]
-        rows = [[_head(name), *cells] for name, cells in zip(classes, self.cells, strict=True)]
-        columns = f"max-content repeat({n}, {CELL})"
-        layout = {
-            "grid_template_columns": columns,
-            "grid_gap": "1px",
-            "flex": "0 0 auto",
-            "margin": "4px 8px 0 0",
-            "align_items": "center",
-        }
-        self.widget = widgets.GridBox([*heads, *(one for row in rows for one in row)], layout=layout)
+        parts = [_head("right ↓ said →"), *(_head(name, 4) for name in classes)]
+        for name, cells in zip(classes, self.cells, strict=True):
+            parts += [_head(name), *cells]
+        layout = {"grid_template_columns": f"max-content repeat({n}, {CELL})", "grid_gap": "1px"}
+        layout |= {"flex": "0 0 auto", "margin": "4px 8px 0 0", "align_items": "center"}
+        super().__init__(parts, layout=layout)
 
     def show(self, counts: torch.Tensor, cell: tuple[int, int]) -> None:
-        """Write a number into every cell, and frame one.
-
-        Args:
-            counts: int64 `[classes, classes]`, rows are right classes.
-            cell: row and column of the framed one.
-        """
+        """Write a number, of int64 `[classes, classes]`, into every cell, and frame one."""
         most = max(1, int(counts.clone().fill_diagonal_(0).max()))
         for row, values in enumerate(counts.tolist()):
             for column, count in enumerate(values):
                 shade = 0 if row == column else -(-count * (SHADES - 1) // most)  # any mistake at all has a colour
                 button = self.cells[row][column]
                 button.description = str(count) if count else ""
-                button.style = self._shades[shade]
-                button.layout = self._framed if (row, column) == cell else self._plain
+                button.style = self.shades[shade]
+                button.layout = self.framed if (row, column) == cell else self.plain
 
     def _cell(self, row: int, column: int, choose: Callable[[int, int], None]) -> widgets.Button:
         names = self.classes[row], self.classes[column]
-        button = widgets.Button(style=self._shades[0], layout=self._plain, tooltip=f"{names[0]} answered {names[1]}")
+        button = widgets.Button(style=self.shades[0], layout=self.plain, tooltip=f"{names[0]} answered {names[1]}")
         button.on_click(lambda _button: choose(row, column))
         return button
 
