@@ -20,7 +20,7 @@ import torch
 
 os.environ.setdefault("TLCOURSE_PROGRESS", "off")
 
-from tlcourse.data.defects import plant_dirt
+from tlcourse.data.defects import plant_defects
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import predict
@@ -61,7 +61,7 @@ def experiments() -> Experiments:
 
 
 def cleaning_lab() -> CleaningLab:
-    dirty, truth = plant_dirt(load("handwritten-photo"), generator("dirt", 0))
+    dirty, truth = plant_defects(load("handwritten-photo"), generator("dirt", 0))
     return CleaningLab(dirty, truth, judge_labels(dirty, pretrained()))
 
 

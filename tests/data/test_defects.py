@@ -12,7 +12,7 @@ from tlcourse.data.defects import (
     encode_files,
     plant_across,
     plant_corruption,
-    plant_dirt,
+    plant_defects,
 )
 from tlcourse.data.imageset import ImageSet
 from tlcourse.repro import generator
@@ -28,7 +28,7 @@ def clean():
 
 @pytest.fixture(scope="module")
 def planted(clean):
-    return plant_dirt(clean, generator("dirt", 1), exact=4, near=12, blank=6, wrong=9)
+    return plant_defects(clean, generator("dirt", 1), exact=4, near=12, blank=6, wrong=9)
 
 
 def places(dirty, image):
@@ -77,7 +77,7 @@ def test_the_truth_about_labels(clean, planted):
             assert int(dirty.labels[i]) == right
 
 
-def test_kinds_of_dirt_do_not_meet(planted):
+def test_kinds_of_defects_do_not_meet(planted):
     _, truth = planted
     touched = [*truth.exact, *truth.exact.values(), *truth.near, *truth.near.values(), *truth.blank, *truth.wrong]
     assert len(touched) == len(set(touched)) == 2 * 4 + 2 * 12 + 6 + 9
@@ -103,8 +103,8 @@ def test_positions_give_nothing_away(planted):
     assert min([*truth.exact, *truth.near, *truth.blank]) < 40
 
 
-def test_dirt_depends_on_the_generator_alone(clean):
-    a, b, c = (plant_dirt(clean, generator("dirt", s), exact=4, near=6, blank=3, wrong=5) for s in (1, 1, 2))
+def test_defects_depend_on_the_generator_alone(clean):
+    a, b, c = (plant_defects(clean, generator("dirt", s), exact=4, near=6, blank=3, wrong=5) for s in (1, 1, 2))
     assert torch.equal(a[0].images, b[0].images)
     assert a[1] == b[1]
     assert not torch.equal(a[0].images, c[0].images)
@@ -153,10 +153,10 @@ def test_decoded_files_are_nearly_the_images(clean):
     ("plant", "message"),
     [
         (
-            lambda clean: plant_dirt(clean, generator(0), exact=61, near=0, blank=0, wrong=0),
+            lambda clean: plant_defects(clean, generator(0), exact=61, near=0, blank=0, wrong=0),
             "61 of 60 images",
         ),
-        (lambda clean: plant_dirt(clean, generator(0), exact=-1), "Expected numbers from 0"),
+        (lambda clean: plant_defects(clean, generator(0), exact=-1), "Expected numbers from 0"),
         (lambda clean: plant_across(clean, clean, generator(0), exact=20, near=60), r"20 \+ 60 copies of 60 training"),
         (lambda clean: plant_corruption(encode_files(clean.images[:10]), generator(0)), "damage to 4 x 6 of 10 files"),
     ],

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tlcourse.data.defects import plant_dirt
+from tlcourse.data.defects import plant_defects
 from tlcourse.data.worlds import load
 from tlcourse.lessons.nb00_start_here.lab import ShiftLab
 from tlcourse.lessons.nb01_preprocessing.inspection import judge_labels
@@ -28,7 +28,7 @@ def augmentation_lab():
 
 
 def cleaning_lab():
-    dirty, truth = plant_dirt(load("handwritten-photo", count=100), generator("dirt", 0), exact=3, near=9, blank=4)
+    dirty, truth = plant_defects(load("handwritten-photo", count=100), generator("dirt", 0), exact=3, near=9, blank=4)
     return CleaningLab(dirty, truth, judge_labels(dirty, pretrained()))
 
 

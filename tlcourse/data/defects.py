@@ -1,4 +1,4 @@
-"""Planting dirt on purpose, with the truth about where it is, so that a cleaner can be measured."""
+"""Planting defects on purpose, with the truth about where it is, so that a cleaner can be measured."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -66,7 +66,7 @@ CHANGES: dict[str, Callable[[torch.Tensor, torch.Generator], torch.Tensor]] = {
 }
 
 
-def plant_dirt(
+def plant_defects(
     clean: ImageSet, generator: torch.Generator, *, exact: int = 20, near: int = 60, blank: int = 15, wrong: int = 45
 ) -> tuple[ImageSet, Planted]:
     """Add so many copies and blank images to a set, give so many other images a wrong label, and shuffle everything.
@@ -77,7 +77,7 @@ def plant_dirt(
     needed = exact + near + blank + wrong
     if min(exact, near, blank, wrong) < 0 or needed > len(clean):
         raise ValueError(
-            f"dirt for {needed} of {len(clean)} images was asked for (exact={exact}, near={near}, blank={blank}, "
+            f"defects for {needed} of {len(clean)} images was asked for (exact={exact}, near={near}, blank={blank}, "
             f"wrong={wrong}). Expected numbers from 0 that together are at most {len(clean)}."
         )
     chosen = torch.randperm(len(clean), generator=generator)[:needed].split([exact, near, blank, wrong])
@@ -91,7 +91,7 @@ def plant_dirt(
     ]
     sources = torch.cat([torch.arange(len(clean)), *chosen[:3]])  # which original each image came from
     dirty = replace(clean, labels=labels).subset(sources)
-    dirty = replace(dirty, images=torch.cat([clean.images, *extra]), name=f"{clean.name}, with dirt")
+    dirty = replace(dirty, images=torch.cat([clean.images, *extra]), name=f"{clean.name}, with defects")
     order = torch.randperm(len(dirty), generator=generator)
     place = order.argsort().tolist()  # where each image went
     copies = [place[len(clean) + i] for i in range(exact + near + blank)]

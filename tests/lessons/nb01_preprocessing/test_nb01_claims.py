@@ -8,7 +8,7 @@ import pytest
 from agreement import FRESH_SEEDS, within_seeds
 
 from tlcourse.data.cleaning import find_wrong_labels, precision_recall
-from tlcourse.data.defects import CHANGES, plant_dirt
+from tlcourse.data.defects import CHANGES, plant_defects
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.intervals import bootstrap_mean, paired_difference
 from tlcourse.evaluation.predict import predict
@@ -35,10 +35,10 @@ def letters_network():
 
 @pytest.fixture(scope="module")
 def inspections(letters_network):
-    """Five times planted dirt: set, truth, probabilities and report."""
+    """Five times planted defects: set, truth, probabilities and report."""
     rows = []
     for seed in SEEDS_01:
-        dirty, truth = plant_dirt(load("handwritten-photo"), generator("dirt", seed))
+        dirty, truth = plant_defects(load("handwritten-photo"), generator("dirt", seed))
         probabilities = inspecting.judge_labels(dirty, letters_network, seed)
         rows.append((dirty, truth, probabilities, inspecting.inspect(dirty, probabilities)))
     return rows

@@ -9,7 +9,7 @@ from torch import nn
 from tlcourse.data.augmentations import Augment
 from tlcourse.data.batches import Batches
 from tlcourse.data.cleaning import CleaningReport, Finding
-from tlcourse.data.defects import Planted, plant_dirt
+from tlcourse.data.defects import Planted, plant_defects
 from tlcourse.data.mixing import MixedBatches
 from tlcourse.data.normalisation import HALF, channel_statistics, scale
 from tlcourse.data.splits import sees_held_out, stratified_folds
@@ -227,7 +227,7 @@ def test_detectors_are_measured_by_pairs():
 
 
 def test_inspection_changes_nothing_and_sees_every_image(digits, backbone):
-    dirty, _ = plant_dirt(digits, generator("dirt", 0), exact=5, near=6, blank=6, wrong=6)
+    dirty, _ = plant_defects(digits, generator("dirt", 0), exact=5, near=6, blank=6, wrong=6)
     images, labels = dirty.images.clone(), dirty.labels.clone()
     report = inspecting.inspect(dirty, inspecting.judge_labels(dirty, backbone))
     assert report.checked == len(dirty)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tlcourse.data.cleaning import NEAR, find_blank, find_exact_duplicates, find_near_duplicates, precision_recall
-from tlcourse.data.defects import plant_dirt
+from tlcourse.data.defects import plant_defects
 from tlcourse.data.mixing import soft_labels
 from tlcourse.data.normalisation import denormalise, scale
 from tlcourse.data.worlds import load
@@ -33,7 +33,7 @@ def reader():
 @pytest.fixture(scope="module")
 def dirty():
     clean = load("handwritten-photo", count=250)
-    return plant_dirt(clean, generator("dirt", 0), exact=6, near=24, blank=9, wrong=20)
+    return plant_defects(clean, generator("dirt", 0), exact=6, near=24, blank=9, wrong=20)
 
 
 @pytest.fixture(scope="module")

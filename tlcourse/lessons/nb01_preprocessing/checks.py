@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from tlcourse.data.augmentations import rotate_by
 from tlcourse.data.cleaning import precision_recall
-from tlcourse.data.defects import CHANGES, plant_dirt
+from tlcourse.data.defects import CHANGES, plant_defects
 from tlcourse.exercises.compare import as_array, same
 from tlcourse.exercises.held_out import FRESH, held_out
 from tlcourse.exercises.kinds import Case
@@ -120,7 +120,7 @@ def with_copies(seed: int) -> tuple[torch.Tensor, Mapping[tuple[int, int], str]]
     The images are uint8 `[996, 3, 32, 32]`; every planted pair (later image, earlier image) says how the copy was made.
     """
     draws = generator("01.q4", FRESH + seed)
-    dirty, truth = plant_dirt(held_out(seed), draws, exact=EACH * len(MADE), near=0, wrong=0)
+    dirty, truth = plant_defects(held_out(seed), draws, exact=EACH * len(MADE), near=0, wrong=0)
     images, kinds = dirty.images.clone(), {}
     for k, (copy, original) in enumerate(truth.exact.items()):
         how = list(MADE)[k % len(MADE)]

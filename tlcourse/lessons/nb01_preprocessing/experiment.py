@@ -9,7 +9,7 @@ from torch import nn
 
 from tlcourse.data.augmentations import Chain
 from tlcourse.data.cleaning import duplicate_groups, find_exact_duplicates, find_near_duplicates
-from tlcourse.data.defects import plant_dirt
+from tlcourse.data.defects import plant_defects
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.normalisation import HALF, ChannelStatistics, channel_statistics, convert, normalise
 from tlcourse.data.splits import few_per_class, grouped_folds, stratified_folds
@@ -136,7 +136,9 @@ def leak_by_copies(seed: int, backbone: nn.Module, per_class: int = 20, exact: i
     digits = load("handwritten-photo")
     chosen = few_per_class(digits.labels, per_class, generator("few", seed))
     fresh = torch.ones(len(digits), dtype=torch.bool).index_fill(0, chosen, False)
-    dirty, truth = plant_dirt(digits.subset(chosen), generator("leak", seed), exact=exact, near=near, blank=0, wrong=0)
+    dirty, truth = plant_defects(
+        digits.subset(chosen), generator("leak", seed), exact=exact, near=near, blank=0, wrong=0
+    )
     copies = {**truth.exact, **truth.near}
     groups = torch.tensor([copies.get(i, i) for i in range(len(dirty))])
     found = find_exact_duplicates(dirty.images) + find_near_duplicates(dirty.images)

@@ -15,7 +15,7 @@ from tlcourse.data.cleaning import (
     find_wrong_labels,
     precision_recall,
 )
-from tlcourse.data.defects import CHANGES, Planted, plant_dirt
+from tlcourse.data.defects import CHANGES, Planted, plant_defects
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.splits import stratified_folds
 from tlcourse.data.worlds import load
@@ -32,7 +32,7 @@ class Detection:
 
     Attributes:
         kind: what it looks for.
-        seed: seed of the dirt.
+        seed: seed of the defects.
         precision: share of its findings that are right, in percent.
         recall: share of what was planted that it found, in percent.
     """
@@ -115,10 +115,10 @@ def recall_by_change(report: CleaningReport, truth: Planted) -> list[list[str]]:
 
 
 def cleaning_trials(seeds: Sequence[int], backbone: nn.Module) -> list[Detection]:
-    """Plant dirt in the training half of the handwriting, inspect it, and measure, once a seed."""
+    """Plant defects in the training half of the handwriting, inspect it, and measure, once a seed."""
     clean, rows = load("handwritten-photo"), []
     for seed in seeds:
-        dirty, truth = plant_dirt(clean, generator("dirt", seed))
+        dirty, truth = plant_defects(clean, generator("dirt", seed))
         rows += measure(inspect(dirty, judge_labels(dirty, backbone, seed)), truth, seed)
     return rows
 
