@@ -261,7 +261,7 @@ def test_the_probe_does_not_depend_on_the_size_of_the_features():
         for s in (1e-3, 1e3)
     )
     assert small.penalty == large.penalty
-    assert torch.allclose(small.scores(x * 1e-3), large.scores(x * 1e3), atol=1e-3)
+    assert torch.allclose(small.logits(x * 1e-3), large.logits(x * 1e3), atol=1e-3)
     assert small.validation_loss == pytest.approx(large.validation_loss, abs=1e-4)
 
 
@@ -296,7 +296,7 @@ def test_every_class_counts_the_same_in_the_loss():
 
 
 def test_rates_fall_towards_the_pixels_and_are_equal_from_scratch(network):
-    recipe = PhotoRecipe(rate=1.0, decay=0.5, scratch_rate=0.2)
+    recipe = PhotoRecipe(lr=1.0, layer_decay=0.5, scratch_lr=0.2)
     carried, fresh = (adamw_by_stage(network.model, recipe, 100, scratch)[0] for scratch in (False, True))
     assert [group["max_lr"] for group in carried.param_groups][-3:] == [0.25, 0.5, 1.0]
     assert {group["max_lr"] for group in fresh.param_groups} == {0.2}
@@ -323,7 +323,7 @@ def test_fine_tuning_starts_at_the_probe_moves_all_and_is_the_same_for_a_seed(so
 def test_the_weights_of_the_best_epoch_are_taken(sources):
     train, validation = sources
     model = photo_network("tiny_resnet", 10).model
-    recipe = replace(QUICK, epochs=3, rate=0.02)
+    recipe = replace(QUICK, epochs=3, lr=0.02)
     history = fine_tune(model, train, validation, recipe, device="cpu", progress=False)
     loss = class_loss(train.labels, 10, recipe.smoothing)(ask(model, validation), validation.labels).item()
     assert loss == pytest.approx(min(history.validation_loss), abs=1e-4)
@@ -415,7 +415,7 @@ def test_a_fine_tuning_that_harms_is_taken_back(digits, monkeypatch):
 
     original = photo_pipeline.fine_tune
     monkeypatch.setattr(
-        photo_pipeline, "fine_tune", lambda m, t, v, r, probe, **o: harm(m, t, v, replace(r, rate=1e-9), **o)
+        photo_pipeline, "fine_tune", lambda m, t, v, r, probe, **o: harm(m, t, v, replace(r, lr=1e-9), **o)
     )
     options = {"test": digits["test"], "recipe": replace(QUICK, epochs=1), "device": "cpu", "progress": False}
     result = train_on_photos(digits["train"], "tiny_resnet", **options)

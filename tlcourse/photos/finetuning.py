@@ -1,9 +1,7 @@
 """From photographs to a trained classifier, in steps: probe on cached features, fine-tune, and a start from scratch.
 
 Notebook 12 calls the steps one by one; the command `tlcourse finetune` runs them in a row. The test photographs are
-looked at by none of them: `photo_judging.judge` does that, once, at the end.
-
-How the recipe was chosen is told where it stands, in `photo_recipe`.
+looked at by none of them: `evaluate_photos` does that, once, at the end. How the recipe was chosen is told in `recipe`.
 """
 
 from collections.abc import Sequence
@@ -39,36 +37,20 @@ class CachedFeatures(NamedTuple):
 
 @dataclass(frozen=True)
 class ChosenProbe:
-    """A linear head for cached features.
-
-    Attributes:
-        probe: its weights.
-        penalty: the strength that validation chose.
-        validation_loss: cross-entropy on the validation photographs, in nats.
-        validation_accuracy: in percent.
-    """
+    """A linear head for cached features, as validation chose it."""
 
     probe: Probe
     penalty: float
     validation_loss: float
     validation_accuracy: float
 
-    def scores(self, features: torch.Tensor) -> torch.Tensor:
-        """Return scores for features `[N, F]`, float32 `[N, classes]`."""
+    def logits(self, features: torch.Tensor) -> torch.Tensor:
+        """Return logits for features `[N, F]`, float32 `[N, classes]`."""
         return (features.double() @ self.probe.weight.T + self.probe.bias).float()
 
 
 def cache_features(model: nn.Module, photos: PhotoSource, batch: int = 32) -> CachedFeatures:
-    """Send photographs through the frozen backbone once, and keep what comes out before the head.
-
-    Args:
-        model: a network with `features`.
-        photos: the photographs.
-        batch: how many at a time.
-
-    Returns:
-        Features and labels; a head on them trains in a second.
-    """
+    """Send photographs through the frozen backbone once; a head on what comes out before its own trains in a second."""
     return CachedFeatures(extract_features(model, photos.in_order(batch)), photos.labels)
 
 
@@ -78,19 +60,8 @@ def solve_photo_probe(
     """Find the best linear head for cached features; validation chooses how strongly its weights are held back.
 
     Rare classes are repeated so that each counts about the same. The features are brought to unit size first, so that
-    the penalties mean the same for every backbone; the head is returned for the features as they are.
-
-    Args:
-        train: to learn from.
-        validation: to choose the penalty.
-        classes: how many classes there are.
-        penalties: which to try.
-
-    Returns:
-        The head with the lowest loss on validation.
-
-    Raises:
-        ValueError: shapes do not agree, or no penalty is given.
+    the penalties mean the same for every backbone; the head is returned for the features as they are. Raises ValueError
+    where shapes do not agree, or no penalty is given.
     """
     size = float(train.features.double().std()) or 1.0
     rows = balanced_rows(train.labels, classes)
@@ -98,24 +69,16 @@ def solve_photo_probe(
     for penalty in penalties:
         probe = solve_probe(train.features[rows].double() / size, train.labels[rows], classes, penalty)
         probe = replace(probe, weight=probe.weight / size)
-        scores = validation.features.double() @ probe.weight.T + probe.bias
-        loss = F.cross_entropy(scores, validation.labels).item()
-        tried.append(ChosenProbe(probe, penalty, loss, _percent_right(scores, validation.labels)))
+        logits = validation.features.double() @ probe.weight.T + probe.bias
+        loss = F.cross_entropy(logits, validation.labels).item()
+        tried.append(ChosenProbe(probe, penalty, loss, _percent_right(logits, validation.labels)))
     if not tried:
         raise ValueError("no penalty was given, but at least one was expected, such as (1.0,).")
     return min(tried, key=lambda one: one.validation_loss)
 
 
 def balanced_rows(labels: torch.Tensor, classes: int) -> torch.Tensor:
-    """Repeat the rows of rare classes until all classes are about equally frequent.
-
-    Args:
-        labels: class numbers, int64 `[N]`.
-        classes: how many classes there are.
-
-    Returns:
-        Row numbers, int64; every row at least once.
-    """
+    """Repeat the rows of rare classes until all classes are about equally frequent; returns row numbers, int64."""
     sizes = torch.bincount(labels, minlength=classes).clamp(min=1)
     times = (sizes.max() / sizes).round().long()
     return torch.arange(len(labels)).repeat_interleave(times[labels])
@@ -137,25 +100,9 @@ def fine_tune(
     """Train the whole network, and keep the weights of the epoch with the lowest loss on validation, or the last ones.
 
     The head starts as the linear probe's (LP-FT): a random one would pull the features about before it knows anything.
-
-    Args:
-        model: the network, trained in place.
-        train: photographs to learn from.
-        validation: photographs to choose the epoch by.
-        recipe: how to train.
-        probe: where the head starts; None leaves it as it is.
-        scratch: nothing was carried over, so all stages get the same, higher rate of the recipe.
-        keep_best: keep the best epoch by validation; False keeps the last, in which the rate is lowest.
-        seed: of order and views.
-        device: by default that of `pick_device()`.
-        progress: show a progress bar.
-
-    Returns:
-        What happened in every epoch.
-
-    Raises:
-        ValueError: photographs, head and recipe do not fit together.
-        NonFiniteLossError: the loss became infinite or not a number.
+    Without a probe it stays as it is. With `scratch`, nothing was carried over, so all stages get the same, higher rate
+    of the recipe. `keep_best=False` keeps the last epoch, in which the rate is lowest. Raises ValueError where
+    photographs, head and recipe do not fit together, and NonFiniteLossError.
 
     Source: Kumar, Raghunathan, Jones, Ma and Liang, "Fine-tuning can distort pretrained features and underperform
     out-of-distribution", 2022, ICLR.
@@ -183,7 +130,7 @@ def adamw_by_stage(
     model: nn.Module, recipe: PhotoRecipe, updates: int, scratch: bool = False
 ) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LRScheduler]:
     """Return AdamW and one cycle of its rates, which fall towards the pixels, or from scratch are all equal."""
-    rates = layerwise_rates(model, recipe.scratch_rate if scratch else recipe.rate, 1.0 if scratch else recipe.decay)
+    rates = layerwise_rates(model, recipe.scratch_lr if scratch else recipe.lr, 1.0 if scratch else recipe.layer_decay)
     how = {"weight_decay": recipe.weight_decay, "warm": recipe.warm, "fused": False}
     return adamw(model, rates, max(4, updates), **how)
 
@@ -191,12 +138,8 @@ def adamw_by_stage(
 def set_statistics(model: nn.Module, policy: str) -> None:
     """Say what the running statistics of batch normalisation do while all weights move.
 
-    Args:
-        model: the network, changed in place.
-        policy: `"adapt"` (they follow the new photographs) or `"keep"` (they stay those of the source).
-
-    Raises:
-        ValueError: there is no such policy.
+    With `"adapt"` they follow the new photographs, with `"keep"` they stay those of the source. Raises ValueError for
+    any other policy.
     """
     if policy not in ("adapt", "keep"):
         raise ValueError(f"batchnorm is {policy!r}. Expected 'adapt' or 'keep'.")
@@ -206,15 +149,10 @@ def set_statistics(model: nn.Module, policy: str) -> None:
 
 
 def class_loss(labels: torch.Tensor, classes: int, smoothing: float) -> partial:
-    """Return a cross-entropy in which every class counts the same, however many photographs it has.
+    """Return a cross-entropy of logits `[B, classes]` in which every class counts the same, however many it has.
 
-    Args:
-        labels: those of the training photographs, int64 `[N]`.
-        classes: how many classes there are.
-        smoothing: share of the target that is spread over all classes.
-
-    Returns:
-        A loss of scores `[B, classes]` and labels `[B]`.
+    `labels` are those of all training photographs, and `smoothing` is the share of the target that is spread over all
+    classes.
     """
     sizes = torch.bincount(labels, minlength=classes).float()
     weights = len(labels) / (classes * sizes.clamp(min=1))
@@ -222,37 +160,28 @@ def class_loss(labels: torch.Tensor, classes: int, smoothing: float) -> partial:
 
 
 def _weighted_loss(
-    scores: torch.Tensor, labels: torch.Tensor, *, weights: torch.Tensor, smoothing: float
+    logits: torch.Tensor, labels: torch.Tensor, *, weights: torch.Tensor, smoothing: float
 ) -> torch.Tensor:
-    return F.cross_entropy(scores, labels, weights.to(scores), label_smoothing=smoothing)
+    return F.cross_entropy(logits, labels, weights.to(logits), label_smoothing=smoothing)
 
 
-def careful_temperature(scores: torch.Tensor, labels: torch.Tensor) -> float:
-    """Fit the temperature on validation photographs, prepared for there being few of them.
+def careful_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """Fit the temperature on the logits `[N, classes]` of validation photographs, prepared for there being few of them.
 
     Where all answers on 50 photographs are right, the best temperature would be 0: certainty. As in Platt's scaling,
-    the targets are 1 - 1/(N + 2) and not 1, which is what N right answers out of N let one believe.
-
-    Args:
-        scores: of validation photographs, before the softmax, float `[N, classes]`.
-        labels: int64 `[N]`.
-
-    Returns:
-        The number by which to divide all scores.
-
-    Raises:
-        ValueError: shapes do not agree, or a score is not finite.
+    the targets are 1 - 1/(N + 2) and not 1, which is what N right answers out of N let one believe. Raises ValueError
+    where shapes do not agree, or a logit is not finite.
 
     Source: Platt, "Probabilistic outputs for support vector machines", 1999, Advances in Large Margin Classifiers; Guo,
     Pleiss, Sun and Weinberger, "On calibration of modern neural networks", 2017, ICML.
     """
-    return fit_temperature(scores, labels, smoothing=1 / (len(labels) + 2))
+    return fit_temperature(logits, labels, smoothing=1 / (len(labels) + 2))
 
 
 def ask(model: nn.Module, photos: PhotoSource) -> torch.Tensor:
-    """Return the network's scores for photographs, float32 `[N, classes]` on the CPU."""
+    """Return the network's logits for photographs, float32 `[N, classes]` on the CPU."""
     return predict(model, photos.in_order())
 
 
-def _percent_right(scores: torch.Tensor, labels: torch.Tensor) -> float:
-    return 100 * (scores.argmax(1) == labels).double().mean().item()
+def _percent_right(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    return 100 * (logits.argmax(1) == labels).double().mean().item()

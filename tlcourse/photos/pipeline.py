@@ -73,7 +73,7 @@ class TrainedPhotos:
             rule, best = self.recipe, self.history.best_epoch
             words |= {
                 "epochs": f"{rule.epochs}, the best of them number {best + 1}",
-                "learning rate": f"{rule.rate:g} at the head, {rule.decay:g} of it per stage towards the pixels",
+                "learning rate": f"{rule.lr:g} at the head, {rule.layer_decay:g} of it per stage towards the pixels",
                 "batch normalisation": {"adapt": "follows these photographs", "keep": "as in the source"}[
                     rule.batchnorm
                 ],

@@ -3,7 +3,7 @@
 It was chosen by the loss on validation photographs, cut from those for training with seed 0; no test photograph was
 asked. MobileNetV2 on sign digits, 20 a class, at 160 pixels; loss in nats, at the fitted temperature:
 
-| way | statistics | rate | decay | epochs | loss |
+| way | statistics | lr | layer decay | epochs | loss |
 |---|---|---|---|---|---|
 | linear probe | | | | | 0.39 |
 | fine-tuned | adapt | 0.001 | 0.8 | 12 | 0.64 |
@@ -27,36 +27,23 @@ from tlcourse.photos.views import RandomView
 class PhotoRecipe:
     """How to train on photographs.
 
-    Attributes:
-        epochs: how often every photograph is seen.
-        batch: photographs an update.
-        rate: highest learning rate of the head, of a network that was carried over.
-        decay: every stage gets this share of the rate of the one after it.
-        scratch_rate: highest learning rate of all stages where nothing was carried over.
-        weight_decay: pull towards 0, decoupled as in AdamW.
-        smoothing: share of the target that is spread over all classes.
-        warm: share of the updates in which the rate rises.
-        batchnorm: whether running statistics `"adapt"` to the photographs or `"keep"` those of the source.
-        view: how photographs are varied.
-        train_side: height and width of the views in pixels, where they shall be smaller than what is asked about later;
-            None keeps that size. A random part is enlarged, so that things in it look larger than in the whole
-            photograph; smaller views undo that, and take half the time.
-
-    Source: of `train_side`, Touvron, Vedaldi, Douze and Jégou, "Fixing the train-test resolution discrepancy", 2019,
-    NeurIPS.
+    `train_side` is the height and width of the views in pixels, where they shall be smaller than what is asked about
+    later. A random part is enlarged, so that things in it look larger than in the whole photograph; smaller views undo
+    that, and take half the time. Source: Touvron, Vedaldi, Douze and Jégou, "Fixing the train-test resolution
+    discrepancy", 2019, NeurIPS.
     """
 
     epochs: int = 10
     batch: int = 16
-    rate: float = 1e-3
-    decay: float = 0.9
-    scratch_rate: float = 2e-3
+    lr: float = 1e-3  # highest of the head, of a network that was carried over
+    layer_decay: float = 0.9  # every stage gets this share of the learning rate of the one after it
+    scratch_lr: float = 2e-3  # highest of all stages, where nothing was carried over
     weight_decay: float = 0.01
-    smoothing: float = 0.1
-    warm: float = 0.25
-    batchnorm: str = "keep"
+    smoothing: float = 0.1  # share of the target that is spread over all classes
+    warm: float = 0.25  # share of the updates in which the learning rate rises
+    batchnorm: str = "keep"  # the running statistics of the source, or "adapt" them to the photographs
     view: RandomView = field(default_factory=RandomView)
     train_side: int | None = None
 
 
-GENTLE = PhotoRecipe(epochs=8, rate=1e-4, decay=1.0)
+GENTLE = PhotoRecipe(epochs=8, lr=1e-4, layer_decay=1.0)
