@@ -11,7 +11,6 @@ from pictures import picture, pixels
 from PIL import Image
 
 import tlcourse as tl
-from tlcourse.data.splits import shared_groups, stratified_group_split
 from tlcourse.photos import loader as photo_loader
 from tlcourse.photos.inspection import inspect
 from tlcourse.photos.loader import photo_augmentation, suitable_workers
@@ -75,16 +74,6 @@ def test_splits_are_stratified_and_repeatable(photos):
     assert not set(first.paths) & set(second.paths)
     assert first.paths == photos.split(0.75, seed=3)[0].paths
     assert first.paths != photos.split(0.75, seed=4)[0].paths
-
-
-def test_splits_keep_near_duplicates_together():
-    labels = [0] * 40 + [1] * 60
-    data = set_of(labels, [i // 4 for i in range(100)])
-    for seed in range(20):
-        first, second = stratified_group_split(data.labels, data.groups, 0.8, tl.generator("t", seed))
-        assert len(shared_groups(data.groups, first, second)) == 0
-        assert torch.equal(torch.cat([first, second]).sort().values, torch.arange(100))
-        assert torch.bincount(data.labels[first]).tolist() == [32, 48]
 
 
 def test_a_class_that_hangs_together_cannot_be_split():

@@ -2,19 +2,16 @@
 
 import os
 import sys
-import time
 import tracemalloc
 import unicodedata
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from pictures import picture
 from PIL import Image
 
 from tlcourse.photos import inspection as folder_inspection
-from tlcourse.photos.findings import KINDS, FolderError
+from tlcourse.photos.findings import FolderError
 from tlcourse.photos.inspection import inspect
 from tlcourse.photos.near_duplicates import merge_groups, near_pairs
 from tlcourse.photos.scan import scan
@@ -313,10 +310,6 @@ def test_threads_change_nothing(folder):
         look(folder, workers=0)
 
 
-def test_every_kind_of_finding_says_what_becomes_of_the_file():
-    assert set(KINDS.values()) == {"left out", "used"}
-
-
 # a table of labels
 
 
@@ -433,11 +426,9 @@ def many(tmp_path_factory):
     return root
 
 
-def test_a_scan_opens_no_file_and_is_quick(many, monkeypatch):
+def test_a_scan_opens_no_file(many, monkeypatch):
     monkeypatch.setattr(Image, "open", lambda *_, **__: pytest.fail("a file was opened"))
-    start = time.perf_counter()
     assert len(scan(many)) == 600
-    assert time.perf_counter() - start < 0.36  # at this rate, 100,000 files take a minute; measured: a hundredth of it
 
 
 def test_an_inspection_keeps_no_picture_in_memory(many):
@@ -456,15 +447,3 @@ def test_without_time_for_near_duplicates_the_report_says_so(folder, monkeypatch
     report = look(folder)
     assert not report.near_duplicates
     assert "only exact copies were looked for" in str(report)
-
-
-def test_sets_go_into_training(folder):
-    photos = look(folder).photos
-
-    def prepare(image):
-        return torch.from_numpy(np.array(image.resize((8, 8)))).permute(2, 0, 1) / 255
-
-    x, y = next(iter(photos.loader(prepare, 6, workers=0)))
-    assert x.shape == (6, 3, 8, 8)
-    assert y.tolist() == [0, 0, 0, 1, 1, 1]
-    assert isinstance(photos.paths[0], Path)
