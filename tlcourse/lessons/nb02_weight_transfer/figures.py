@@ -1,22 +1,15 @@
-"""Pictures of notebook 02: filters, blocks of weights, what moved, strategies in rows, and the layer-transfer curve."""
+"""Pictures of notebook 02: the layer-transfer curve, filters, blocks of weights, and what moved."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.axes import Axes
 
-from tlcourse.evaluation.intervals import Interval
-from tlcourse.lessons.nb02_weight_transfer.layer_transfer import (
-    BASE,
-    WAYS,
-    LayerTrial,
-    drop,
-    layer_scores,
-    layer_summary,
-)
-from tlcourse.lessons.nb02_weight_transfer.transfer_strategies import StrategyTrial, strategy_scores, strategy_summary
-from tlcourse.notebook.figures import GREY, plain
+from tlcourse.evaluation.intervals import bootstrap_mean
+from tlcourse.lessons.nb02_weight_transfer.layer_transfer import BASE, drops
+from tlcourse.notebook.figures import GREY, lines
 from tlcourse.transfer.weights import MoveReport
 
 # dark and filled: fine-tuned; light and open: frozen; blue: own task; orange: another task
@@ -31,104 +24,33 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 MOVED, STILL, ABSENT = "#E69F00", "#CFE3F1", "#FFFFFF"
 
 
-def draw_layer_transfer(ax: Axes, trials: Sequence[LayerTrial], live: Sequence[LayerTrial] = ()) -> Axes:
-    """Draw accuracy against the number of carried stages, with 95 % intervals, one line a way, beside the base network.
+def draw_layer_transfer(ax: Axes, trials: pd.DataFrame, live: pd.DataFrame | None = None) -> str:
+    """Draw accuracy against the number of carried stages, a line a way, beside the base network; return the alt text.
 
-    Args:
-        ax: where to draw.
-        trials: trials of at least two seeds, the base networks among them.
-        live: trials of this session; their means are drawn as rings.
-
-    Returns:
-        The axes.
+    `live` holds trials of this session; their means are drawn as rings.
     """
-    summary = layer_summary(trials)
-    base = summary[BASE, 0]
+    base = bootstrap_mean(trials.loc[trials["way"] == BASE, "accuracy"].tolist())
     ax.axhspan(base.low, base.high, color="#DDDDDD", linewidth=0, zorder=0)
     ax.axhline(base.mean, color=GREY, linewidth=1.5, zorder=1, label="base network B")
-    depths = sorted({trial.depth for trial in trials} - {0})
-    for offset, way in zip((-0.12, -0.04, 0.04, 0.12), WAYS, strict=True):
-        cells = [summary[way, depth] for depth in depths]
-        means = np.array([cell.mean for cell in cells])
-        spread = [means - [cell.low for cell in cells], [cell.high for cell in cells] - means]
-        places = np.array(depths) + offset  # side by side, so that no interval hides another
-        ax.errorbar(places, means, spread, capsize=3, linewidth=2, markersize=8, label=way, **WAY_STYLES[way])
-    for way, depth in {(trial.way, trial.depth): None for trial in live if trial.way in WAYS}:
-        place = depth + dict(zip(WAYS, (-0.12, -0.04, 0.04, 0.12), strict=True))[way]
-        ring = {"markersize": 17, "markerfacecolor": "none", "markeredgecolor": WAY_STYLES[way]["color"]}
-        ax.plot(place, np.mean(layer_scores(live, way, depth)), "o", markeredgewidth=2, **ring)
+    heirs, mine = (rows if rows is None else rows[rows["way"] != BASE] for rows in (trials, live))
+    lines(ax, heirs, "depth", by="way", live=mine, apart=0.08, styles=WAY_STYLES)  # apart: no interval hides another
+    depths = sorted(heirs["depth"].unique())
     ax.set_xticks(depths)
     ax.set_xlabel("stages carried into a fresh network (of 5)")
     ax.set_ylabel("accuracy on new letters of task B (%)")
     ax.legend(frameon=False, loc="lower left")
-    return plain(ax)
-
-
-def describe_layer_transfer(trials: Sequence[LayerTrial]) -> str:
-    """Say in a sentence what `draw_layer_transfer` shows: the loss of frozen stages at every depth."""
-    depths = sorted({trial.depth for trial in trials} - {0})
-    ways = ("own, frozen", "other, frozen")
-    parts = [f"{way}: " + ", ".join(f"{drop(trials, way, d).mean:+.1f}" for d in depths) for way in ways]
+    lost = drops(trials)
+    parts = []
+    for way in ("own, frozen", "other, frozen"):
+        points = ", ".join(f"{mean:+.1f}" for mean in lost.loc[lost["way"] == way, "mean"])
+        parts.append(f"{way}: {points}")
     return f"Points against the base network with 1 to {depths[-1]} stages carried. {'; '.join(parts)}."
 
 
-def draw_strategies(
-    ax: Axes,
-    trials: Sequence[StrategyTrial],
-    question: str,
-    live: Sequence[StrategyTrial] = (),
-    labels: Mapping[str, str] | None = None,
-) -> Axes:
-    """Draw mean and 95 % interval of every strategy in a row of its own, every seed as a dot.
-
-    Args:
-        ax: where to draw.
-        trials: trials of at least two seeds.
-        question: which comparison to draw.
-        live: trials of this session, drawn as rings.
-        labels: other names for some strategies.
-
-    Returns:
-        The axes.
-    """
-    summary = strategy_summary(trials, question)
-    for row, (name, interval) in enumerate(summary.items()):
-        points = strategy_scores(trials, question, name)
-        ax.scatter(points, [row] * len(points), color="#56B4E9", s=22, alpha=0.7, linewidth=0)
-        _draw_interval(ax, row, interval)
-        mine = strategy_scores(live, question, name)
-        ax.scatter(mine, [row] * len(mine), s=170, facecolors="none", edgecolors="#D55E00", linewidth=2)
-    ax.set_yticks(range(len(summary)), [(labels or {}).get(name, name) for name in summary], fontsize=11)
-    ax.set_ylim(len(summary) - 0.4, -0.6)
-    ax.set_xlabel("accuracy on the test half (%)")
-    plain(ax)
-    ax.grid(axis="x", color="#E5E5E5")
-    return ax
-
-
-def _draw_interval(ax: Axes, row: int, interval: Interval) -> None:
-    spread = [[interval.mean - interval.low], [interval.high - interval.mean]]
-    ax.errorbar(interval.mean, row, xerr=spread, color="black", marker="|", markersize=14, capsize=4, linewidth=2)
-    ax.annotate(f"{interval.mean:.1f}", (interval.mean, row - 0.18), ha="center", va="bottom", fontsize=10)
-
-
-def describe_strategies(trials: Sequence[StrategyTrial], question: str) -> str:
-    """Say in a sentence what `draw_strategies` shows."""
-    parts = [f"{name} {interval} %" for name, interval in strategy_summary(trials, question).items()]
-    return f"Mean accuracy and 95 % interval: {'; '.join(parts)}."
-
-
 def filters_as_images(weight: torch.Tensor) -> torch.Tensor:
-    """Turn the filters of a first convolution into small pictures: grey is 0, and the largest weight is full colour.
+    """Turn the filters of a first convolution, float `[out, 1 or 3, height, width]`, into uint8 `[out, 3, height, width]`.
 
-    Args:
-        weight: float `[out, 1 or 3, height, width]`.
-
-    Returns:
-        uint8 `[out, 3, height, width]`.
-
-    Raises:
-        ValueError: not the weight of a first convolution.
+    Grey is 0, and the largest weight of each filter is full colour. Raises ValueError for any other weight.
     """
     if weight.ndim != 4 or weight.shape[1] not in (1, 3):
         raise ValueError(
@@ -140,15 +62,7 @@ def filters_as_images(weight: torch.Tensor) -> torch.Tensor:
 
 
 def draw_filters(ax: Axes, rows: Mapping[str, torch.Tensor]) -> Axes:
-    """Draw sets of first-layer filters, one set a row, each filter scaled by its own largest weight.
-
-    Args:
-        ax: where to draw.
-        rows: float `[out, 1 or 3, height, width]` by what to write beside the row.
-
-    Returns:
-        The axes.
-    """
+    """Draw sets of first-layer filters by name, one set a row, each filter scaled by its own largest weight."""
     most = max(len(weight) for weight in rows.values())
     for row, (name, weight) in enumerate(rows.items()):
         for column, image in enumerate(filters_as_images(weight).permute(0, 2, 3, 1).numpy()):
@@ -162,15 +76,9 @@ def draw_filters(ax: Axes, rows: Mapping[str, torch.Tensor]) -> Axes:
 
 
 def draw_block(ax: Axes, weight: torch.Tensor, block: Sequence[int]) -> Axes:
-    """Draw a weight as a picture, one row an output and one column an input, and a frame around the copied block.
+    """Draw a weight `[out, in, ...]`, a row an output and a column an input, and a frame around the copied block.
 
-    Args:
-        ax: where to draw.
-        weight: float `[out, in, ...]`; a cell shows the root of the sum of squares over what is left.
-        block: how many outputs and inputs were copied.
-
-    Returns:
-        The axes.
+    A cell shows the root of the sum of squares over what is left; the block is given as its outputs and inputs.
     """
     strength = weight.detach().cpu().flatten(2).norm(dim=2) if weight.ndim > 2 else weight.detach().cpu().abs()
     ax.imshow(
@@ -199,16 +107,10 @@ def moved_grid(report: MoveReport) -> dict[tuple[str, str], tuple[int, int]]:
     return grid
 
 
-def draw_moved(ax: Axes, reports: Mapping[str, MoveReport], stages: Sequence[str]) -> Axes:
-    """Draw which tensors moved: a row for every run and kind of number, a column for every stage.
+def draw_moved(ax: Axes, reports: Mapping[str, MoveReport], stages: Sequence[str]) -> str:
+    """Draw which tensors moved: a row for every run and kind of number, a column for every stage; return the alt text.
 
-    Args:
-        ax: where to draw.
-        reports: what moved, by what to write beside it.
-        stages: beginnings of the tensors' names, from pixels to scores.
-
-    Returns:
-        The axes.
+    Reports stand by the name of their run; stages are beginnings of the tensors' names, from pixels to logits.
     """
     names = [(run, part) for run in reports for part in PARTS]
     for row, (run, part) in enumerate(names):
@@ -225,11 +127,6 @@ def draw_moved(ax: Axes, reports: Mapping[str, MoveReport], stages: Sequence[str
     ax.set_xlim(0, len(stages))
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    return ax
-
-
-def describe_moved(reports: Mapping[str, MoveReport]) -> str:
-    """Say in a sentence what `draw_moved` shows."""
     parts = []
     for run, report in reports.items():
         statistics = sum(name.endswith(STATISTICS) for name in report.moved)

@@ -8,17 +8,18 @@ much about A.
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
 
+import pandas as pd
 import torch
 from torch import nn
 
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.worlds import load
-from tlcourse.evaluation.intervals import Interval, bootstrap_mean, paired_difference
 from tlcourse.evaluation.predict import accuracy
 from tlcourse.models.tiny_resnet import TinyResNet
-from tlcourse.notebook.rows import read_rows, shipped_table
+from tlcourse.notebook.results import as_texts, grid, intervals
 from tlcourse.repro import generator, seeded
 from tlcourse.training.parallel import side_by_side
 from tlcourse.training.recipe import Recipe, train
@@ -28,36 +29,12 @@ from tlcourse.transfer.weights import load_weights
 BASE = "base"
 WAYS = ("own, frozen", "own, fine-tuned", "other, frozen", "other, fine-tuned")
 DEPTHS = (1, 2, 3, 4, 5)
-DROP_HEADER = ("stages carried", *(f"{way} [95 % interval]" for way in WAYS))
-LAYER_CURVE = shipped_table("layer_transfer")
-
-
 RECIPE = Recipe(epochs=1, steps=150, batch=64, lr=1e-2, augment=None)  # base networks and their heirs, all alike
 IMAGES, TEST_IMAGES = 12_000, 4_000  # printed letters of both tasks together; the latter in other fonts, to test on
 CLASSES = 17  # letters in each task
 
 
-@dataclass(frozen=True)
-class LayerTrial:
-    """One network of the experiment and its score.
-
-    Attributes:
-        way: `"base"`, or one of `WAYS`: whose stages were carried over, and whether they were frozen.
-        depth: how many stages were carried over; 0 for the base network.
-        seed: seed of the halves, of fresh weights and of batches.
-        accuracy: on new images of task B, in percent.
-        seconds: time to train.
-    """
-
-    way: str
-    depth: int
-    seed: int
-    accuracy: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Tasks:
+class Tasks(NamedTuple):
     """The two tasks of one seed: training images of A and of B, and test images of B."""
 
     a: ImageSet
@@ -102,19 +79,10 @@ def base_network(task: str, seed: int, tasks: Tasks, recipe: Recipe = RECIPE) ->
 
 
 def heir(donor: nn.Module, depth: int, seed: int, frozen: bool) -> nn.Module:
-    """Carry the first stages of a network into a fresh one.
+    """Carry the first stages of a trained network into a fresh one; what comes after them is drawn at random.
 
-    Args:
-        donor: a trained network.
-        depth: how many stages to carry; all after them, and the head, are drawn at random.
-        seed: seed of the fresh weights.
-        frozen: whether the carried stages stay as they are, statistics of batch normalisation included.
-
-    Returns:
-        The new network, ready to train.
-
-    Raises:
-        ValueError: there are fewer stages.
+    Frozen stages stay as they are, statistics of batch normalisation included. Raises ValueError when there are fewer
+    stages.
     """
     names = list(donor.stages())
     if not 1 <= depth <= len(names):
@@ -126,24 +94,12 @@ def heir(donor: nn.Module, depth: int, seed: int, frozen: bool) -> nn.Module:
     return model
 
 
-def run_layer_trial(
-    way: str, depth: int, seed: int, donors: dict[str, nn.Module], tasks: Tasks, recipe: Recipe = RECIPE
-) -> LayerTrial:
-    """Train one heir on task B and measure it.
+def heir_trial(
+    way: str, depth: int, seed: int, *, donors: dict[str, nn.Module], tasks: Tasks, recipe: Recipe = RECIPE
+) -> dict[str, float]:
+    """Train one heir of a donor (`"a"` or `"b"`) on task B; return its accuracy there in percent, and the seconds.
 
-    Args:
-        way: one of `WAYS`.
-        depth: how many stages to carry.
-        seed: seed of everything random; fresh weights and batches are the same for all ways.
-        donors: the base networks, `"a"` and `"b"`.
-        tasks: the tasks that these were trained on.
-        recipe: how to train.
-
-    Returns:
-        The trial.
-
-    Raises:
-        ValueError: there is no such way, or the depth is out of range.
+    Fresh weights and batches are the same for all ways, one of `WAYS`. Raises ValueError for another way or depth.
     """
     if way not in WAYS:
         raise ValueError(f"{way!r} is not a way to carry stages. Expected one of: {', '.join(map(repr, WAYS))}.")
@@ -151,67 +107,47 @@ def run_layer_trial(
     model = heir(donor, depth, seed, frozen=way.endswith("frozen"))
     begin = time.perf_counter()
     train(model, tasks.b, recipe, seed=2 * seed + 1)  # other batches than those of the base networks
-    return LayerTrial(way, depth, seed, accuracy(model, tasks.test), time.perf_counter() - begin)
+    return {"accuracy": accuracy(model, tasks.test), "seconds": time.perf_counter() - begin}
 
 
-def run_layer_transfer(
+def layer_transfer(
     seeds: Iterable[int],
     ways: Sequence[str] = WAYS,
     depths: Sequence[int] = DEPTHS,
+    *,
     recipe: Recipe = RECIPE,
     images: int = IMAGES,
     test_images: int = TEST_IMAGES,
     progress: bool = True,
-) -> list[LayerTrial]:
+) -> pd.DataFrame:
     """Train both base networks of every seed once, then all their heirs, several at the same time.
 
-    Args:
-        seeds: seeds.
-        ways: some of `WAYS`.
-        depths: how many stages to carry.
-        recipe: how to train.
-        images: how many letters to learn from.
-        test_images: how many to test on.
-        progress: show a progress bar.
-
-    Returns:
-        For every seed: the base network of task B, then every depth and way.
+    The rows of a seed: the base network of task B, with a depth of 0, then every depth and way.
     """
-    trials = []
+    parts: list[pd.DataFrame] = []
     for seed in seeds:
         tasks = two_tasks(seed, images, test_images)
         begin = time.perf_counter()
         bases = side_by_side(base_network, [(name, seed, tasks, recipe) for name in "ab"], progress)
         seconds = (time.perf_counter() - begin) / 2
-        donors = dict(zip("ab", bases, strict=True))
-        trials.append(LayerTrial(BASE, 0, seed, accuracy(donors["b"], tasks.test), seconds))
-        plan = [(way, depth, seed, donors, tasks, recipe) for depth in depths for way in ways]
-        trials += side_by_side(run_layer_trial, plan, progress)
-    return trials
+        measured: dict[str, Any] = {"accuracy": accuracy(bases[1], tasks.test), "seconds": seconds}
+        parts.append(pd.DataFrame([{"way": BASE, "depth": 0, "seed": seed} | measured]))
+        trial = partial(heir_trial, donors=dict(zip("ab", bases, strict=True)), tasks=tasks, recipe=recipe)
+        parts.append(grid(trial, progress=progress, depth=depths, way=ways, seed=[seed]))
+    return pd.concat(parts, ignore_index=True)
 
 
-def layer_scores(trials: Iterable[LayerTrial], way: str, depth: int) -> list[float]:
-    """Return the accuracies of one way at one depth, in percent, ordered by seed."""
-    chosen = [trial for trial in trials if (trial.way, trial.depth) == (way, depth)]
-    return [trial.accuracy for trial in sorted(chosen, key=lambda trial: trial.seed)]
+def drops(trials: pd.DataFrame) -> pd.DataFrame:
+    """Estimate the accuracy minus that of the base network of the same seed, in points, for every depth and way."""
+    base = trials[trials["way"] == BASE].set_index("seed")["accuracy"]
+    heirs = trials[trials["way"] != BASE]
+    lost = heirs.assign(accuracy=heirs["accuracy"] - heirs["seed"].map(base))
+    return intervals(lost, by=("way", "depth"))
 
 
-def layer_summary(trials: Sequence[LayerTrial]) -> dict[tuple[str, int], Interval]:
-    """Return mean and 95 % interval of the accuracy for the base and every way and depth, in percent."""
-    return {cell: bootstrap_mean(layer_scores(trials, *cell)) for cell in {(t.way, t.depth): None for t in trials}}
-
-
-def drop(trials: Sequence[LayerTrial], way: str, depth: int) -> Interval:
-    """Return accuracy minus that of the base network of the same seed, in points; below 0 means something was lost."""
-    return paired_difference(layer_scores(trials, way, depth), layer_scores(trials, BASE, 0))
-
-
-def drop_table(trials: Sequence[LayerTrial]) -> list[list[str]]:
-    """Return a row of text for every depth: the difference to the base network for every way, under `DROP_HEADER`."""
-    depths = sorted({trial.depth for trial in trials} - {0})
-    return [[str(depth), *(str(drop(trials, way, depth)) for way in WAYS)] for depth in depths]
-
-
-def read_layer_trials() -> list[LayerTrial]:
-    """Read the trials that came with the course."""
-    return read_rows(LAYER_CURVE, LayerTrial)
+def drop_table(trials: pd.DataFrame) -> pd.DataFrame:
+    """Set the drops out with a row for every depth and a column for every way."""
+    found = drops(trials)
+    wide = found.assign(text=as_texts(found)).pivot(index="depth", columns="way", values="text")
+    wide = wide[[way for way in WAYS if way in wide]].add_suffix(" [95 % interval]")
+    return wide.rename_axis(index="stages carried", columns=None).reset_index()

@@ -8,14 +8,7 @@ import torch
 from matplotlib.axes import Axes
 
 from tlcourse.lessons.nb02_weight_transfer.figures import PARTS, filters_as_images, moved_grid
-from tlcourse.lessons.nb02_weight_transfer.surgery_runs import (
-    Movement,
-    Operation,
-    Surgery,
-    Training,
-    count_actions,
-    count_moved,
-)
+from tlcourse.lessons.nb02_weight_transfer.surgery import Movement, Operation, Surgery, Training
 from tlcourse.notebook.figures import GREY, RIGHT, WRONG
 from tlcourse.transfer.surgery import ACTIONS, Step
 
@@ -31,7 +24,7 @@ CELL = "text-align: left; padding: 1px 4px"
 
 def describe_surgery(operation: Operation, surgery: Surgery) -> str:
     """Say what was carried, and what became of the head."""
-    counts = ", ".join(f"{count} {action}" for action, count in count_actions(surgery).items())
+    counts = ", ".join(f"{count} {action}" for action, count in surgery.count_actions().items())
     return f"{operation.source} → {operation.target}: {counts}. {_describe_head(operation, surgery)}"
 
 
@@ -59,11 +52,11 @@ def describe_movement(surgery: Surgery, training: Training, movement: Movement |
     held = f"Frozen: {which} ({policy})." if frozen else "Nothing is frozen."
     if movement is None:
         return f"{held} Press Run for the {training.steps} steps."
-    weights, statistics = count_moved(movement, (*surgery.stages, surgery.head))
+    weights, statistics = movement.count((*surgery.stages, surgery.head))
     said = f"{held} {training.steps} steps moved {weights} weights, {statistics} statistics"
     if not frozen:
         return f"{said}."
-    weights, statistics = count_moved(movement, frozen)
+    weights, statistics = movement.count(frozen)
     if not weights + statistics:
         return f"{said}; in frozen stages none."
     why = "model.train() woke them" if training.batchnorm == "forgotten" else "they follow the target"
@@ -71,17 +64,7 @@ def describe_movement(surgery: Surgery, training: Training, movement: Movement |
 
 
 def choose_rows(surgery: Surgery, training: Training, movement: Movement | None, shown: str) -> list[Step]:
-    """Return the tensors to list.
-
-    Args:
-        surgery: what was done.
-        training: what is frozen.
-        movement: what moved, or None when nothing ran yet.
-        shown: one of `ROWS_SHOWN`.
-
-    Returns:
-        Their steps, in order.
-    """
+    """Return the tensors to list."""
     moved = movement.report.moved if movement else {}
 
     def wanted(step: Step) -> bool:
@@ -100,7 +83,7 @@ def _is_frozen(step: Step, surgery: Surgery, training: Training) -> bool:
 
 def counts_above_table(surgery: Surgery, movement: Movement | None) -> str:
     """Return the counts of all actions with their signs, and how many tensors moved, as HTML."""
-    chips = [_chip(action, f"{count} {action}") for action, count in count_actions(surgery).items()]
+    chips = [_chip(action, f"{count} {action}") for action, count in surgery.count_actions().items()]
     ours = sum(step.ours is not None for step in surgery.steps)
     moved = f"▲ {len(movement.report.moved)} of {ours} moved" if movement else "… not run yet"
     return f'<span style="line-height: 28px">{"&emsp;".join([*chips, moved])}</span>'
@@ -109,18 +92,7 @@ def counts_above_table(surgery: Surgery, movement: Movement | None) -> str:
 def surgery_table(
     surgery: Surgery, training: Training, movement: Movement | None, shown: str = "all", height: int = 140
 ) -> str:
-    """Return a table with a row for every tensor: what was done and why, and how far it moved.
-
-    Args:
-        surgery: what was done.
-        training: what is frozen.
-        movement: what moved, or None when nothing ran yet.
-        shown: which rows, one of `ROWS_SHOWN`.
-        height: of the part that is visible, in pixels; the rest is reached by scrolling.
-
-    Returns:
-        HTML in the colours of the page, with every text escaped.
-    """
+    """Return a table with a row for every tensor: what was done and why, and how far it moved."""
     steps = choose_rows(surgery, training, movement, shown)
     names = ("tensor", "surgery", f"after {training.steps} steps", "shape", "why")
     fixed = f"position: sticky; top: 0; background: var(--jp-layout-color1, white); {CELL}"
@@ -162,17 +134,7 @@ def _chip(action: str, text: str) -> str:
 
 
 def draw_stages(ax: Axes, surgery: Surgery, training: Training, movement: Movement | None) -> Axes:
-    """Draw a bar for every stage, divided by what was done to its tensors, and write beside it what then moved.
-
-    Args:
-        ax: where to draw.
-        surgery: what was done.
-        training: what is frozen.
-        movement: what moved, or None when nothing ran yet.
-
-    Returns:
-        The axes.
-    """
+    """Draw a bar for every stage, divided by what was done to its tensors, and write beside it what then moved."""
     parts = [*surgery.stages, surgery.head]
     rows = {p: [s for s in surgery.steps if s.ours is not None and s.name.split(".")[0] == p] for p in parts}
     rows |= {ONLY_SOURCE: [step for step in surgery.steps if step.ours is None]}
@@ -219,18 +181,7 @@ def _write_moved(ax: Axes, left: float, place: int, cell: tuple[int, int] | None
 
 
 def draw_filter_rows(ax: Axes, surgery: Surgery, before: torch.Tensor, movement: Movement | None, steps: int) -> Axes:
-    """Draw some first filters in the source, after surgery, after the steps, and their change; grey is 0.
-
-    Args:
-        ax: where to draw.
-        surgery: what was done; it has the source's filters.
-        before: the target's after surgery, float `[out, 1 or 3, height, width]`.
-        movement: has those after the steps; None when nothing ran yet.
-        steps: how many steps.
-
-    Returns:
-        The axes.
-    """
+    """Draw some first filters in the source, after surgery, after the steps, and their change; grey is 0."""
     chosen = torch.linspace(0, len(before) - 1, FILTERS).round().long()
     theirs = surgery.source_filters
     rows = {"source": theirs[chosen[chosen < len(theirs)]], "after surgery": before[chosen]}

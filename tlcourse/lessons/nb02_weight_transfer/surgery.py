@@ -1,7 +1,7 @@
 """What the lab of notebook 02 computes: carry weights over, freeze, take a few steps, and see what moved."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,7 @@ from torch import nn
 from tlcourse.data.normalisation import scale
 from tlcourse.data.worlds import load
 from tlcourse.lessons.nb02_weight_transfer.figures import STATISTICS
-from tlcourse.lessons.nb02_weight_transfer.transfer_strategies import take_steps
+from tlcourse.lessons.nb02_weight_transfer.strategies import take_steps
 from tlcourse.models.pretrained import pretrained
 from tlcourse.models.small_cnn import SmallCNN
 from tlcourse.models.tiny_resnet import TinyResNet
@@ -25,18 +25,12 @@ IMAGES = 20  # in the batch that all steps share
 STEPS = (3, 30, 300)
 NAMES = ("as they are", "with a key map")
 HEADS = ("leave behind", "carry")
-POLICIES = ("keep", "adapt", "forgotten")
+POLICIES = ("keep", "adapt", "forgotten")  # forgotten: meant to keep statistics, but `model.train()` woke them up
 
 
 @dataclass(frozen=True)
 class Source:
-    """Weights to carry.
-
-    Attributes:
-        weights: returns tensors by name.
-        first_conv: name of the first convolution among them.
-        key_map: our names by theirs where theirs are foreign.
-    """
+    """Weights to carry, the name of the first convolution among them, and our names by theirs where they differ."""
 
     weights: Callable[[], Weights]
     first_conv: str = "stem.0.weight"
@@ -45,14 +39,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Target:
-    """A network to carry them into.
-
-    Attributes:
-        build: returns a fresh network.
-        first_conv: name of its first convolution.
-        labels: what the images of the steps show, `"digits"` or `"letters"`.
-        channels: of the images.
-    """
+    """A network to carry them into, and the images of the steps: `"digits"` or `"letters"`, with 3 channels or 1."""
 
     build: Callable[[], nn.Module]
     first_conv: str = "stem.0.weight"
@@ -84,17 +71,7 @@ TARGETS: dict[str, Target] = {
 
 @dataclass(frozen=True)
 class Operation:
-    """What to carry where.
-
-    Attributes:
-        source: one of `SOURCES`.
-        target: one of `TARGETS`.
-        names: one of `NAMES`; a key map needs foreign names.
-        head: one of `HEADS`.
-
-    Raises:
-        ValueError: one of them is unknown, or there is nothing to map.
-    """
+    """What to carry where; raises ValueError for what is unknown, and for a key map where there is nothing to map."""
 
     source: str = "TinyResNet, letters"
     target: str = "TinyResNet, 10 digits"
@@ -113,17 +90,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Training:
-    """How to train after surgery.
-
-    Attributes:
-        depth: how many stages to freeze.
-        batchnorm: `"keep"` or `"adapt"` the statistics of frozen stages, or `"forgotten"`: meant to keep them, but
-            `model.train()` woke them up.
-        steps: how many steps.
-
-    Raises:
-        ValueError: there is no such policy, or not at least one step.
-    """
+    """How to train after surgery: frozen stages, what their statistics do, and how many steps."""
 
     depth: int = 2
     batchnorm: str = "keep"
@@ -138,15 +105,9 @@ class Training:
 
 @dataclass(frozen=True)
 class Surgery:
-    """What an operation did.
+    """What an operation did: a full state dict for the target, what was done to each tensor, and what the target is.
 
-    Attributes:
-        weights: a full state dict for the target.
-        steps: what was done to each tensor.
-        stages: the target's stages, from pixels to features.
-        batchnorm: whether it has batch normalisation.
-        head: name of its head.
-        source_filters: the first convolution of the source.
+    `stages` are the target's, from pixels to features; `source_filters` is the first convolution of the source.
     """
 
     weights: Weights
@@ -156,18 +117,23 @@ class Surgery:
     head: str
     source_filters: torch.Tensor
 
+    def count_actions(self) -> dict[str, int]:
+        """Count the tensors that were copied, adapted, skipped and fresh."""
+        return {action: sum(step.action == action for step in self.steps) for action in ACTIONS}
+
 
 @dataclass(frozen=True)
 class Movement:
-    """What a training moved.
-
-    Attributes:
-        report: which tensors, and how far.
-        filters: the first convolution afterwards.
-    """
+    """What a training moved: which tensors and how far, and the first convolution afterwards."""
 
     report: MoveReport
     filters: torch.Tensor
+
+    def count(self, parts: tuple[str, ...]) -> tuple[int, int]:
+        """Count the weights and the statistics that moved within parts of the network, given by their first names."""
+        inside = [name for name in self.report.moved if name.split(".")[0] in parts]
+        statistics = sum(name.endswith(STATISTICS) for name in inside)
+        return len(inside) - statistics, statistics
 
 
 def build(target: str) -> nn.Module:
@@ -185,14 +151,7 @@ def parts_of(target: str) -> tuple[tuple[str, ...], bool]:
 
 @functools.lru_cache(maxsize=24)
 def compute_surgery(operation: Operation) -> Surgery:
-    """Carry weights into a fresh network.
-
-    Args:
-        operation: what to carry where.
-
-    Returns:
-        What was done; nothing is trained yet.
-    """
+    """Carry weights into a fresh network; nothing is trained yet."""
     source, model = SOURCES[operation.source], build(operation.target)
     theirs = offered = source.weights()
     if operation.names == "with a key map":
@@ -205,38 +164,24 @@ def compute_surgery(operation: Operation) -> Surgery:
 
 
 def prepare(operation: Operation, training: Training) -> nn.Module:
-    """Return the operated network with its first stages frozen, ready to train.
-
-    Raises:
-        ValueError: the network has fewer stages than shall be frozen.
-    """
+    """Return the operated network with its first stages frozen; raises ValueError when it has fewer stages."""
     model = build(operation.target)
     model.load_state_dict(compute_surgery(operation).weights)
     freeze(model, training.depth, "adapt" if training.batchnorm == "adapt" else "keep")
     return model
 
 
-def compute_movement(
-    model: nn.Module, operation: Operation, training: Training, after_step: Callable[[int], None] = lambda _: None
-) -> Movement:
-    """Take steps and compare every tensor before and after; uses no generator, so it may run on any thread.
+def compute_movement(model: nn.Module, operation: Operation, training: Training) -> Generator[float, None, Movement]:
+    """Train what `prepare` returned step by step, yield the share that is done, and return what moved.
 
-    Args:
-        model: from `prepare`, trained in place.
-        operation: what was carried where.
-        training: how to train.
-        after_step: called with the number of steps taken, before the first and after every one; may raise to stop.
-
-    Returns:
-        What moved.
+    It uses no generator of random numbers, so it may run on any thread.
     """
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     optimizer = torch.optim.SGD(trainable(model), lr=0.02, momentum=0.9, weight_decay=0.001)
     images, labels = batch(TARGETS[operation.target].labels, TARGETS[operation.target].channels)
-    after_step(0)
     for step in range(training.steps):
+        yield step / training.steps
         take_steps(model, images, labels, optimizer, 1, plain_train=training.batchnorm == "forgotten")
-        after_step(step + 1)
     after = model.state_dict()
     filters = after[TARGETS[operation.target].first_conv].clone()
     return Movement(weights_moved(before, after), filters)
@@ -251,18 +196,6 @@ def batch(labels: str, channels: int) -> tuple[torch.Tensor, torch.Tensor]:
         images = load("printed-photo", "letters", count=IMAGES)
     x = scale(images.images)
     return (x.mean(1, keepdim=True) if channels == 1 else x), images.labels
-
-
-def count_actions(surgery: Surgery) -> dict[str, int]:
-    """Count the tensors that were copied, adapted, skipped and fresh."""
-    return {action: sum(step.action == action for step in surgery.steps) for action in ACTIONS}
-
-
-def count_moved(movement: Movement, parts: tuple[str, ...]) -> tuple[int, int]:
-    """Count the weights and the statistics that moved within some parts of the network, given by their first names."""
-    inside = [name for name in movement.report.moved if name.split(".")[0] in parts]
-    statistics = sum(name.endswith(STATISTICS) for name in inside)
-    return len(inside) - statistics, statistics
 
 
 def _check(kind: str, value: str, known: tuple[str, ...] | Mapping[str, object]) -> None:
