@@ -16,6 +16,7 @@ from tlcourse.lessons.nb04_evaluation.comparing import Experiments
 from tlcourse.lessons.nb04_evaluation.experiment import three_piles
 from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, IntervalLab, MistakesLab
 from tlcourse.models.pretrained import pretrained
+from tlcourse.lessons.nb02_weight_transfer.lab import WeightTransferLab
 from tlcourse.notebook import display
 from tlcourse.notebook.controls import Note, Text
 from tlcourse.notebook.jobs import Job
@@ -52,8 +53,9 @@ LABS = {
     "04 calibration": lambda: CalibrationLab(*validation_logits()),
     "04 intervals": lambda: IntervalLab(experiments()),
     "04 comparison": lambda: ComparisonLab(experiments()),
+    "02 weight transfer": WeightTransferLab,
 }
-QUICK = {}  # by lab with jobs: values of controls with which they end within seconds
+QUICK = {"02 weight transfer": {"steps": 3}}  # by lab with jobs: values of controls with which they end within seconds
 
 
 @pytest.fixture(scope="module", params=LABS)

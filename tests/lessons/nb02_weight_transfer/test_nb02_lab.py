@@ -2,9 +2,7 @@
 
 import functools
 import re
-import threading
 
-import ipywidgets
 import matplotlib as mpl
 import pytest
 import torch
@@ -12,16 +10,10 @@ import torch
 mpl.use("agg")
 
 from tlcourse.lessons.nb02_weight_transfer import lab as lab_module
-from tlcourse.lessons.nb02_weight_transfer import surgery_runs as runs
+from tlcourse.lessons.nb02_weight_transfer import surgery as runs
 from tlcourse.lessons.nb02_weight_transfer import surgery_views as views
 from tlcourse.lessons.nb02_weight_transfer.figures import STATISTICS
-from tlcourse.lessons.nb02_weight_transfer.surgery_runs import (
-    Operation,
-    Training,
-    compute_movement,
-    compute_surgery,
-    prepare,
-)
+from tlcourse.lessons.nb02_weight_transfer.surgery import Operation, Training, compute_surgery, prepare
 from tlcourse.models.pretrained import pretrained
 from tlcourse.transfer.surgery import Step
 from tlcourse.transfer.weights import MoveReport
@@ -30,34 +22,18 @@ LETTERS, DIGITS, GREY_LETTERS, FOREIGN, CNN = runs.SOURCES
 TO_DIGITS, TO_GREY, TO_WIDE, TO_LETTERS, TO_CNN = runs.TARGETS
 
 
-@pytest.fixture(scope="module")
-def lab():
-    lab = lab_module.SurgeryLab()
-    yield lab
-    lab.close()
-
-
 @pytest.fixture
-def fresh(monkeypatch):
-    """A lab of its own that draws no pixels."""
-    monkeypatch.setattr("tlcourse.notebook.handmade_lab.as_image", lambda figure, alt, **_: f"<img alt={alt!r}>")
-    lab = lab_module.SurgeryLab()
+def lab(monkeypatch):
+    """A lab that draws no pixels."""
+    monkeypatch.setattr("tlcourse.notebook.lab.as_image", lambda figure, alt, **_: f"<img alt={alt!r}>")
+    lab = lab_module.WeightTransferLab()
     yield lab
     lab.close()
 
 
 @functools.cache
 def move(operation, training):
-    return compute_movement(prepare(operation, training), operation, training)
-
-
-def lab_threads():
-    return [thread for thread in threading.enumerate() if thread.name == "tlcourse lab"]
-
-
-def press_and_wait(lab):
-    lab.run.click()
-    assert lab._background.wait(20)
+    return lab_module._run_to_the_end(operation, training)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +53,7 @@ def press_and_wait(lab):
     ],
 )
 def test_every_tensor_of_an_operation(operation, counts):
-    assert tuple(runs.count_actions(compute_surgery(operation)).values()) == counts
+    assert tuple(compute_surgery(operation).count_actions().values()) == counts
 
 
 def test_a_head_is_left_behind_on_purpose_or_because_it_does_not_fit():
@@ -93,7 +69,7 @@ def test_what_moves_follows_depth_and_policy(policy, depth):
     surgery, moved = compute_surgery(Operation()), move(Operation(), Training(depth, policy))
     frozen = surgery.stages[:depth]
     expected = sum(s.name.split(".")[0] in frozen and s.name.endswith(STATISTICS) for s in surgery.steps)
-    assert runs.count_moved(moved, frozen) == (0, 0 if policy == "keep" else expected)
+    assert moved.count(frozen) == (0, 0 if policy == "keep" else expected)
     assert all(name.split(".")[0] in frozen for name in moved.report.stayed)
 
 
@@ -117,7 +93,7 @@ def test_the_same_steps_move_the_same_and_more_steps_move_further():
 def test_no_generator_moves():
     model = prepare(Operation(), Training())
     before = torch.random.get_rng_state()
-    compute_movement(model, Operation(), Training(steps=1))
+    list(runs.compute_movement(model, Operation(), Training(steps=1)))
     prepare(Operation(), Training())
     assert torch.equal(torch.random.get_rng_state(), before)
 
@@ -207,126 +183,62 @@ def test_changes_share_one_scale_and_a_still_filter_is_grey(ax):
     assert "change, scaled\n(up to 1)" in texts
 
 
-def test_the_lab_follows_every_control(lab):
-    lab.source.value = FOREIGN  # so that every control has a meaning
-    for control, positions in (
-        (lab.target, (TO_DIGITS, TO_WIDE, TO_CNN)),
-        (lab.source, (LETTERS, GREY_LETTERS, CNN)),
-        (lab.steps, (3, 30, 300)),
-    ):
-        seen = []
-        for position in positions:
-            control.value = position
-            seen.append((lab.text.value, lab.picture.value, lab.table.value))
-        assert all(len(set(kind)) == len(positions) for kind in zip(*seen, strict=True)), control.description
-    assert "alt=" in lab.picture.value
+def test_controls_without_meaning_are_disabled(lab):
+    names, depth, batchnorm = (lab.controls[name] for name in ("names", "depth", "batchnorm"))
+    assert names.disabled
+    lab.source, lab.depth = FOREIGN, 5
+    assert not names.disabled
+    lab.target = TO_CNN
+    assert batchnorm.disabled
+    assert (depth.max, depth.value) == (3, 3)
+    lab.target, lab.depth = TO_WIDE, 0
+    assert depth.max == 5
+    assert batchnorm.disabled
 
 
-def test_the_lab_follows_the_other_controls(fresh):
-    fresh.source.value, fresh.target.value = FOREIGN, TO_DIGITS
-    for control, positions in (
-        (fresh.names, runs.NAMES),
-        (fresh.head, runs.HEADS),
-        (fresh.depth, (0, 3, 5)),
-        (fresh.batchnorm, runs.POLICIES),
-    ):
-        seen = set()
-        for position in positions:
-            control.value = position
-            seen.add(fresh.text.value)
-        assert len(seen) == len(positions), control.description
-    assert len({lab_list(fresh, shown) for shown in views.ROWS_SHOWN}) > 5
+def test_names_and_the_list_change_what_is_seen(lab):
+    lab.source, lab.target = FOREIGN, TO_DIGITS
+    said = []
+    for names in runs.NAMES:
+        lab.names = names
+        said.append(lab.sentence.value)
+    assert len(set(said)) == 2
+    tables = set()
+    for shown in views.ROWS_SHOWN:
+        lab.shown = shown
+        tables.add(lab.controls["table"].value)
+    assert len(tables) > 5
 
 
-def lab_list(lab, shown):
-    lab.shown.value = shown
-    return lab.table.value
+def test_run_shows_what_moved_and_is_remembered(lab):
+    assert "in frozen stages none" in lab.sentence.value
+    lab.batchnorm = "forgotten"
+    assert "Press Run" in lab.sentence.value
+    lab.run()
+    assert lab.wait(20)
+    assert "in frozen stages 0 and 12: model.train() woke them." in lab.sentence.value
+    assert "(frozen!)" in lab.controls["table"].value
+    assert "Done: 3 steps." in lab.status.value
+    lab.batchnorm = "keep"
+    assert "in frozen stages none" in lab.sentence.value
 
 
-def test_controls_without_meaning_are_disabled(fresh):
-    assert fresh.names.disabled
-    fresh.source.value, fresh.depth.value = FOREIGN, 5
-    assert not fresh.names.disabled
-    fresh.target.value = TO_CNN
-    assert fresh.batchnorm.disabled
-    assert (fresh.depth.max, fresh.depth.value) == (3, 3)
-    fresh.target.value, fresh.depth.value = TO_WIDE, 0
-    assert fresh.depth.max == 5
-    assert fresh.batchnorm.disabled
+def test_stop_says_how_far_it_came_and_keeps_nothing(lab):
+    lab.steps = 300
+    known = len(lab.movements)
+    lab.run()
+    lab.head = "carry"  # other controls answer meanwhile
+    assert "does not fit 10" in lab.sentence.value
+    lab.stop.click()
+    assert lab.wait(5)
+    assert re.search(r"Stopped after \d+ of 300 steps; nothing is kept.", lab.status.value)
+    assert len(lab.movements) == known
 
 
-def test_run_shows_what_moved_and_is_remembered(fresh):
-    assert "in frozen stages none" in fresh.text.value
-    fresh.batchnorm.value = "forgotten"
-    assert "Press Run" in fresh.text.value
-    press_and_wait(fresh)
-    assert "in frozen stages 0 and 12: model.train() woke them." in fresh.text.value
-    assert "(frozen!)" in fresh.table.value
-    assert fresh.status.value == "Done: 3 steps."
-    fresh.batchnorm.value = "keep"
-    assert "in frozen stages none" in fresh.text.value
-    assert fresh.failure is None
-
-
-def test_run_twice_is_refused_and_stop_takes_effect_within_one_step(fresh):
-    fresh.steps.value = 300
-    known = len(fresh.movements)
-    fresh.run.click()
-    fresh.run.click()
-    assert fresh.status.value.startswith("Refused")
-    assert len(lab_threads()) == 1
-    fresh.head.value = "carry"  # other controls answer meanwhile
-    assert "does not fit 10" in fresh.text.value
-    fresh.stop.click()
-    at = fresh.bar.value
-    assert fresh._background.wait(5)
-    assert fresh.bar.value <= at + 1 < 300
-    assert fresh.status.value.startswith("Stopped after")
-    assert fresh.stop.disabled
-    assert len(fresh.movements) == known
-
-
-def test_a_result_for_other_controls_says_so(fresh, monkeypatch):
-    go, movement = threading.Event(), next(iter(fresh.movements.values()))
-    monkeypatch.setattr(runs, "compute_movement", lambda *_: go.wait(10) and movement)
-    fresh.steps.value = 30
-    fresh.run.click()
-    fresh.target.value = TO_DIGITS
-    go.set()
-    assert fresh._background.wait(20)
-    assert fresh.status.value == f"Done: 30 steps for {LETTERS} → {TO_GREY}."
-    assert "Press Run" in fresh.text.value
-
-
-def test_closing_stops_what_runs():
-    lab = lab_module.SurgeryLab()
-    lab.steps.value = 300
-    lab.run.click()
-    lab.close()
-    assert not lab_threads()
-    assert not lab.widget.comm
-
-
-def test_an_error_in_a_run_is_shown_and_kept(fresh, monkeypatch):
-    monkeypatch.setattr(runs, "compute_movement", lambda *_: 1 / 0)
-    press_and_wait(fresh)
-    assert isinstance(fresh.failure, ZeroDivisionError)
-    assert "division by zero" in fresh.text.value
-    assert fresh.status.value == "The run failed."
-    assert fresh.stop.disabled
-
-
-@pytest.mark.parametrize("broken", ["draw_stages", "draw_filter_rows", "surgery_table"])
-def test_an_error_in_the_lab_is_not_swallowed(fresh, monkeypatch, broken):
-    monkeypatch.setattr(views, broken, lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        fresh.depth.value = 3
-    assert "division by zero" in fresh.text.value
-
-
-def test_the_lab_is_one_widget():
-    widget = lab_module.operate()
-    assert isinstance(widget, ipywidgets.Widget)
-    controls = [c for row in widget.children[:2] for c in row.children]
-    assert len(controls) == 7
-    assert all(control.description and control.tooltip for control in controls)
+def test_a_result_for_other_controls_says_so(lab):
+    lab.steps = 30
+    lab.run()
+    lab.target = TO_DIGITS
+    assert lab.wait(20)
+    assert f"Done: 30 steps for {LETTERS} → {TO_GREY}." in lab.status.value
+    assert "Press Run" in lab.sentence.value

@@ -1,31 +1,27 @@
-import dataclasses
+from functools import partial
 
+import pandas as pd
 import pytest
 import torch
+from tlcourse.training.recipe import Recipe, train
 
+from tlcourse.lessons.nb02_weight_transfer import layer_transfer as module
 from tlcourse.lessons.nb02_weight_transfer.layer_transfer import (
     BASE,
     DEPTHS,
-    DROP_HEADER,
-    LAYER_CURVE,
-    RECIPE,
     WAYS,
-    LayerTrial,
-    drop,
     drop_table,
+    drops,
     heir,
-    layer_scores,
-    layer_summary,
+    heir_trial,
+    layer_transfer,
     only,
-    read_layer_trials,
-    run_layer_transfer,
-    run_layer_trial,
     two_tasks,
 )
 from tlcourse.models.tiny_resnet import TinyResNet
-from tlcourse.training.recipe import train
+from tlcourse.notebook.results import as_dict, results
 
-SHORT = dataclasses.replace(RECIPE, steps=2, batch=16)
+SHORT = Recipe(epochs=1, steps=2, batch=16, lr=1e-2, augment=None)
 FEW = {"images": 300, "test_images": 100}
 
 
@@ -104,23 +100,21 @@ def test_fresh_weights_are_the_same_for_all_ways(donors):
 
 def test_own_comes_from_b_and_other_from_a(donors, tasks, monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        "tlcourse.lessons.nb02_weight_transfer.layer_transfer.train", lambda model, *_, **__: seen.append(model)
-    )
+    monkeypatch.setattr(module, "train", lambda model, *_, **options: seen.append(model))
     for way in WAYS:
-        run_layer_trial(way, 1, 0, donors, tasks, SHORT)
+        heir_trial(way, 1, 0, donors=donors, tasks=tasks)
     stems = [model.stem[0].weight for model in seen]
     assert [torch.equal(stem, donors["b"].stem[0].weight) for stem in stems] == [True, True, False, False]
     assert [stem.requires_grad for stem in stems] == [False, True, False, True]
 
 
 def test_the_plan_is_covered_and_repeats():
-    options = {"ways": WAYS[:3:2], "depths": (2, 5), "recipe": SHORT, **FEW, "progress": False}
-    trials = run_layer_transfer([0, 1], **options)
+    run = partial(layer_transfer, ways=WAYS[:3:2], depths=(2, 5), recipe=SHORT, progress=False, **FEW)
+    trials = run([0, 1])
     cells = [(BASE, 0)] + [(way, depth) for depth in (2, 5) for way in WAYS[:3:2]]
-    assert [(t.seed, t.way, t.depth) for t in trials] == [(s, *cell) for s in (0, 1) for cell in cells]
-    again = run_layer_transfer([1], **options)
-    assert [t.accuracy for t in again] == [t.accuracy for t in trials[5:]]
+    there = trials[["seed", "way", "depth"]].itertuples(index=False, name=None)
+    assert list(there) == [(seed, *cell) for seed in (0, 1) for cell in cells]
+    assert run([1])["accuracy"].tolist() == trials["accuracy"].tolist()[5:]
 
 
 @pytest.mark.parametrize("depth", [0, 6])
@@ -131,26 +125,21 @@ def test_impossible_depth(donors, depth):
 
 def test_unknown_way(donors, tasks):
     with pytest.raises(ValueError, match="'AnB' is not a way to carry stages"):
-        run_layer_trial("AnB", 1, 0, donors, tasks, SHORT)
-
-
-def made_up():
-    trials = [LayerTrial(BASE, 0, seed, 90.0 + seed, 1.0) for seed in (1, 0, 2)]
-    return trials + [LayerTrial(way, 1, seed, 80.0 + seed + i, 1.0) for i, way in enumerate(WAYS) for seed in range(3)]
+        heir_trial("AnB", 1, 0, donors=donors, tasks=tasks)
 
 
 def test_drops_are_paired_with_the_base_of_the_same_seed():
-    trials = made_up()
-    assert layer_scores(trials, BASE, 0) == [90, 91, 92]
-    assert layer_summary(trials)["own, frozen", 1].mean == 81
-    interval = drop(trials, "other, frozen", 1)
+    rows = [(BASE, 0, seed, 90.0 + seed) for seed in (1, 0, 2)]
+    rows += [(way, 1, seed, 80.0 + seed + i) for i, way in enumerate(WAYS) for seed in range(3)]
+    trials = pd.DataFrame(rows, columns=["way", "depth", "seed", "accuracy"])
+    interval = as_dict(drops(trials))["other, frozen", 1]
     assert (interval.mean, interval.low, interval.high) == (-8, -8, -8)
-    assert drop_table(trials) == [["1", *(f"{-10 + i}.0 [{-10 + i}.0, {-10 + i}.0]" for i in range(4))]]
-    assert len(drop_table(trials)[0]) == len(DROP_HEADER)
+    (row,) = drop_table(trials).to_numpy().tolist()
+    assert row == [1, *(f"{-10 + i}.0 [{-10 + i}.0, {-10 + i}.0]" for i in range(4))]
 
 
 def test_what_ships_covers_every_cell():
-    trials = read_layer_trials()
-    assert {(t.way, t.depth) for t in trials} == {(BASE, 0)} | {(way, depth) for way in WAYS for depth in DEPTHS}
-    assert all(len(layer_scores(trials, t.way, t.depth)) == 6 for t in trials)
-    assert LAYER_CURVE.stat().st_size < 10_000
+    trials = results("layer_transfer")
+    seeds = trials.groupby(["way", "depth"])["seed"].nunique()
+    assert set(seeds.index) == {(BASE, 0)} | {(way, depth) for way in WAYS for depth in DEPTHS}
+    assert set(seeds) == {6}

@@ -48,7 +48,7 @@ def draw_layer_transfer(ax: Axes, trials: pd.DataFrame, live: pd.DataFrame | Non
 
 
 def filters_as_images(weight: torch.Tensor) -> torch.Tensor:
-    """Turn the filters of a first convolution, float `[out, 1 or 3, height, width]`, into uint8 `[out, 3, height, width]`.
+    """Turn first filters, float `[out, 1 or 3, height, width]`, into pictures, uint8 `[out, 3, height, width]`.
 
     Grey is 0, and the largest weight of each filter is full colour. Raises ValueError for any other weight.
     """

@@ -1,34 +1,27 @@
-import dataclasses
-
 import pytest
 import torch
+from tlcourse.training.recipe import Recipe
 from torch import nn
 
 from tlcourse.data.normalisation import scale
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import accuracy, extract_features
-from tlcourse.lessons.nb02_weight_transfer.transfer_strategies import (
+from tlcourse.lessons.nb02_weight_transfer import strategies as module
+from tlcourse.lessons.nb02_weight_transfer.strategies import (
     CARRIED,
     FROZEN,
     HEADS,
     QUESTIONS,
-    STRATEGY_CURVE,
-    STRATEGY_HEADER,
-    StrategyTrial,
     carry_over,
     frozen_probe,
-    read_strategies,
-    run_strategies,
-    run_strategy,
-    strategy_gain,
-    strategy_scores,
-    strategy_summary,
     strategy_table,
     take_steps,
+    transfer_strategies,
+    trial,
     with_head,
 )
 from tlcourse.models.pretrained import pretrained
-from tlcourse.training.recipe import Recipe
+from tlcourse.notebook.results import results
 
 SHORT = Recipe(epochs=1, steps=2)
 
@@ -41,6 +34,12 @@ def labelled():
 @pytest.fixture(scope="module")
 def batch(labelled):
     return scale(labelled.images), labelled.labels
+
+
+@pytest.fixture
+def few_images(labelled, monkeypatch):
+    """A world of 20 images, to train and to test on."""
+    monkeypatch.setattr(module, "_halves", lambda world: (labelled, labelled))
 
 
 def copies(model):
@@ -78,68 +77,50 @@ def test_heads_begin_as_they_say(labelled):
 
 
 @pytest.mark.parametrize("strategy", FROZEN)
-def test_frozen_probes_move_their_head_and_only_adapting_ones_their_statistics(strategy, labelled):
-    model = frozen_probe(strategy, 0)
-    before = copies(model)
-    run = run_strategy("batchnorm", strategy, 0, train=labelled, test=labelled, per_class=1, recipe=SHORT)
-    changed = moved(run[1], before)
+def test_frozen_probes_move_their_head_and_only_adapting_ones_their_statistics(strategy, few_images):
+    before = copies(frozen_probe(strategy, 0))
+    changed = moved(trial("batchnorm", strategy, 0, per_class=1, recipe=SHORT)["model"], before)
     statistics = {name for name in before if "running_" in name or "num_batches" in name}
     assert changed - statistics == {"head.weight", "head.bias"}
     assert changed & statistics == (statistics if "adapted" in strategy else set())
 
 
-def test_a_trial_measures_before_and_after(labelled):
-    options = {"train": labelled, "test": labelled, "per_class": 1, "recipe": SHORT}
-    trial, model = run_strategy("carried", "digits, everything", 0, **options)
-    assert trial.before == accuracy(carry_over("digits, everything", 0), labelled)
-    assert trial.accuracy == accuracy(model, labelled)
-    assert trial.trained == 309_114
-    again, _ = run_strategy("carried", "digits, everything", 0, **options)
-    assert dataclasses.replace(again, seconds=0.0) == dataclasses.replace(trial, seconds=0.0)
+def test_a_trial_measures_before_and_after(labelled, few_images):
+    row, again = (trial("carried", "digits, everything", 0, per_class=1, recipe=SHORT) for _ in range(2))
+    assert row["before"] == again["before"] == accuracy(carry_over("digits, everything", 0), labelled)
+    assert row["accuracy"] == again["accuracy"] == accuracy(row["model"], labelled)
+    assert row["trained"] == 309_114
 
 
-def test_the_plan_is_covered():
-    trials = run_strategies([0, 1], ["batchnorm", "head"], [*FROZEN, "zeros"], recipe=SHORT, progress=False)
-    assert [(t.question, t.seed, t.strategy) for t in trials] == [
+def test_the_plan_is_covered(few_images):
+    trials = transfer_strategies(
+        [0, 1], ["batchnorm", "head"], [*FROZEN, "zeros"], recipe=Recipe(epochs=1, steps=2, batch=10), progress=False
+    )
+    assert list(trials[["question", "seed", "strategy"]].itertuples(index=False, name=None)) == [
         *(("batchnorm", seed, strategy) for seed in (0, 1) for strategy in FROZEN),
         *(("head", seed, "zeros") for seed in (0, 1)),
     ]
-    assert {t.trained for t in trials if t.question == "batchnorm"} == {1290}
+    assert set(trials.loc[trials["question"] == "batchnorm", "trained"]) == {1290}
 
 
 def test_unknown_names(labelled):
     with pytest.raises(ValueError, match=r"'luck' is not a question. Expected one of: 'carried', 'head', 'batchnorm'"):
-        run_strategy("luck", "zeros", 0, train=labelled, test=labelled)
+        trial("luck", "zeros", 0)
     for call in (lambda: carry_over("zeros", 0), lambda: with_head("ones", labelled, 0), lambda: frozen_probe("x", 0)):
         with pytest.raises(ValueError, match="is not a strategy for"):
             call()
 
 
-def made_up():
-    return [
-        StrategyTrial("head", name, seed, 10.0 + seed, 80.0 + 2 * i + seed, 1.0, 1290)
-        for i, name in enumerate(HEADS)
-        for seed in (2, 0, 1)
-    ]
-
-
-def test_summaries_are_paired_by_seed():
-    trials = made_up()
-    assert strategy_scores(trials, "head", "Kaiming") == [82, 83, 84]
-    assert strategy_scores(trials, "head", "Kaiming", "before") == [10, 11, 12]
-    assert strategy_scores(trials, "carried", "Kaiming") == []
-    assert strategy_summary(trials, "head")["class means"].mean == 85
-    gain = strategy_gain(trials, "head", "class means", "zeros")
-    assert (gain.mean, gain.low, gain.high) == (4, 4, 4)
-    assert strategy_table(trials, "head")[0] == ["zeros", "11.0", "81.0 [80.0, 82.0]", "1,290"]
-    assert len(strategy_table(trials, "head")[0]) == len(STRATEGY_HEADER)
-
-
-def test_what_ships_covers_every_strategy():
-    trials = read_strategies()
-    assert {(t.question, t.strategy) for t in trials} == {(q, s) for q, names in QUESTIONS.items() for s in names}
-    assert all(len(strategy_scores(trials, q, s)) == 10 for q, names in QUESTIONS.items() for s in names)
-    assert STRATEGY_CURVE.stat().st_size < 15_000
+def test_the_table_of_what_ships():
+    trials = results("transfer_strategies")
+    seeds = trials.groupby(["question", "strategy"])["seed"].nunique()
+    assert set(seeds.index) == {(question, s) for question, names in QUESTIONS.items() for s in names}
+    assert set(seeds) == {10}
+    table = strategy_table(trials[trials["question"] == "head"])
+    assert table["strategy"].tolist() == list(HEADS)
+    zeros = trials[(trials["question"] == "head") & (trials["strategy"] == "zeros")]
+    assert table["accuracy in % [95 % interval]"][0].startswith(f"{zeros['accuracy'].mean():.1f} [")
+    assert table["before training, in %"][0] == f"{zeros['before'].mean():.1f}"
 
 
 @pytest.mark.parametrize("plain", [True, False])
