@@ -6,7 +6,7 @@ from typing import Any
 from tlcourse.lessons.nb00_start_here.dial import dial_grid
 from tlcourse.lessons.nb01_preprocessing.augmentation_worth import augmentation_worth
 from tlcourse.lessons.nb01_preprocessing.experiment import normalisation_price
-from tlcourse.lessons.nb02_weight_transfer.layer_transfer import layer_transfer
+from tlcourse.lessons.nb02_weight_transfer.layer_transfer import run_layer_transfer
 from tlcourse.lessons.nb02_weight_transfer.strategies import transfer_strategies
 from tlcourse.lessons.nb03_fine_tuning.experiment import run_strategies as fine_tuning_strategies
 from tlcourse.lessons.nb03_fine_tuning.strategy_settings import run_settings
@@ -29,7 +29,7 @@ SHIPPED: dict[str, tuple[Callable[[Sequence[int]], list[Any]], int]] = {
     "augmentation_worth": (augmentation_worth, 10),
     "normalisation_price": (normalisation_price, 10),
     "transfer_strategies": (transfer_strategies, 10),
-    "layer_transfer": (layer_transfer, 6),
+    "layer_transfer": (run_layer_transfer, 6),
     "source_answers": (source_answers, 20),
     "challenger_answers": (challenger_answers, 20),
     "judged": (measure_networks, 10),

@@ -13,7 +13,7 @@ from tlcourse.data.normalisation import scale
 from tlcourse.data.worlds import load, train_test
 from tlcourse.evaluation.intervals import paired_difference
 from tlcourse.evaluation.predict import accuracy
-from tlcourse.lessons.nb02_weight_transfer.layer_transfer import BASE, DEPTHS, drops, layer_transfer
+from tlcourse.lessons.nb02_weight_transfer.layer_transfer import BASE, DEPTHS, drops, run_layer_transfer
 from tlcourse.lessons.nb02_weight_transfer.strategies import carry_over, take_steps, trial, with_head
 from tlcourse.models.pretrained import build, pretrained
 from tlcourse.notebook.results import as_dict, grid, paired, results
@@ -128,7 +128,7 @@ def layer_scores(trials, way, depth):
 
 
 def test_shipped_layers_agree_with_a_fresh_run(layers_shipped):
-    fresh = layer_transfer(FRESH_SEEDS, ways=["other, frozen"], depths=[5], progress=False)
+    fresh = run_layer_transfer(FRESH_SEEDS, ways=["other, frozen"], depths=[5], progress=False)
     for cell in ((BASE, 0), ("other, frozen", 5)):
         assert within_seeds(layer_scores(fresh, *cell), layer_scores(layers_shipped, *cell)), cell
 

@@ -26,8 +26,8 @@ def test_the_layer_curve_has_a_line_a_way_and_rings_for_live_runs(ax):
     assert {"base network B", *WAYS} <= set(ax.get_legend_handles_labels()[1])
     drawn = {container.get_label(): container.lines[0] for container in ax.containers}
     assert drawn["other, frozen"].get_ydata().tolist() == [91 - 2, 91 - 8]
-    assert np.round(drawn["other, frozen"].get_xdata()).tolist() == [1, 4]
-    assert any(line.get_ydata().tolist() == [88, 82] for line in ax.lines if len(line.get_ydata()))
+    assert np.round(drawn["other, frozen"].get_xdata().astype(float)).tolist() == [1, 4]
+    assert any(list(line.get_ydata()) == [88, 82] for line in ax.lines)
     assert "own, frozen: +0.0, +0.0" in text
     assert "other, frozen: -2.0, -8.0" in text
 

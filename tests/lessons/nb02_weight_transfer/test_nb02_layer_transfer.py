@@ -3,7 +3,6 @@ from functools import partial
 import pandas as pd
 import pytest
 import torch
-from tlcourse.training.recipe import Recipe, train
 
 from tlcourse.lessons.nb02_weight_transfer import layer_transfer as module
 from tlcourse.lessons.nb02_weight_transfer.layer_transfer import (
@@ -14,12 +13,13 @@ from tlcourse.lessons.nb02_weight_transfer.layer_transfer import (
     drops,
     heir,
     heir_trial,
-    layer_transfer,
     only,
+    run_layer_transfer,
     two_tasks,
 )
 from tlcourse.models.tiny_resnet import TinyResNet
 from tlcourse.notebook.results import as_dict, results
+from tlcourse.training.recipe import Recipe, train
 
 SHORT = Recipe(epochs=1, steps=2, batch=16, lr=1e-2, augment=None)
 FEW = {"images": 300, "test_images": 100}
@@ -109,7 +109,7 @@ def test_own_comes_from_b_and_other_from_a(donors, tasks, monkeypatch):
 
 
 def test_the_plan_is_covered_and_repeats():
-    run = partial(layer_transfer, ways=WAYS[:3:2], depths=(2, 5), recipe=SHORT, progress=False, **FEW)
+    run = partial(run_layer_transfer, ways=WAYS[:3:2], depths=(2, 5), recipe=SHORT, progress=False, **FEW)
     trials = run([0, 1])
     cells = [(BASE, 0)] + [(way, depth) for depth in (2, 5) for way in WAYS[:3:2]]
     there = trials[["seed", "way", "depth"]].itertuples(index=False, name=None)

@@ -1,6 +1,5 @@
 import pytest
 import torch
-from tlcourse.training.recipe import Recipe
 from torch import nn
 
 from tlcourse.data.normalisation import scale
@@ -22,13 +21,14 @@ from tlcourse.lessons.nb02_weight_transfer.strategies import (
 )
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.results import results
+from tlcourse.training.recipe import Recipe
 
 SHORT = Recipe(epochs=1, steps=2)
 
 
 @pytest.fixture(scope="module")
 def labelled():
-    return load("handwritten-photo").few(2)
+    return load("handwritten-photo").few(5)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def batch(labelled):
 
 @pytest.fixture
 def few_images(labelled, monkeypatch):
-    """A world of 20 images, to train and to test on."""
+    """A world of 50 images, to train and to test on."""
     monkeypatch.setattr(module, "_halves", lambda world: (labelled, labelled))
 
 

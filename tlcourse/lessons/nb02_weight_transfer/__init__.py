@@ -2,7 +2,7 @@
 
 from tlcourse.lessons.nb02_weight_transfer.figures import draw_block, draw_filters, draw_layer_transfer, draw_moved
 from tlcourse.lessons.nb02_weight_transfer.lab import WeightTransferLab
-from tlcourse.lessons.nb02_weight_transfer.layer_transfer import drop_table, drops, layer_transfer
+from tlcourse.lessons.nb02_weight_transfer.layer_transfer import drop_table, drops, run_layer_transfer
 from tlcourse.lessons.nb02_weight_transfer.strategies import carry_over, strategy_table, take_steps, trial
 from tlcourse.models.variants import TinyResNetVariant, foreign_weights
 from tlcourse.notebook.results import as_dict, as_texts
@@ -28,8 +28,8 @@ __all__ = [
     "drop_table",
     "drops",
     "foreign_weights",
-    "layer_transfer",
     "rename",
+    "run_layer_transfer",
     "strategy_table",
     "strip_prefix",
     "take_steps",

@@ -110,7 +110,7 @@ def heir_trial(
     return {"accuracy": accuracy(model, tasks.test), "seconds": time.perf_counter() - begin}
 
 
-def layer_transfer(
+def run_layer_transfer(
     seeds: Iterable[int],
     ways: Sequence[str] = WAYS,
     depths: Sequence[int] = DEPTHS,
