@@ -32,7 +32,6 @@ __version__ = "0.1.0"
 FOR_NOTEBOOKS = {
     "calibration_error": "tlcourse.evaluation.calibration",
     "figures": "tlcourse.notebook.figures",
-    "guess": "tlcourse.exercises.prediction",
     "grid": "tlcourse.notebook.results",
     "guess": "tlcourse.exercises",
     "intervals": "tlcourse.notebook.results",

@@ -5,7 +5,7 @@ from tlcourse.lessons.nb02_weight_transfer.lab import WeightTransferLab
 from tlcourse.lessons.nb02_weight_transfer.layer_transfer import drop_table, drops, run_layer_transfer
 from tlcourse.lessons.nb02_weight_transfer.strategies import carry_over, strategy_table, take_steps, trial
 from tlcourse.models.variants import TinyResNetVariant, foreign_weights
-from tlcourse.notebook.results import as_dict, as_texts
+from tlcourse.notebook.results import as_texts
 from tlcourse.training.checkpoint import copy_weights
 from tlcourse.transfer.heads import class_mean_head
 from tlcourse.transfer.surgery import adapt_input, rename, strip_prefix, transplant
@@ -15,7 +15,6 @@ __all__ = [
     "TinyResNetVariant",
     "WeightTransferLab",
     "adapt_input",
-    "as_dict",
     "as_texts",
     "carry_over",
     "check_still",
