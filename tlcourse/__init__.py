@@ -30,6 +30,7 @@ __version__ = "0.1.0"
 
 # What only notebooks need is imported when it is first asked for: pandas, matplotlib and widgets take a while.
 FOR_NOTEBOOKS = {
+    "as_dict": "tlcourse.notebook.results",
     "calibration_error": "tlcourse.evaluation.calibration",
     "figures": "tlcourse.notebook.figures",
     "grid": "tlcourse.notebook.results",
@@ -38,6 +39,7 @@ FOR_NOTEBOOKS = {
     "paired": "tlcourse.notebook.results",
     "results": "tlcourse.notebook.results",
     "show": "tlcourse.notebook.display",
+    "show_frame": "tlcourse.notebook.display",
     "show_table": "tlcourse.notebook.display",
 }
 

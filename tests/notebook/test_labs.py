@@ -12,11 +12,11 @@ from tlcourse.data.worlds import load
 from tlcourse.lessons.nb00_start_here.lab import ShiftLab
 from tlcourse.lessons.nb01_preprocessing.inspection import judge_labels
 from tlcourse.lessons.nb01_preprocessing.lab import AugmentationLab, CleaningLab
+from tlcourse.lessons.nb02_weight_transfer.lab import WeightTransferLab
 from tlcourse.lessons.nb04_evaluation.comparing import Experiments
 from tlcourse.lessons.nb04_evaluation.experiment import three_piles
 from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, IntervalLab, MistakesLab
 from tlcourse.models.pretrained import pretrained
-from tlcourse.lessons.nb02_weight_transfer.lab import WeightTransferLab
 from tlcourse.notebook import display
 from tlcourse.notebook.controls import Note, Text
 from tlcourse.notebook.jobs import Job

@@ -4,6 +4,7 @@ import base64
 import html
 import io
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,8 +13,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 PIXELS_PER_INCH = 100  # on the page; pictures are drawn at twice that, so that they stay sharp on a projector
 QUICK_PIXELS_PER_INCH = 150
+HEADINGS = {"per_class": "labels per class"}  # where a column's name is not what a reader calls it
 
 
 def show(figure: Figure, alt: str) -> None:
@@ -87,6 +92,29 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], caption:
         {"text/html": table_as_html(header, cells, caption), "text/plain": table_as_text(header, cells, caption)},
         raw=True,
     )
+
+
+def show_frame(frame: "pd.DataFrame | Sequence[dict[str, object]]", caption: str) -> None:
+    """Show a frame or a list of rows, intervals in one column.
+
+    Whole numbers get commas, others one decimal; a dash stands for what was not measured.
+    """
+    import pandas as pd  # here, because that takes a while
+
+    from tlcourse.notebook.results import ENDS, as_texts
+
+    frame = pd.DataFrame(frame)
+    if set(ENDS) <= set(frame):
+        frame = frame.assign(mean=as_texts(frame)).rename(columns={"mean": "mean [95 % interval]"})
+        frame = frame.drop(columns=["low", "high", "n"], errors="ignore")
+    header = [HEADINGS.get(name, name.replace("_", " ")) for name in frame]
+    show_table(header, [[_as_cell(value) for value in row] for row in frame.to_numpy(object)], caption)
+
+
+def _as_cell(value: object) -> str:
+    if isinstance(value, float):
+        return "–" if np.isnan(value) else f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def table_as_html(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
