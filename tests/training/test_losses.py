@@ -80,11 +80,11 @@ def test_knowing_nothing_costs_the_logarithm_of_the_number_of_classes():
 
 
 def test_huge_scores_do_not_overflow():
-    scores = torch.tensor([[1e4, 0.0], [-1e4, 0.0]])
-    assert cross_entropy(scores, torch.tensor([0, 1])) == 0
-    assert cross_entropy(scores, torch.tensor([1, 0])) == 1e4
-    assert torch.isfinite(cross_entropy_gradient(scores, torch.tensor([1, 0]))).all()
-    assert torch.equal(log_softmax(scores), F.log_softmax(scores, 1))
+    logits = torch.tensor([[1e4, 0.0], [-1e4, 0.0]])
+    assert cross_entropy(logits, torch.tensor([0, 1])) == 0
+    assert cross_entropy(logits, torch.tensor([1, 0])) == 1e4
+    assert torch.isfinite(cross_entropy_gradient(logits, torch.tensor([1, 0]))).all()
+    assert torch.equal(log_softmax(logits), F.log_softmax(logits, 1))
 
 
 def test_smoothing_makes_certainty_expensive():
@@ -101,10 +101,10 @@ def test_smoothed_targets():
 
 def test_squared_error_behind_a_softmax_goes_silent_where_cross_entropy_shouts():
     """Why squared error does not suit classes: surest of a wrong answer, it hardly moves."""
-    scores, label = torch.tensor([[12.0, 0.0]], dtype=torch.float64), torch.tensor([1])
+    logits, label = torch.tensor([[12.0, 0.0]], dtype=torch.float64), torch.tensor([1])
     target = target_probabilities(label, 2).double()
-    assert cross_entropy_gradient(scores, label).abs().max() > 0.99
-    assert autograd(lambda s: mean_squared_error(s.softmax(1), target), scores).abs().max() < 1e-4
+    assert cross_entropy_gradient(logits, label).abs().max() > 0.99
+    assert autograd(lambda s: mean_squared_error(s.softmax(1), target), logits).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize("function", [mean_squared_error, mean_squared_error_gradient])

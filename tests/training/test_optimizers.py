@@ -35,11 +35,11 @@ def library(optimizer, **options):
 CASES = {
     "gradient descent": (gradient_descent, torch.optim.SGD, {}),
     "momentum": (momentum, torch.optim.SGD, {"momentum": 0.9}),
-    "less momentum": (functools.partial(momentum, friction=0.5), torch.optim.SGD, {"momentum": 0.5}),
+    "less momentum": (functools.partial(momentum, beta=0.5), torch.optim.SGD, {"momentum": 0.5}),
     "adam": (adam, torch.optim.Adam, {}),
-    "adam, other betas": (functools.partial(adam, betas=(0.8, 0.95), tiny=1e-3), torch.optim.Adam, {}),
+    "adam, other betas": (functools.partial(adam, betas=(0.8, 0.95), eps=1e-3), torch.optim.Adam, {}),
     "adamw": (adamw, torch.optim.AdamW, {"weight_decay": 0.01}),
-    "adamw, strong decay": (functools.partial(adamw, decay=0.5), torch.optim.AdamW, {"weight_decay": 0.5}),
+    "adamw, strong decay": (functools.partial(adamw, weight_decay=0.5), torch.optim.AdamW, {"weight_decay": 0.5}),
 }
 CASES["adam, other betas"][2].update(betas=(0.8, 0.95), eps=1e-3)
 
@@ -72,13 +72,13 @@ def test_the_first_step_of_adam_is_the_rate_whatever_the_gradient():
 
 def test_decay_shrinks_weights_that_have_no_gradient_and_adam_leaves_them():
     theta, nothing = torch.tensor([2.0]), torch.tensor([0.0])
-    assert adamw(theta, nothing, Memory(), 0.1, decay=0.5)[0].item() == pytest.approx(1.9)
+    assert adamw(theta, nothing, Memory(), 0.1, weight_decay=0.5)[0].item() == pytest.approx(1.9)
     assert adam(theta, nothing, Memory(), 0.1)[0].item() == 2.0
 
 
-def test_momentum_without_friction_left_is_gradient_descent():
+def test_momentum_that_keeps_nothing_is_gradient_descent():
     plain = walk(slope, START, gradient_descent, RATE, 30)
-    assert torch.equal(walk(slope, START, functools.partial(momentum, friction=0.0), RATE, 30), plain)
+    assert torch.equal(walk(slope, START, functools.partial(momentum, beta=0.0), RATE, 30), plain)
 
 
 def test_nothing_changes_in_place():

@@ -18,21 +18,12 @@ def how_many() -> int:
 
 
 def side_by_side(function: Callable[..., Any], plan: Sequence[tuple], progress: bool = True) -> list[Any]:
-    """Call a function for every entry of a plan, several at the same time.
+    """Call a function for every entry of a plan, several at the same time; return the answers in the plan's order.
 
     The course's networks are so small that two cores working on the same batch mostly wait for each other. Two
-    trainings side by side, on one core each, are done about a quarter sooner.
-
-    Args:
-        function: what to call; it must not use PyTorch's global generator outside `seeded`.
-        plan: arguments of every call.
-        progress: show a progress bar.
-
-    Returns:
-        The answers, in the order of the plan.
-
-    Raises:
-        Exception: whatever the first call that fails raises; calls that have not begun are then dropped.
+    trainings side by side, on one core each, are done about a quarter sooner. The function must not use PyTorch's
+    global generator outside `seeded`. Raises what the first call that fails raises; calls that have not begun are then
+    dropped.
     """
     bar = tqdm(total=len(plan), desc="trainings", leave=False, disable=not progress)
     workers, threads = how_many(), torch.get_num_threads()

@@ -1,7 +1,8 @@
 """Learning-rate schedules by hand: each is a function from the number of the update to a factor of the rate.
 
 `torch.optim.lr_scheduler.LambdaLR(optimizer, cosine(100))` multiplies the rate of every parameter group by it, so
-groups with rates of their own keep their proportions.
+groups with rates of their own keep their proportions. Lengths are numbers of updates, at least 1, and factors go from 0
+to 1; what is out of range raises ValueError.
 """
 
 import math
@@ -16,19 +17,10 @@ def constant() -> Schedule:
 
 
 def warm_up(length: int, start: float = 0.01) -> Schedule:
-    """Return a schedule that rises in a straight line and then stays at 1.
+    """Return a schedule that rises from `start` in a straight line and then stays at 1.
 
-    Adam's means and the fresh head know nothing at first; small steps keep them from doing harm until they do.
-
-    Args:
-        length: updates until 1 is reached, at least 1.
-        start: the factor of the first update, from 0 to 1.
-
-    Returns:
-        The schedule; as `LinearLR(optimizer, start, total_iters=length)`.
-
-    Raises:
-        ValueError: the length or the start is out of range.
+    Adam's means and the fresh head know nothing at first; small steps keep them from doing harm until they do. As
+    `LinearLR(optimizer, start, total_iters=length)`.
     """
     _check("length", length)
     if not 0 <= start <= 1:
@@ -37,18 +29,7 @@ def warm_up(length: int, start: float = 0.01) -> Schedule:
 
 
 def steps(every: int, factor: float = 0.1) -> Schedule:
-    """Return a schedule that multiplies the rate by `factor` after every so many updates.
-
-    Args:
-        every: updates between two falls, at least 1.
-        factor: above 0 and at most 1.
-
-    Returns:
-        The schedule; as `StepLR(optimizer, every, factor)`.
-
-    Raises:
-        ValueError: an argument is out of range.
-    """
+    """Return a schedule that multiplies the rate by `factor` after every so many updates, as `StepLR`."""
     _check("every", every)
     if not 0 < factor <= 1:
         raise ValueError(f"factor is {factor}, but a number above 0 and at most 1 was expected, such as 0.1.")
@@ -56,17 +37,9 @@ def steps(every: int, factor: float = 0.1) -> Schedule:
 
 
 def cosine(total: int, floor: float = 0.0) -> Schedule:
-    """Return a schedule that falls along half a cosine: slowly, then fast, then slowly again.
+    """Return a schedule that falls to `floor` along half a cosine and stays there: slowly, then fast, then slowly.
 
-    Args:
-        total: updates until the floor is reached, at least 1; it stays there.
-        floor: the lowest factor, from 0 to 1.
-
-    Returns:
-        The schedule; as `CosineAnnealingLR(optimizer, total, eta_min=floor * rate)`.
-
-    Raises:
-        ValueError: an argument is out of range.
+    As `CosineAnnealingLR(optimizer, total, eta_min=floor * lr)`.
 
     Source: Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts", 2017, ICLR.
     """
@@ -77,20 +50,10 @@ def cosine(total: int, floor: float = 0.0) -> Schedule:
 
 
 def one_cycle(total: int, warm: float = 0.3, start: float = 1 / 25, end: float = 1 / 250_000) -> Schedule:
-    """Return a schedule that rises to 1 along half a cosine and falls to almost 0 along another.
+    """Return a schedule that rises from `start` to 1 along half a cosine and falls to `end`, almost 0, along another.
 
-    Args:
-        total: updates of the whole training, at least 2.
-        warm: share of them that rises, above 0 and below 1; must leave at least one update for each part.
-        start: the factor of the first update, from 0 to 1.
-        end: the factor of the last update, from 0 to 1.
-
-    Returns:
-        The schedule, for updates 0 to `total - 1`; as
-        `OneCycleLR(optimizer, rate, total_steps=total, pct_start=warm, cycle_momentum=False)`.
-
-    Raises:
-        ValueError: an argument is out of range.
+    It counts updates 0 to `total - 1`, of which the share `warm` rises; each part needs at least one. As
+    `OneCycleLR(optimizer, lr, total_steps=total, pct_start=warm, cycle_momentum=False)`.
 
     Source: Smith and Topin, "Super-convergence: very fast training of neural networks using large learning rates",
     2019, SPIE Artificial Intelligence and Machine Learning for Multi-Domain Operations Applications.
@@ -111,16 +74,7 @@ def one_cycle(total: int, warm: float = 0.3, start: float = 1 / 25, end: float =
 def then(first: Schedule, length: int, second: Schedule) -> Schedule:
     """Return a schedule that follows `first` for so many updates and then `second`, which counts from 0 again.
 
-    Args:
-        first: for example `warm_up(10)`.
-        length: updates of the first, at least 1.
-        second: for example `cosine(90)`.
-
-    Returns:
-        The schedule; as `SequentialLR(optimizer, [first, second], milestones=[length])`.
-
-    Raises:
-        ValueError: the length is below 1.
+    For example `then(warm_up(10), 10, cosine(90))`. As `SequentialLR(optimizer, [first, second], milestones=[length])`.
     """
     _check("length", length)
     return lambda update: first(update) if update < length else second(update - length)
