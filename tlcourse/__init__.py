@@ -45,7 +45,7 @@ FOR_NOTEBOOKS = {
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
-    """Import a name of `FOR_NOTEBOOKS`; a module of that name is itself what is asked for."""
+    """Import a name of `FOR_NOTEBOOKS`: what its module calls so, or else the module."""
     if name not in FOR_NOTEBOOKS:
         raise AttributeError(f"module 'tlcourse' has no attribute {name!r}")
     module = importlib.import_module(FOR_NOTEBOOKS[name])

@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import tlcourse as tl
-from tlcourse.lessons.nb00_start_here.figures import draw_curve
-from tlcourse.notebook.figures import draw_images
-from tlcourse.notebook.tables import CURVE, read_trials
+from tlcourse.notebook.figures import draw_images, lines
+from tlcourse.notebook.results import LESSONS, read_results
 from tlcourse.storage import read_bytes, sha256
 
 PICTURE = Path(__file__).parent.parent / "notebooks" / "images" / "labels_curve.png"
+CURVE = LESSONS / "nb00_start_here" / "results" / "labels_curve.csv"
 KEY = "Trials"
 
 
@@ -27,7 +27,9 @@ def draw() -> Figure:
     source.set_title("the source: printed letters, many", fontsize=12)
     target = draw_images(figure.add_subplot(grid[1, 0]), tl.load("handwritten-photo").images[:24], columns=8)
     target.set_title("the target: handwritten digits, few", fontsize=12)
-    curve = draw_curve(figure.add_subplot(grid[:, 1]), read_trials())
+    curve = figure.add_subplot(grid[:, 1])
+    lines(curve, read_results(CURVE), "per_class")
+    curve.set_ylim(0, 102)
     curve.set_title("what transfer is worth: 10 seeds, 95 % intervals", fontsize=12)
     return figure
 

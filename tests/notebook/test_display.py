@@ -8,17 +8,15 @@ import re
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
 mpl.use("agg")
 
-from tlcourse.lessons import plots
 from tlcourse.notebook import display
-from tlcourse.notebook.tables import read_trials, scores
-from tlcourse.training.checkpoint import History
-from tlcourse.training.starts import STARTS
+from tlcourse.notebook.figures import COLOURS, MARKERS, draw_images
 
 ALT = "a picture that shows something to everybody"
 
@@ -65,53 +63,27 @@ def test_a_table_with_a_short_row_is_refused():
         display.show_table(["a", "b"], [["a"]], "")
 
 
+def test_a_frame_shows_its_intervals_in_one_column(shown):
+    nan = float("nan")
+    columns = ["start", "per_class", "trained", "seconds", "mean", "low", "high", "n"]
+    rows = [["scratch", 5, 309114, 2.25, 55.44, 51.0, 60.0, 10], ["probe", 10, 1290, nan, nan, nan, nan, 0]]
+    display.show_frame(pd.DataFrame(rows, columns=columns), "Accuracy in percent")
+    assert shown[0]["text/plain"].splitlines() == [
+        "Accuracy in percent",
+        "start    labels per class  trained  seconds  mean [95 % interval]",
+        "scratch                 5  309,114      2.2     55.4 [51.0, 60.0]",
+        "probe                  10    1,290        –                     –",
+    ]
+
+
 def test_images_are_drawn_where_they_belong(ax):
     images = torch.zeros(3, 3, 8, 8, dtype=torch.uint8)
     images[2] = 200
-    assert plots.draw_images(ax, images, columns=2, captions=["a", "b", "c"]) is ax
+    assert draw_images(ax, images, columns=2, captions=["a", "b", "c"]) is ax
     page = ax.images[0].get_array()
     assert page[:8, :8].max() == 0
     assert (page[10:18, :8] == 200).all()
     assert [text.get_text() for text in ax.texts] == ["a", "b", "c"]
-
-
-def test_seeds_shows_every_seed_and_every_mean(ax):
-    trials = read_trials()
-    plots.draw_seeds(ax, trials, 5)
-    drawn = [points.get_offsets()[:, 1].data for points in ax.collections if len(points.get_offsets()) == 10]
-    assert len(drawn) == 3
-    for start, values in zip(STARTS, drawn, strict=True):
-        assert values == pytest.approx(scores(trials, start, 5))
-        assert f"{np.mean(values):.0f} %" in [text.get_text() for text in ax.texts]
-    assert "%" in ax.get_ylabel()
-
-
-def test_curve_draws_the_means_and_the_live_points(ax):
-    trials = read_trials()
-    live = [trial for trial in trials if trial.per_class == 10 and trial.seed < 3]
-    plots.draw_curve(ax, trials, live)
-    line = next(line for line in ax.lines if line.get_label() == "fine-tuned")
-    assert line.get_xdata().tolist() == [1, 2, 5, 10, 20, 50]
-    assert line.get_ydata()[2] == pytest.approx(np.mean(scores(trials, "fine-tuned", 5)))
-    assert sum(line.get_markersize() == 15 for line in ax.lines) == 4  # three means, one in the legend
-    assert ax.get_xlabel() and "%" in ax.get_ylabel()  # noqa: PT018
-
-
-def test_curve_in_words_gives_the_gain():
-    trials = read_trials()
-    gain = np.mean(scores(trials, "fine-tuned", 5)) - np.mean(scores(trials, "scratch", 5))
-    assert f"{gain:+.0f} points with 5" in plots.describe_curve(trials)
-
-
-def test_history_has_units(ax):
-    plots.draw_history(ax, {"scratch": History(train_loss=[2.0, 1.0]), "fine-tuned": History(train_loss=[1.0, 0.5])})
-    assert ax.get_ylabel() == "training loss (nats)"
-    assert ax.lines[1].get_ydata().tolist() == [1.0, 0.5]
-
-
-def test_history_in_words():
-    text = plots.describe_history({"scratch": History(train_loss=[2.25, 1.0])})
-    assert text == "Training loss of every epoch: scratch from 2.25 to 1.00."
 
 
 def luminance(colour):
@@ -120,6 +92,6 @@ def luminance(colour):
 
 
 def test_colours_can_be_told_apart_without_colour():
-    levels = sorted(luminance(colour) for colour in plots.COLOURS.values())
+    levels = sorted(luminance(colour) for colour in COLOURS.values())
     assert all((b + 0.05) / (a + 0.05) > 1.3 for a, b in itertools.pairwise(levels))
-    assert len(set(plots.MARKERS.values())) == len(plots.COLOURS)
+    assert len(set(MARKERS.values())) == len(COLOURS)

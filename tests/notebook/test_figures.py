@@ -47,7 +47,7 @@ def test_lines_of_single_values_have_no_doubt(ax):
     rows = pd.DataFrame({"kind": ["a", "b", "a", "b"], "n": [2, 2, 1, 1], "share": [1.0, 2.0, 3.0, 4.0]})
     assert (
         lines(ax, rows, "n", "share", "kind")
-        == "Mean share against n: a from 3.0 at 1 to 1.0 at 2; b from 4.0 at 1 to 2.0 at 2."
+        == "Mean share against n: a from 3 at 1 to 1 at 2; b from 4 at 1 to 2 at 2."
     )
     assert line_called(ax, "b").get_xydata().tolist() == [[1, 4], [2, 2]]
 

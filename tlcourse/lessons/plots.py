@@ -1,12 +1,5 @@
 """Pictures: every function draws on the axes it is given and returns them. One module a notebook."""
 
-from tlcourse.lessons.nb00_start_here.figures import (
-    describe_curve,
-    describe_history,
-    draw_curve,
-    draw_history,
-    draw_seeds,
-)
 from tlcourse.lessons.nb01_preprocessing.figures import (
     describe_detections,
     describe_leaks,
@@ -30,21 +23,16 @@ __all__ = [
     "MARKERS",
     "RIGHT",
     "WRONG",
-    "describe_curve",
     "describe_detections",
-    "describe_history",
     "describe_leaks",
     "describe_prices",
     "describe_worth",
-    "draw_curve",
     "draw_detections",
-    "draw_history",
     "draw_images",
     "draw_leaks",
     "draw_pairs",
     "draw_prices",
     "draw_readings",
-    "draw_seeds",
     "draw_suspects",
     "draw_thresholds",
     "draw_worth",

@@ -18,7 +18,11 @@ RIGHT, WRONG, GREY = "#009E73", "#D55E00", "#666666"
 # colours and markers of all other names, in order
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SHAPES = ("o", "s", "D", "^", "v", "P")
-AXES = {"accuracy": "accuracy on the test half (%)", "per_class": "labelled images per class"}
+AXES = {
+    "accuracy": "accuracy on the test half (%)",
+    "loss": "training loss (nats)",
+    "per_class": "labelled images per class",
+}
 LOGARITHMIC = ("per_class",)
 RING = {"marker": "o", "linestyle": "none", "markersize": 15, "markerfacecolor": "none", "markeredgewidth": 2}
 MEAN = {"color": "black", "marker": "|", "markersize": 14, "linewidth": 2}  # where there is nothing to tell apart
@@ -39,7 +43,7 @@ def styles_of(names: Sequence[str], styles: Styles | None = None) -> dict[str, d
 
 def lines(
     ax: Axes,
-    rows: "pd.DataFrame",
+    rows: "pd.DataFrame | list[dict[str, Any]]",
     x: str,
     y: str = "accuracy",
     by: str = "start",
@@ -51,8 +55,8 @@ def lines(
     """Draw the mean of the column `y` against `x`, one line for each value of `by`, and return the alt text.
 
     Rows are trials, whose 95 % intervals are then drawn as bands, or what `intervals` and `paired` returned, or single
-    values without an interval. Lines that lie on each other are set `apart`, in units of `x`, and get whiskers in place
-    of bands. `live` holds trials of this session: their means are drawn as rings.
+    values without an interval; a list of dictionaries will do. Lines that lie on each other are set `apart`, in units
+    of `x`, and get whiskers in place of bands. `live` holds trials of this session: their means are drawn as rings.
     """
     summary = _summary(rows, y, [by, x])
     drawn = styles_of(summary[by].drop_duplicates().tolist(), styles)
@@ -68,7 +72,7 @@ def lines(
         if live is not None:
             means = live[live[by] == name].groupby(x)[y].mean()
             ax.plot(means.index + shift, means, markeredgecolor=style["color"], **RING)
-        ends = [f"{mean:.1f} at {at:g}" for at, mean in zip(line[x], line["mean"], strict=True)]
+        ends = [f"{mean:.3g} at {at:g}" for at, mean in zip(line[x], line["mean"], strict=True)]
         said.append(f"{name} from {ends[0]} to {ends[-1]}")
     if live is not None:
         ax.plot([], [], markeredgecolor="black", label="your runs", **RING)
@@ -123,10 +127,13 @@ def dots(
     return f"Mean {AXES.get(x, x)} and 95 % interval: {_in_words(summary, y, by)}."
 
 
-def _summary(rows: "pd.DataFrame", value: str, by: list[str]) -> "pd.DataFrame":
+def _summary(rows: "pd.DataFrame | list[dict[str, Any]]", value: str, by: list[str]) -> "pd.DataFrame":
     """Means with intervals: as they are, or from trials; a value that stands alone is its own mean."""
-    from tlcourse.notebook.results import intervals  # here, because importing pandas takes a while
+    import pandas as pd  # here, because that takes a while
 
+    from tlcourse.notebook.results import intervals
+
+    rows = pd.DataFrame(rows)
     if "mean" in rows:
         return rows
     if rows.duplicated(by).any():

@@ -10,15 +10,14 @@ import pytest
 from agreement import within_seeds
 
 from tlcourse.data.worlds import load
-from tlcourse.evaluation.intervals import paired_difference
 from tlcourse.evaluation.predict import accuracy
-from tlcourse.lessons.nb00_start_here.dial import read_dial, turn_dial
+from tlcourse.lessons.nb00_start_here.experiment import shifted_trial, trial
 from tlcourse.models.pretrained import manifest, pretrained
-from tlcourse.notebook.tables import read_trials, scores
+from tlcourse.notebook.results import as_dict, grid, paired, results
 from tlcourse.training.parallel import side_by_side
 from tlcourse.training.pretrain import HELD_OUT, NAMES, WORLD
-from tlcourse.training.starts import STARTS
-from tlcourse.training.trials import run_trial, run_trials
+from tlcourse.training.recipe import train as train_by_recipe
+from tlcourse.training.starts import STARTS, starting_model
 
 SEEDS = range(10)
 FRESH_SEEDS = range(3)  # of trainings that are compared with a table
@@ -27,16 +26,21 @@ FRESH_SEEDS = range(3)  # of trainings that are compared with a table
 @pytest.fixture(scope="module")
 def fresh():
     """Every start with 5 and with 50 labels per class, computed now: 60 trainings, about 80 seconds on two cores."""
-    return run_trials(STARTS, [5, 50], SEEDS, progress=False)
+    return grid(trial, progress=False, per_class=[5, 50], seed=SEEDS, start=STARTS)
 
 
 @pytest.fixture(scope="module")
 def shipped():
-    return read_trials()
+    return results("labels_curve")
+
+
+def scores(trials, start, per_class):
+    chosen = trials[(trials.start == start) & (trials.per_class == per_class)]
+    return chosen.sort_values("seed").accuracy.tolist()
 
 
 def gain(trials, start, per_class, over="scratch"):
-    return paired_difference(scores(trials, start, per_class), scores(trials, over, per_class))
+    return as_dict(paired(trials, "accuracy", "start", start, over, by="per_class"))[per_class]
 
 
 def mean(trials, start, per_class):
@@ -107,7 +111,7 @@ def test_with_20_labels_the_linear_probe_no_longer_beats_scratch(shipped):
 
 
 def test_a_source_with_the_same_classes_helps_about_as_much(fresh):
-    digits = run_trials(["fine-tuned"], [5], range(5), source="digits", progress=False)
+    digits = grid(trial, progress=False, start=["fine-tuned"], per_class=[5], seed=range(5), source=["digits"])
     assert mean(digits, "fine-tuned", 5) == pytest.approx(np.mean(scores(fresh, "fine-tuned", 5)[:5]), abs=4)
 
 
@@ -130,8 +134,9 @@ def test_a_network_from_scratch_knows_its_labelled_images_by_heart():
     train, test = load("handwritten-photo"), load("handwritten-photo", split="test")
 
     def by_heart_and_new(seed):
-        trial, model = run_trial("scratch", 5, seed, train=train, test=test)
-        return accuracy(model, train.few(5, seed)), trial.accuracy
+        model, labelled = starting_model("scratch", seed), train.few(5, seed)
+        train_by_recipe(model, labelled, seed=seed)
+        return accuracy(model, labelled), accuracy(model, test)
 
     by_heart, new = np.mean(side_by_side(by_heart_and_new, [(seed,) for seed in FRESH_SEEDS], progress=False), 0)
     assert by_heart >= 98
@@ -140,7 +145,7 @@ def test_a_network_from_scratch_knows_its_labelled_images_by_heart():
 
 
 def test_fine_tuning_trains_about_240_times_as_many_weights(shipped):
-    trained = {trial.start: trial.trained for trial in shipped}
+    trained = shipped.groupby("start").trained.first()
     assert trained["fine-tuned"] / trained["linear probe"] == pytest.approx(240, rel=0.01)
 
 
@@ -154,11 +159,12 @@ def test_the_readme_repeats_the_shipped_table(shipped):
 @pytest.mark.parametrize(("source", "start"), [("none", "scratch"), ("letters", "linear probe")])
 def test_the_shipped_dial_agrees_with_fresh_turns(source, start):
     shifts = (0.0, 0.5, 1.0)
-    turns = side_by_side(turn_dial, [(source, start, 5, seed, shifts) for seed in FRESH_SEEDS], progress=False)
-    shipped = [row for row in read_dial() if (row.source, row.start, row.per_class) == (source, start, 5)]
+    plan = {"source": [source], "start": [start], "per_class": [5]}
+    fresh = grid(shifted_trial, progress=False, **plan, seed=FRESH_SEEDS, shifts=[shifts])
+    shipped = results("dial").query("source == @source and start == @start and per_class == 5")
     for shift in shifts:
-        ours = [row.accuracy for rows in turns for row in rows if row.shift == shift]
-        theirs = {row.seed: row.accuracy for row in shipped if row.shift == shift}
-        assert within_seeds(ours, list(theirs.values())), shift
+        ours = fresh[fresh["shift"] == shift].accuracy.tolist()
+        theirs = shipped[shipped["shift"] == shift].set_index("seed").accuracy
+        assert within_seeds(ours, theirs.tolist()), shift
         if start == "linear probe":
-            assert np.mean(ours) == pytest.approx(np.mean([theirs[seed] for seed in FRESH_SEEDS]), abs=2.5), shift
+            assert np.mean(ours) == pytest.approx(theirs[list(FRESH_SEEDS)].mean(), abs=2.5), shift

@@ -1,20 +1,18 @@
 """The lab of notebook 00 shows what was measured; tests/notebook/test_labs.py moves its controls."""
 
 import pytest
-import torch
 
 from tlcourse.data.worlds import load
-from tlcourse.lessons.nb00_start_here import dial as dialling
 from tlcourse.lessons.nb00_start_here import lab as start_here
-from tlcourse.lessons.nb00_start_here.dial import SHIFTS, SHOWN, read_dial
+from tlcourse.lessons.nb00_start_here.experiment import SHOWN
 from tlcourse.notebook.figures import COLOURS
+from tlcourse.notebook.results import results
 from tlcourse.training.starts import STARTS
-from tlcourse.training.trials import LABELS_PER_CLASS
 
 
 @pytest.fixture(scope="module")
 def rows():
-    return read_dial()
+    return results("dial")
 
 
 @pytest.fixture(scope="module")
@@ -26,20 +24,11 @@ def reading(measured, source="letters", per_class=5, shift=0.3, start="fine-tune
     return measured.reading(source, per_class, shift, start)
 
 
-def test_the_grid_is_whole(rows):
-    ways = {(row.source, row.start) for row in rows}
-    assert ways == {("none", "scratch")} | {(s, w) for s in dialling.SOURCES for w in STARTS[1:]}
-    seeds = {row.seed for row in rows}
-    assert len(seeds) >= 3
-    assert len(rows) == len(ways) * len(seeds) * len(LABELS_PER_CLASS) * len(SHIFTS)
-    assert all(len(row.answers) == SHOWN and row.answers.isdigit() for row in rows)
-
-
 def test_a_reading_is_what_was_measured(rows, measured):
     seen = reading(measured)
-    mine = [r for r in rows if (r.source, r.start, r.per_class, r.shift) == ("letters", "fine-tuned", 5, 0.3)]
-    assert seen.accuracy("fine-tuned").mean == pytest.approx(sum(r.accuracy for r in mine) / len(mine))
-    assert "".join(map(str, seen.answers.tolist())) == next(r.answers for r in mine if r.seed == 0)
+    mine = rows.query("source == 'letters' and start == 'fine-tuned' and per_class == 5 and shift == 0.3")
+    assert seen.accuracy("fine-tuned").mean == pytest.approx(mine.accuracy.mean())
+    assert "".join(map(str, seen.answers.tolist())) == mine[mine.seed == 0].answers.item()
     assert seen.starts() == list(STARTS)
     assert reading(measured, source="digits").accuracy("scratch") == seen.accuracy("scratch")
 
@@ -84,14 +73,3 @@ def test_without_a_source_there_is_one_start_to_show(measured):
     assert lab.controls["start"].disabled
     lab.source = "letters"
     assert not lab.controls["start"].disabled
-
-
-@pytest.mark.parametrize(("start", "source"), [("scratch", "none"), ("linear probe", "digits")])
-def test_turning_the_dial_asks_one_network_at_every_shift(start, source):
-    torch.manual_seed(0)
-    before = torch.get_rng_state()
-    rows = dialling.turn_dial(source, start, 1, 0, shifts=(0.0, 1.0))
-    assert [row.shift for row in rows] == [0.0, 1.0]
-    if start == "linear probe":  # of the other, a single run says little
-        assert rows[0].accuracy > rows[1].accuracy
-    assert torch.equal(torch.get_rng_state(), before)

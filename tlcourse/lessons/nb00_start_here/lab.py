@@ -3,18 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.intervals import Interval
-from tlcourse.lessons.nb00_start_here.dial import SHIFTS, SHOWN, Dialled, dial_summary, read_dial
+from tlcourse.lessons.nb00_start_here.experiment import LABELS_PER_CLASS, SHIFTS, SHOWN
 from tlcourse.notebook.controls import Choice, Slider
 from tlcourse.notebook.figures import COLOURS, GREY, MARKERS, RIGHT, WRONG, draw_images, plain
 from tlcourse.notebook.lab import Lab, page
+from tlcourse.notebook.results import as_dict, intervals, results
 from tlcourse.training.starts import STARTS
-from tlcourse.training.trials import LABELS_PER_CLASS
 
 # left, bottom, width and height in the picture, as shares of it
 IMAGES, OVER_SHIFT, OVER_LABELS = (0.005, 0.01, 0.385, 0.9), (0.46, 0.17, 0.24, 0.76), (0.75, 0.17, 0.24, 0.76)
@@ -41,7 +42,7 @@ class ShiftLab(Lab):
     rows = (("shift", "per_class"), ("source",), ("start",))
 
     def __init__(self, measured: "Measured | None" = None) -> None:
-        self.measured = measured or Measured(read_dial())
+        self.measured = measured or Measured(results("dial"))
         super().__init__()
 
     def adjust(self) -> None:
@@ -85,9 +86,10 @@ class Reading:
 class Measured:
     """The grid of source, start, labels and shift, with means and intervals over its seeds."""
 
-    def __init__(self, rows: Sequence[Dialled]) -> None:
-        self.summary = dial_summary(rows)
-        self.answers = {(r.source, r.start, r.per_class, r.shift): r.answers for r in rows if r.seed == 0}
+    def __init__(self, rows: pd.DataFrame) -> None:
+        cell = ["source", "start", "per_class", "shift"]
+        self.summary = as_dict(intervals(rows, by=cell))
+        self.answers = rows[rows["seed"] == 0].set_index(cell)["answers"].to_dict()
 
     def reading(self, source: str, per_class: int, shift: float, start: str) -> Reading:
         """Look up one position of the controls; where there is no source, the start is scratch."""

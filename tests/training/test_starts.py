@@ -1,0 +1,32 @@
+import pytest
+import torch
+
+from tlcourse.models.pretrained import pretrained
+from tlcourse.training.starts import STARTS, starting_model
+from tlcourse.transfer.heads import get_classifier
+
+
+def state(model, but=()):
+    return {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(tuple(but))}
+
+
+def same(a, b):
+    return all(torch.equal(tensor, b[name]) for name, tensor in a.items())
+
+
+@pytest.mark.parametrize("network", ["tiny_resnet", "small_cnn"])
+def test_starts_differ_in_their_weights_alone(network):
+    scratch, probe, tuned = (starting_model(start, 0, network=network) for start in STARTS)
+    source = pretrained(network, "letters")
+    head = [f"{source.head_name}."]
+    assert type(scratch) is type(probe) is type(tuned)
+    assert same(state(probe, head), state(source)) and same(state(tuned), state(probe))  # noqa: PT018
+    assert not same(state(scratch, head), state(source))
+    assert get_classifier(scratch).out_features == get_classifier(tuned).out_features == 10
+    assert {p.requires_grad for p in tuned.parameters()} == {True}
+    assert [n for n, p in probe.named_parameters() if p.requires_grad] == [f"{head[0]}weight", f"{head[0]}bias"]
+
+
+def test_unknown_start():
+    with pytest.raises(ValueError, match="'luck' is not a way to start"):
+        starting_model("luck", 0)
