@@ -22,7 +22,7 @@ class Ticket:
         self._stop.set()
 
     def check(self, *_: object) -> None:
-        """Return if the task may go on; made to be given to `fit` as `after_update`.
+        """Return if the task may go on.
 
         Raises:
             StoppedError: it may not.

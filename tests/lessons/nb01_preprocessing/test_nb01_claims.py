@@ -21,8 +21,8 @@ from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.rows import read_rows, shipped_table
 from tlcourse.repro import generator
 from tlcourse.training.parallel import side_by_side
+from tlcourse.training.recipe import train
 from tlcourse.training.starts import starting_model
-from tlcourse.training.trials import train_on_target
 
 SEEDS_01 = range(5)
 TRAINED = "-1..1 (as trained)"
@@ -249,7 +249,7 @@ def test_a_six_upside_down_is_read_as_a_nine():
 
     def read(seed):
         reader = starting_model("fine-tuned", seed)
-        train_on_target(reader, digits, seed)
+        train(reader, digits, seed=seed)
         upright, mirrored = predict(reader, test).argmax(1), augmenting.reading_when_flipped(reader, test)
         small, half_turn = augmenting.reading_by_angle(reader, sixes, [20, 180])
         right = [(upright == test.labels), (small == 6), (half_turn == 9)]
