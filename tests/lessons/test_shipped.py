@@ -4,14 +4,15 @@ import pandas as pd
 import pytest
 
 from tlcourse.lessons.__main__ import main
-from tlcourse.lessons.shipped import SHIPPED
+from tlcourse.lessons.nb00_start_here import tables
+from tlcourse.lessons.shipped import shipped_tables
 from tlcourse.notebook.results import LESSONS
 
 
 def test_every_shipped_table_can_be_computed_again_and_is_small():
-    tables = {path.stem: path for path in LESSONS.glob("*/results/*.csv")}
-    assert set(tables) == set(SHIPPED)
-    assert all(path.stat().st_size < 120_000 for path in tables.values())
+    files = {path.stem: path for path in LESSONS.glob("*/results/*.csv")}
+    assert set(files) == set(shipped_tables())
+    assert all(path.stat().st_size < 120_000 for path in files.values())
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Row:
 )
 def test_the_command_writes_the_table(tmp_path, monkeypatch, capsys, rows):
     asked = []
-    monkeypatch.setitem(SHIPPED, "dial", (lambda seeds: asked.append(seeds) or rows, 5))
+    monkeypatch.setitem(tables.TABLES, "dial", (lambda seeds: asked.append(seeds) or rows, 5))
     monkeypatch.setattr("sys.argv", ["lessons", "dial", "--out", str(tmp_path / "t.csv"), "--seeds", "2"])
     main()
     assert asked == [range(2)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from tlcourse.lessons.nb12_your_own_images import classic
-from tlcourse.lessons.shipped import SHIPPED
+from tlcourse.lessons.shipped import shipped_tables
 from tlcourse.notebook.results import save_results
 
 
@@ -16,15 +16,16 @@ def main() -> None:
     """Compute a shipped table, and write it to the current folder or to `--out`; or run the classic recipe."""
     if sys.argv[1:2] == ["classic"]:
         sys.exit(classic.main(sys.argv[2:]))
+    tables = shipped_tables()
     parser = argparse.ArgumentParser(
         description="Compute a table that came with the course again.",
         epilog="The classic recipe on CIFAR-10, which ships no table: python -m tlcourse.lessons classic --help",
     )
-    parser.add_argument("name", nargs="?", choices=SHIPPED, default="labels_curve", help="which (default: %(default)s)")
+    parser.add_argument("name", nargs="?", choices=tables, default="labels_curve", help="which (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="file to write (default: NAME.csv in this folder)")
     parser.add_argument("--seeds", type=int, help="how many seeds (default: as in the shipped table)")
     arguments = parser.parse_args()
-    compute, seeds = SHIPPED[arguments.name]
+    compute, seeds = tables[arguments.name]
     rows = compute(range(arguments.seeds or seeds))
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(map(asdict, rows))
     path = save_results(frame, arguments.out or Path(f"{arguments.name}.csv"))
