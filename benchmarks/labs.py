@@ -32,7 +32,7 @@ from tlcourse.lessons.nb03_fine_tuning.lab import BenchLab
 from tlcourse.lessons.nb04_evaluation.comparing import Experiments
 from tlcourse.lessons.nb04_evaluation.experiment import hits_of, three_piles
 from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, IntervalLab, MistakesLab
-from tlcourse.lessons.nb12_your_own_images.lab import DeskLab
+from tlcourse.lessons.nb12_your_own_images.lab import PredictionLab
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.handmade_lab import HandmadeLab
 from tlcourse.notebook.lab import Lab
@@ -65,11 +65,11 @@ def cleaning_lab() -> CleaningLab:
     return CleaningLab(dirty, truth, judge_labels(dirty, pretrained()))
 
 
-def photo_desk() -> DeskLab:
+def prediction_lab() -> PredictionLab:
     folder = Path(tempfile.mkdtemp()) / "digits"
     photos = inspect(scan(write_image_folder(load("handwritten-photo").few(3), folder)), progress=False).photos
     card = ModelCard("tiny_resnet", photos.classes, COURSE_PREPROCESSING)
-    return DeskLab(Classifier(pretrained("tiny_resnet", "digits"), card), photos)
+    return PredictionLab(Classifier(pretrained("tiny_resnet", "digits"), card), photos)
 
 
 LABS = {
@@ -84,7 +84,7 @@ LABS = {
     "04 calibration": lambda: CalibrationLab(*asked()),
     "04 intervals": lambda: IntervalLab(experiments()),
     "04 comparison": lambda: ComparisonLab(experiments()),
-    "12 desk": photo_desk,
+    "12 prediction": prediction_lab,
 }
 
 

@@ -1,11 +1,14 @@
 """What every lab of the course promises: each control moves it, it says what it shows, and it swallows nothing."""
 
+import base64
+import io
 import re
 
 import ipywidgets as widgets
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from tlcourse.data.defects import plant_defects
 from tlcourse.data.worlds import load
@@ -16,11 +19,15 @@ from tlcourse.lessons.nb02_weight_transfer.lab import WeightTransferLab
 from tlcourse.lessons.nb04_evaluation.comparing import Experiments
 from tlcourse.lessons.nb04_evaluation.experiment import three_piles
 from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, IntervalLab, MistakesLab
+from tlcourse.lessons.nb12_your_own_images.lab import PredictionLab
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook import display
 from tlcourse.notebook.controls import Note, Text
 from tlcourse.notebook.jobs import Job
 from tlcourse.notebook.lab import Lab
+from tlcourse.photos.classifier import Classifier
+from tlcourse.photos.model_card import ModelCard
+from tlcourse.photos.networks import COURSE_PREPROCESSING
 from tlcourse.repro import generator
 
 
@@ -45,6 +52,15 @@ def experiments():
     return Experiments({name: torch.rand(20, 300, generator=draws) < share for name, share in shares.items()})
 
 
+def prediction_lab():
+    card = ModelCard("tiny_resnet", tuple("0123456789"), COURSE_PREPROCESSING, temperature=1.234)
+    lab = PredictionLab(Classifier(pretrained("tiny_resnet", "digits"), card))
+    picture = io.BytesIO()
+    Image.new("RGB", (40, 60), "red").save(picture, "PNG")
+    lab.field.value = f"data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()}"  # a snapshot
+    return lab
+
+
 LABS = {
     "00 shift": ShiftLab,
     "01 augmentation": augmentation_lab,
@@ -54,6 +70,7 @@ LABS = {
     "04 intervals": lambda: IntervalLab(experiments()),
     "04 comparison": lambda: ComparisonLab(experiments()),
     "02 weight transfer": WeightTransferLab,
+    "12 prediction": prediction_lab,
 }
 QUICK = {"02 weight transfer": {"steps": 3}}  # by lab with jobs: values of controls with which they end within seconds
 

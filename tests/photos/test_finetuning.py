@@ -1,6 +1,5 @@
 """From a folder to a measured classifier: every step against what it promises, and the whole on real photographs."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,14 +12,6 @@ from torch import nn
 
 from tlcourse.data.transforms import Preprocessing
 from tlcourse.data.worlds import load
-from tlcourse.lessons.nb12_your_own_images.experiment import (
-    METHODS,
-    REAL_DATA,
-    SETTINGS,
-    read_photo_transfer,
-    real_data,
-    transfer_rows,
-)
 from tlcourse.models.pretrained import pretrained
 from tlcourse.photos import pipeline as photo_pipeline
 from tlcourse.photos.classifier import load_classifier
@@ -428,23 +419,3 @@ def test_the_probe_alone(digits):
     assert result.history is None
     assert result.kept == "probe"
     assert "epochs" not in result.in_words()
-
-
-# real photographs
-
-real = pytest.mark.skipif(not os.environ.get(REAL_DATA), reason=f"{REAL_DATA} names no folder of real photographs")
-
-
-@real
-@pytest.mark.parametrize("name", SETTINGS)
-def test_a_fresh_probe_on_real_photographs_agrees_with_the_shipped_table(name):
-    (fresh,) = transfer_rows(name, 0, METHODS[:1])
-    kept = next(row for row in read_photo_transfer() if (row.data, row.method, row.seed) == (name, METHODS[0], 0))
-    assert fresh.accuracy == pytest.approx(kept.accuracy, abs=3)
-    assert (fresh.train, fresh.validation, fresh.test) == (kept.train, kept.validation, kept.test)
-
-
-def test_without_real_photographs_the_error_says_what_is_expected(monkeypatch):
-    monkeypatch.delenv(REAL_DATA, raising=False)
-    with pytest.raises(ValueError, match="do not come with the course"):
-        real_data()

@@ -3,6 +3,7 @@
 Numbers in its prose come from here or from the tables that ship with the course, held against fresh runs below.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,21 @@ import pytest
 
 from tlcourse.data.worlds import load
 from tlcourse.evaluation import intervals as stats
-from tlcourse.lessons.nb12_your_own_images.experiment import METHODS, SETTINGS, accuracies, read_photo_transfer
+from tlcourse.lessons.nb12_your_own_images.experiment import METHODS, REAL_DATA, SETTINGS, real_data, trial
 from tlcourse.models.torchvision_backbones import imagenet_classes
+from tlcourse.notebook.results import results
 
 # The table holds three seeds on two sets of real photographs, which do not come with the course.
 
 
 @pytest.fixture(scope="module")
 def photo_rows():
-    return read_photo_transfer()
+    return results("photo_transfer")
+
+
+def accuracies(rows, data, method):
+    chosen = rows[(rows["data"] == data) & (rows["method"] == method)]
+    return chosen.sort_values("seed")["accuracy"].tolist()
 
 
 def mean_accuracy(rows, data, method):
@@ -26,15 +33,15 @@ def mean_accuracy(rows, data, method):
 
 
 def test_the_table_of_photographs_is_complete(photo_rows):
-    assert {(r.data, r.method, r.seed) for r in photo_rows} == {
-        (data, method, seed) for data in SETTINGS for method in METHODS for seed in range(3)
-    }
-    for row in photo_rows:
+    measured = set(photo_rows[["data", "method", "seed"]].itertuples(index=False, name=None))
+    assert measured == {(data, method, seed) for data in SETTINGS for method in METHODS for seed in range(3)}
+    for row in photo_rows.itertuples():
         assert row.side == SETTINGS[row.data].side
         assert row.epochs == (1 if row.method == "linear probe" else SETTINGS[row.data].recipe.epochs)
         assert row.low < row.accuracy < row.high
-    assert {r.test for r in photo_rows if r.data == "groceries"} == {250}
-    assert {r.train + r.validation for r in photo_rows if r.data == "sign_digits"} == {200}
+    groceries, signs = (photo_rows[photo_rows["data"] == data] for data in SETTINGS)
+    assert (groceries["test"] == 250).all()
+    assert (signs["train"] + signs["validation"] == 200).all()
 
 
 def test_groceries_are_near_to_imagenet_so_that_a_probe_is_nearly_enough(photo_rows):
@@ -83,3 +90,24 @@ def test_six_of_the_ten_groceries_are_classes_of_imagenet():
     known = set(imagenet_classes())
     assert {"banana", "lemon", "mushroom", "orange", "pineapple", "zucchini"} <= known
     assert not known & {"avocado", "carrot", "kiwi", "mango"}
+
+
+@pytest.mark.skipif(not os.environ.get(REAL_DATA), reason=f"{REAL_DATA} names no folder of real photographs")
+@pytest.mark.parametrize("data", SETTINGS)
+def test_a_fresh_probe_on_real_photographs_agrees_with_the_shipped_table(photo_rows, data):
+    (fresh,) = trial(data, 0, METHODS[:1])
+    chosen = (photo_rows["data"] == data) & (photo_rows["method"] == METHODS[0]) & (photo_rows["seed"] == 0)
+    (kept,) = photo_rows[chosen].to_dict("records")
+    assert list(fresh) == list(kept)
+    assert fresh["accuracy"] == pytest.approx(kept["accuracy"], abs=3)
+    assert [fresh[part] for part in ("train", "validation", "test")] == [
+        kept["train"],
+        kept["validation"],
+        kept["test"],
+    ]
+
+
+def test_without_real_photographs_the_error_says_what_is_expected(monkeypatch):
+    monkeypatch.delenv(REAL_DATA, raising=False)
+    with pytest.raises(ValueError, match="do not come with the course"):
+        real_data()

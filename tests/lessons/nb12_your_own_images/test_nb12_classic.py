@@ -15,7 +15,7 @@ from tlcourse.evaluation.predict import accuracy
 from tlcourse.lessons import __main__ as command
 from tlcourse.lessons.nb12_your_own_images import classic
 from tlcourse.models.pretrained import build
-from tlcourse.notebook.rows import read_rows
+from tlcourse.notebook.results import read_results
 from tlcourse.repro import seeded
 
 WORLD = "handwritten"
@@ -59,12 +59,12 @@ def test_the_rates_are_those_of_the_recipes():
 
 def test_the_score_is_that_of_the_last_network_on_the_whole_test_half():
     trained = classic.run_classic("improved", epochs=1, **SMALL)
-    run, test = trained.run, load(WORLD, split="test")
-    assert run.accuracy == pytest.approx(accuracy(trained.model, test))
-    assert run.low < run.accuracy < run.high
-    assert (run.images, run.epochs, run.network, run.world) == (130, 1, "tiny_resnet", WORLD)
-    assert "tiny_resnet, 1 epochs of 130 images of handwritten" in str(run)
-    assert run.train_loss == pytest.approx(trained.history.train_loss[-1])
+    row, test = trained.row, load(WORLD, split="test")
+    assert row["accuracy"] == pytest.approx(accuracy(trained.model, test))
+    assert row["low"] < row["accuracy"] < row["high"]
+    assert [row[name] for name in ("images", "epochs", "network", "world")] == [130, 1, "tiny_resnet", WORLD]
+    assert "tiny_resnet, 1 epochs of 130 images of handwritten" in str(trained)
+    assert row["train_loss"] == pytest.approx(trained.history.train_loss[-1])
 
 
 def test_the_same_seed_gives_the_same_network_and_another_another():
@@ -88,8 +88,8 @@ def test_it_learns():
 
 
 def test_another_network_by_the_same_recipe():
-    run = classic.run_classic("improved", epochs=1, network="small_cnn", **SMALL).run
-    assert (run.recipe, run.network) == ("improved", "small_cnn")
+    row = classic.run_classic("improved", epochs=1, network="small_cnn", **SMALL).row
+    assert (row["recipe"], row["network"]) == ("improved", "small_cnn")
 
 
 @pytest.mark.parametrize(
@@ -116,8 +116,8 @@ def test_cifar_10_is_what_it_runs_on_unless_told_otherwise(tmp_path, monkeypatch
     monkeypatch.setenv("TLCOURSE_CACHE", str(tmp_path))
     for split in cifar.COUNT:
         cached(cifar.cache_key(split), lambda split=split: small_cifar(split, 150))
-    run = classic.run_classic(epochs=1, progress=False).run
-    assert (run.world, run.recipe, run.images) == ("cifar10", "classic", 150)
+    row = classic.run_classic(epochs=1, progress=False).row
+    assert (row["world"], row["recipe"], row["images"]) == ("cifar10", "classic", 150)
 
 
 def test_from_the_command_line(tmp_path, monkeypatch, capsys):
@@ -126,8 +126,7 @@ def test_from_the_command_line(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as ended:
         command.main()
     assert ended.value.code == 0
-    rows = read_rows(tmp_path / "t.csv", classic.ClassicRun)
-    assert [row.recipe for row in rows] == ["classic", "improved"]
+    assert read_results(tmp_path / "t.csv")["recipe"].tolist() == ["classic", "improved"]
     said = capsys.readouterr().out
     assert "classic recipe, small_cnn" in said
     assert "wrote 2 rows" in said

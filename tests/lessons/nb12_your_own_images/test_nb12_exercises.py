@@ -21,25 +21,25 @@ def no_progress(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def desk():
-    return referrals.desk(0)
+def drawn():
+    return referrals.referral(0)
 
 
 # the challenge
 
 
-def test_a_desk_is_drawn_by_its_seed(desk):
+def test_logits_are_drawn_by_their_seed(drawn):
     seen, labels, new = referrals.given(0)
     assert seen.shape == (906, 10)
     assert labels.shape == (906,)
     assert new.shape == (referrals.NEW, 10)
     assert torch.equal(labels, load("handwritten-photo").labels)
-    assert not torch.equal(referrals.desk(1).new, new)
+    assert not torch.equal(referrals.referral(1).new, new)
     assert (seen.argmax(1) == labels).double().mean() == pytest.approx(0.70, abs=0.03)
 
 
-def test_a_share_counts_only_when_the_promise_is_kept(desk):
-    right = torch.where(torch.arange(referrals.NEW) < 500, desk.truth, PERSON)
+def test_a_share_counts_only_when_the_promise_is_kept(drawn):
+    right = torch.where(torch.arange(referrals.NEW) < 500, drawn.truth, PERSON)
     assert referrals.percent_sorted(right, 0) == pytest.approx(100 * 500 / 891)
     for spoilt, kept in ((40, True), (41, False)):  # of 500 answers, 460 right ones are 92 %
         some = right.clone()
@@ -53,8 +53,8 @@ def test_a_share_counts_only_when_the_promise_is_kept(desk):
 
 
 @pytest.mark.parametrize("kind", [lambda c: c, lambda c: c.tolist(), lambda c: c.numpy(), lambda c: c.float()])
-def test_choices_are_read_from_whatever_holds_them(desk, kind):
-    assert referrals.percent_sorted(kind(desk.truth), 0) == 100
+def test_choices_are_read_from_whatever_holds_them(drawn, kind):
+    assert referrals.percent_sorted(kind(drawn.truth), 0) == 100
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_both_solutions_keep_the_promise_with_other_draws(seed):
     assert better > 60
 
 
-def test_a_better_reading_of_the_scores_sorts_most(desk):
+def test_a_better_reading_of_the_scores_sorts_most(drawn):
     """The prompt says that more than 80 % can be reached."""
     source = ex.q4.alternative.replace("0.96", "0.94")
     assert referrals.percent_sorted(ex.q4.made_by(source)(*referrals.given(0)), 0) > 80
@@ -107,7 +107,7 @@ def test_what_lies_on_its_side_comes_out_upright(practice):
 
 
 def test_networks_are_compared_by_what_is_known_and_by_their_speed():
-    ours, theirs = compare_networks(["tiny_resnet", "squeezenet1_1"])
+    ours, theirs = (list(row.values()) for row in compare_networks(["tiny_resnet", "squeezenet1_1"]))
     assert ours[:2] == ["tiny_resnet", "0.3"]
     assert ours[3:5] == ["-", "32"]
     assert theirs[:5] == ["squeezenet1_1", "1.2", "5", "58.2", "224"]

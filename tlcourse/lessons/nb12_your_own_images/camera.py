@@ -36,14 +36,9 @@ if (film.srcObject) {
 
 
 class Camera:
-    """A button, and the hidden field that it writes pictures into.
+    """A `button`, to be shown inside a lab, and a hidden text `field`, anywhere in it, that the button writes into.
 
-    Args:
-        taken: called with a data address, `data:image/jpeg;base64,...`, for every picture.
-
-    Attributes:
-        button: to be shown inside a lab.
-        field: to be placed anywhere in the same lab; it is not seen.
+    `taken` is called with a data address, `data:image/jpeg;base64,...`, for every picture.
     """
 
     def __init__(self, taken: Callable[[str], None]) -> None:

@@ -27,13 +27,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from tlcourse.data.transforms import Preprocessing
-from tlcourse.notebook.rows import read_rows, shipped_table
+from tlcourse.evaluation.intervals import t_interval
+from tlcourse.notebook.results import as_texts, paired
 from tlcourse.photos.evaluation import evaluate_photos
 from tlcourse.photos.finetuning import ask, careful_temperature, fine_tune
 from tlcourse.photos.inspection import inspect
@@ -48,30 +51,20 @@ from tlcourse.photos.views import RandomView
 
 NETWORK = "mobilenet_v2"
 PREPARED_AS = "IMAGENET1K_V1"  # these weights were trained with the classic crop: 224 of 256 pixels
-PHOTO_TRANSFER = shipped_table("photo_transfer")
 METHODS = ("linear probe", "fine-tuned", "scratch")
 REAL_DATA = "TLCOURSE_REAL_DATA"
 
 
 @dataclass(frozen=True)
 class PhotoSetting:
-    """How one set of photographs is used.
-
-    Attributes:
-        folder: its folder, below the one that TLCOURSE_REAL_DATA names.
-        test: folder of its test photographs; None leaves all that is not chosen for training.
-        per_class: photographs a class for training and validation together, chosen by seed; None takes all.
-        side: height and width of the images in pixels.
-        recipe: how to train.
-        validation: share of what is not for the test.
-    """
+    """How one set of photographs is used; its folders are below the one that TLCOURSE_REAL_DATA names."""
 
     folder: str
-    test: str | None
-    per_class: int | None
-    side: int
+    test: str | None  # None tests on all that is not chosen for training
+    per_class: int | None  # photographs for training and validation together, chosen by seed; None takes all
+    side: int  # height and width of the images in pixels
     recipe: PhotoRecipe
-    validation: float = 0.2
+    validation: float = 0.2  # share of what is not for the test
 
 
 SETTINGS = {
@@ -83,73 +76,30 @@ SETTINGS = {
 }
 
 
-@dataclass(frozen=True)
-class PhotoTransfer:
-    """One row of the table: one way of learning, with one seed.
+def photo_transfer(seeds: Sequence[int]) -> pd.DataFrame:
+    """Compute the whole table, one network after the other: each has all cores and the memory for itself."""
+    return pd.DataFrame([row for data in SETTINGS for seed in seeds for row in trial(data, seed)])
 
-    Attributes:
-        data: one of `SETTINGS`.
-        method: one of `METHODS`.
-        seed: of the division, the order, the views and the fresh weights.
-        side: height and width of the images in pixels.
-        epochs: how often each training photograph was seen; 1 for the probe.
-        train: training photographs.
-        validation: validation photographs.
-        test: test photographs.
-        validation_loss: cross-entropy at the fitted temperature, in nats: by which a method would be chosen.
-        accuracy: on the test photographs, in percent.
-        low: lower end of its 95 % interval (Wilson), which says how sure so many photographs are.
-        high: upper end.
-        balanced: mean over the classes of the share found, in percent.
-        calibration: expected calibration error, in points.
-        seconds: time to learn, of one core or two; decoding is not in it.
+
+def gain_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Say for each set by how many points fine-tuning is above the other ways, in pairs of the same seed."""
+    table = {"fine-tuned minus": rows["data"].drop_duplicates().tolist()}
+    for shown, other in (("the probe", "linear probe"), ("scratch", "scratch")):
+        gain = paired(rows, "accuracy", "method", "fine-tuned", other, by="data", interval=t_interval)
+        table[shown] = as_texts(gain)
+    return pd.DataFrame(table)
+
+
+def trial(data: str, seed: int, methods: Sequence[str] = METHODS) -> list[dict[str, Any]]:
+    """Divide one set of photographs by a seed and learn from it in several ways; a row each.
+
+    `validation_loss` is a cross-entropy at the fitted temperature, in nats: by it a method would be chosen. `accuracy`
+    on the test photographs is in percent, `low` and `high` its 95 % interval (Wilson), which says how sure so many
+    photographs are; `balanced` is the mean over the classes of the share found, `calibration` the expected error in
+    points, `seconds` the time to learn without decoding. Fine-tuning needs the probe before it. Raises ValueError when
+    TLCOURSE_REAL_DATA names no folder, and StorageError when something is missing there.
     """
-
-    data: str
-    method: str
-    seed: int
-    side: int
-    epochs: int
-    train: int
-    validation: int
-    test: int
-    validation_loss: float
-    accuracy: float
-    low: float
-    high: float
-    balanced: float
-    calibration: float
-    seconds: float
-
-
-def photo_transfer(seeds: Sequence[int]) -> list[PhotoTransfer]:
-    """Compute the whole table.
-
-    Args:
-        seeds: one division and one training of each kind a seed.
-
-    Returns:
-        A row for every set, seed and method.
-
-    Raises:
-        ValueError: TLCOURSE_REAL_DATA names no folder.
-        StorageError: something is missing there.
-    """
-    return [row for name in SETTINGS for seed in seeds for row in transfer_rows(name, seed)]
-
-
-def transfer_rows(name: str, seed: int, methods: Sequence[str] = METHODS) -> list[PhotoTransfer]:
-    """Learn from one set of photographs with one seed in several ways.
-
-    Args:
-        name: one of `SETTINGS`.
-        seed: of everything.
-        methods: which of `METHODS`; fine-tuning needs the probe before it.
-
-    Returns:
-        One row a method.
-    """
-    setting, weights = SETTINGS[name], real_data() / "imagenet_weights" / f"{NETWORK}.pth"
+    setting, weights = SETTINGS[data], real_data() / "imagenet_weights" / f"{NETWORK}.pth"
     parts = real_parts(setting, seed)
     model = photo_network(NETWORK, len(parts.train.classes), weights, seed=seed).model
     preprocessing = resized(model, Preprocessing.for_weights(NETWORK, PREPARED_AS), setting.side)
@@ -157,26 +107,41 @@ def transfer_rows(name: str, seed: int, methods: Sequence[str] = METHODS) -> lis
     train, validation, test = sources
     # Both keep their last epoch. By validation, scratch would go back to its first: the loss is lowest before anything
     # was learned, while all classes are called equally likely.
-    rows, options = [], {"seed": seed, "progress": False, "keep_best": False}
-    begin = time.perf_counter()
-    probe = probe_photos(model, train, validation)
-    rows.append(_row(name, METHODS[0], seed, model, validation, test, parts, 1, begin))
-    for method in methods[1:]:
+    options = {"seed": seed, "progress": False, "keep_best": False}
+    rows, probe = [], None
+    for method in methods:
         begin, scratch = time.perf_counter(), method == "scratch"
         if scratch:
             model = photo_network(NETWORK, len(parts.train.classes), None, seed=seed).model
-        start = None if scratch else probe
-        fine_tune(model, train, validation, setting.recipe, probe=start, scratch=scratch, **options)
-        rows.append(_row(name, method, seed, model, validation, test, parts, setting.recipe.epochs, begin))
+        if method == "linear probe":
+            probe = probe_photos(model, train, validation)
+        else:
+            start = None if scratch else probe
+            fine_tune(model, train, validation, setting.recipe, probe=start, scratch=scratch, **options)
+        seconds = time.perf_counter() - begin
+        row = {"data": data, "method": method, "seed": seed, "side": setting.side}
+        row |= {"epochs": 1 if method == "linear probe" else setting.recipe.epochs, **parts.counts()}
+        rows.append({**row, **measured(model, validation, test), "seconds": seconds})
     return rows
 
 
-def real_data() -> Path:
-    """Return the folder of real photographs.
+def measured(model: nn.Module, validation: PhotoSource, test: PhotoSource) -> dict[str, float]:
+    """Fit the temperature on validation, and ask about the test photographs."""
+    logits = ask(model, validation)
+    temperature = careful_temperature(logits, validation.labels)
+    found = evaluate_photos(model, test, temperature)
+    return {
+        "validation_loss": F.cross_entropy(logits / temperature, validation.labels).item(),
+        "accuracy": found.accuracy.mean,
+        "low": found.accuracy.low,
+        "high": found.accuracy.high,
+        "balanced": found.balanced_accuracy,
+        "calibration": found.reliability.error,
+    }
 
-    Raises:
-        ValueError: TLCOURSE_REAL_DATA names none.
-    """
+
+def real_data() -> Path:
+    """Return the folder of real photographs; raises ValueError when TLCOURSE_REAL_DATA names none."""
     folder = os.environ.get(REAL_DATA, "")
     if not folder or not Path(folder).is_dir():
         raise ValueError(
@@ -187,15 +152,7 @@ def real_data() -> Path:
 
 
 def real_parts(setting: PhotoSetting, seed: int) -> PhotoParts:
-    """Divide one of the sets: what is learned from, what is chosen by, what is measured on.
-
-    Args:
-        setting: how the set is used.
-        seed: which division.
-
-    Returns:
-        The parts; no near duplicate of a training photograph is among those of the test.
-    """
+    """Divide one of the sets; no near duplicate of a training photograph is among those of the test."""
     photos = _inspected(setting.folder)
     if setting.test is not None:
         return train_validation_test(photos, _inspected(setting.test), validation=setting.validation, seed=seed)
@@ -207,36 +164,3 @@ def real_parts(setting: PhotoSetting, seed: int) -> PhotoParts:
 def _inspected(folder: str) -> PhotoSet:
     photos = inspect(scan(real_data() / folder), progress=False).photos
     return replace(photos, name=folder)
-
-
-def _row(
-    name: str,
-    method: str,
-    seed: int,
-    model: nn.Module,
-    validation: PhotoSource,
-    test: PhotoSource,
-    parts: PhotoParts,
-    epochs: int,
-    begin: float,
-) -> PhotoTransfer:
-    """Judge what was learned, and write it down."""
-    seconds = time.perf_counter() - begin
-    scores = ask(model, validation)
-    temperature = careful_temperature(scores, validation.labels)
-    loss = F.cross_entropy(scores / temperature, validation.labels).item()
-    found = evaluate_photos(model, test, temperature)
-    accuracy, counts = found.accuracy, parts.counts().values()
-    measured = (accuracy.mean, accuracy.low, accuracy.high, found.balanced_accuracy, found.reliability.error)
-    return PhotoTransfer(name, method, seed, SETTINGS[name].side, epochs, *counts, loss, *measured, seconds)
-
-
-def read_photo_transfer(path: Path | str = PHOTO_TRANSFER) -> list[PhotoTransfer]:
-    """Read the table from a file; by default the one that came with the course."""
-    return read_rows(path, PhotoTransfer)
-
-
-def accuracies(rows: Sequence[PhotoTransfer], data: str, method: str) -> list[float]:
-    """Return the accuracies of one method on one set, in percent, ordered by seed."""
-    chosen = [row for row in rows if (row.data, row.method) == (data, method)]
-    return [row.accuracy for row in sorted(chosen, key=lambda row: row.seed)]

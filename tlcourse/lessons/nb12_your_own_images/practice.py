@@ -19,42 +19,27 @@ from tlcourse.photos.read import ORIENTATION
 LYING = 6  # EXIF orientation of a picture that has to be turned by 90 degrees
 
 
-def practice_folder(folder: Path | str, world: str = "handwritten-photo") -> Path:
-    """Write a world of the course out as a folder of pictures, and plant trouble in it.
+def practice_folder(folder: Path | str, split: str = "train", *, trouble: bool = True) -> Path:
+    """Write handwritten digits out as a folder of pictures, one subfolder a class, and plant trouble in it.
 
     The trouble: a text file, a file that was cut off, a copy, a picture that lies in two classes, a class of one
     picture; and, which is no trouble to who reads files with care, a picture that lies on its side and says so, a grey
-    one, and one with transparency.
-
-    Args:
-        folder: the folder to make.
-        world: which one; see `load`.
-
-    Returns:
-        The folder, with a subfolder for every class.
-
-    Raises:
-        StorageError: the folder holds something else, or cannot be written.
+    one, and one with transparency. Raises StorageError when the folder holds something else, or cannot be written.
     """
-    folder = write_image_folder(load(world), folder)
-    plant_trouble([sorted(path.iterdir()) for path in sorted(folder.iterdir())])
+    folder = write_image_folder(load("handwritten-photo", split=split), folder)
+    if trouble:
+        _plant_trouble(*(sorted(path.iterdir()) for path in sorted(folder.iterdir())[:2]))
     return folder
 
 
-def plant_trouble(classes: list[list[Path]]) -> None:
-    """Spoil a folder that was just written.
-
-    Args:
-        classes: for each class its PNG files; at least two classes of six.
-    """
-    first, second = classes[:2]
+def _plant_trouble(first: list[Path], second: list[Path]) -> None:
+    """Spoil a folder that was just written, by the PNG files of two of its classes."""
     folder = first[0].parent
     (folder / "notes.txt").write_text("ask Kim about the blurred ones", encoding="utf-8")
     shutil.copy(first[0], folder / "copy of the first.png")
     shutil.copy(first[1], second[0].parent / "which one is it.png")
     (folder.parent / "unsure").mkdir()
-    shutil.copy(second[1], folder.parent / "unsure" / "maybe.png")
-    second[1].unlink()
+    shutil.move(second[1], folder.parent / "unsure" / "maybe.png")
     Image.open(first[2]).save(folder / "cut off.jpg", quality=95)
     whole = (folder / "cut off.jpg").read_bytes()
     (folder / "cut off.jpg").write_bytes(whole[: len(whole) // 2])
@@ -73,43 +58,30 @@ def _lay_on_its_side(path: Path) -> None:
         upright.transpose(Image.Transpose.ROTATE_90).save(path, exif=note)
 
 
-def compare_networks(names: Iterable[str]) -> list[list[str]]:
-    """Say what is known of networks before any of their weights is there, and how fast they are on this machine.
-
-    Args:
-        names: of torchvision's networks, or of the course's.
-
-    Returns:
-        One row each: name, millions of weights, megabytes of the file, accuracy on ImageNet as torchvision states it,
-        side of the images in pixels, photographs a second.
-    """
+def compare_networks(names: Iterable[str]) -> list[dict[str, str]]:
+    """Say what is known of networks before any of their weights is there, and how fast they are on this machine."""
     rows = []
     for name in names:
-        model, preprocessing = photo_network(name, 10, None if name not in NETWORKS else "DEFAULT")
-        speed = f"{photos_a_second(model, preprocessing.crop):,.0f}"
-        if name in NETWORKS:
-            weights = sum(parameter.numel() for parameter in model.parameters())
-            rows.append([name, f"{weights / 1e6:.1f}", f"{4 * weights / 1e6:.0f}", "-", str(preprocessing.crop), speed])
-            continue
-        facts = backbone_facts(name)
-        known = [f"{facts.parameters / 1e6:.1f}", f"{facts.megabytes:.0f}", f"{facts.top1:.1f}"]
-        rows.append([name, *known, str(facts.preprocessing.crop), speed])
+        ours = name in NETWORKS
+        model, preprocessing = photo_network(name, 10, "DEFAULT" if ours else None)
+        facts = None if ours else backbone_facts(name)
+        weights = sum(p.numel() for p in model.parameters()) if ours else facts.parameters
+        rows.append(
+            {
+                "network": name,
+                "million weights": f"{weights / 1e6:.1f}",
+                "MB": f"{4 * weights / 1e6 if ours else facts.megabytes:.0f}",
+                "ImageNet %": "-" if ours else f"{facts.top1:.1f}",  # as torchvision states it
+                "pixels": str(preprocessing.crop),  # height and width of its images
+                "photographs/s": f"{photos_a_second(model, preprocessing.crop):,.0f}",
+            }
+        )
     return rows
 
 
 @torch.inference_mode()
 def photos_a_second(model: nn.Module, side: int, batch: int = 4, repeats: int = 2) -> float:
-    """Measure how many photographs a network answers in a second on the processor, once they are prepared.
-
-    Args:
-        model: the network; its mode is as before afterwards.
-        side: height and width of the images in pixels.
-        batch: photographs at a time.
-        repeats: how often; the fastest counts.
-
-    Returns:
-        Photographs a second.
-    """
+    """Measure how many images of `side` x `side` pixels a network answers in a second; the fastest repeat counts."""
     training, x = model.training, torch.zeros(batch, 3, side, side)
     model.eval()
     model(x)  # the first call sets things up

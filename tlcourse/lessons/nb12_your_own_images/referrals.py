@@ -17,47 +17,30 @@ PROMISE = 92  # percent of the answers that must be right
 NEW = 891  # photographs to be sorted
 
 
-class Desk(NamedTuple):
-    """Scores of a network that learned printed digits, for handwritten ones that it never saw.
+class Referral(NamedTuple):
+    """Logits of a network that learned printed digits, for handwritten ones that it never saw."""
 
-    Attributes:
-        seen: float32 `[906, 10]`, of photographs whose labels are known.
-        labels: their classes, int64 `[906]`.
-        new: float32 `[891, 10]`, of photographs by other hands.
-        truth: their classes, int64 `[891]`.
-    """
-
-    seen: torch.Tensor
-    labels: torch.Tensor
-    new: torch.Tensor
-    truth: torch.Tensor
+    seen: torch.Tensor  # float32 [906, 10], of photographs whose labels are known
+    labels: torch.Tensor  # int64 [906]
+    new: torch.Tensor  # float32 [891, 10], of photographs by other hands
+    truth: torch.Tensor  # int64 [891]
 
 
 @functools.lru_cache(maxsize=4)
-def desk(seed: int) -> Desk:
-    """Return the scores that a seed draws: the same digits, on other pieces of the photograph."""
+def referral(seed: int) -> Referral:
+    """Return the logits that a seed draws: the same digits, on other pieces of the photograph."""
     network = pretrained("tiny_resnet", "digits")
     known, new = (load("handwritten-photo", split=split, seed=FRESH + seed) for split in ("train", "test"))
-    return Desk(predict(network, known), known.labels, predict(network, new), new.labels)
+    return Referral(predict(network, known), known.labels, predict(network, new), new.labels)
 
 
 def given(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return what the learner's function gets: known scores, their labels, and new scores."""
-    return tuple(desk(seed)[:3])
+    """Return what the learner's function gets: known logits, their labels, and new logits."""
+    return tuple(referral(seed)[:3])
 
 
 def read_choices(report: object) -> np.ndarray:
-    """Read what a function returned.
-
-    Args:
-        report: 891 whole numbers, -1 to 9: a tensor, an array or a list.
-
-    Returns:
-        int64 `[891]`.
-
-    Raises:
-        ValueError: it has another length, or a number is none of these.
-    """
+    """Read 891 whole numbers, -1 to 9, from a tensor, an array or a list; raises ValueError for anything else."""
     choices = as_array(report)
     if choices is None or choices.shape != (NEW,) or choices.dtype.kind not in "iuf":
         came = "no list of numbers" if choices is None else f"shape {list(choices.shape)}"
@@ -69,24 +52,13 @@ def read_choices(report: object) -> np.ndarray:
 
 
 def percent_sorted(report: object, seed: int) -> float:
-    """Score choices: the share of photographs that got an answer, if the promise is kept.
-
-    Args:
-        report: what `read_choices` takes.
-        seed: of the scores.
-
-    Returns:
-        From 0 to 100; 0 where fewer than 92 % of the answers are right.
-
-    Raises:
-        ValueError: the report cannot be read.
-    """
+    """Score choices: the share of photographs that got an answer in percent, or 0 if the promise is broken."""
     answered, right = _counts(report, seed)
     return 100 * answered / NEW if answered and 100 * right >= PROMISE * answered else 0.0
 
 
 def sorted_and_right(report: object, seed: int) -> list[tuple[str, str]]:
-    """Say what a score is made of, for the card; arguments as `percent_sorted`."""
+    """Say what a score is made of, for the card."""
     answered, right = _counts(report, seed)
     share = f" ({100 * right / answered:.1f} %)" if answered else ""
     return [("answered", f"{answered} of {NEW}"), ("of these right", f"{right}{share}; {PROMISE} % were promised")]
@@ -108,7 +80,6 @@ def breaks_the_promise(report: object, score: float | None) -> bool:
 
 
 def _counts(report: object, seed: int) -> tuple[int, int]:
-    """Return how many photographs got an answer, and how many of these are right."""
     choices = read_choices(report)
     answered = choices != PERSON
-    return int(answered.sum()), int((choices == desk(seed).truth.numpy())[answered].sum())
+    return int(answered.sum()), int((choices == referral(seed).truth.numpy())[answered].sum())
