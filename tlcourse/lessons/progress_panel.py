@@ -9,13 +9,7 @@ from tlcourse.lessons.progress_report import ProgressCard
 
 
 class ProgressPanel:
-    """A table of all notebooks with a button below.
-
-    Attributes:
-        table: the table.
-        refresh: the button.
-        widget: both, to be shown as the last line of a cell.
-    """
+    """A table of all notebooks with a button below; `widget` is both."""
 
     def __init__(self) -> None:
         self.table = widgets.HTML()

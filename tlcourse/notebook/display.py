@@ -22,14 +22,9 @@ HEADINGS = {"per_class": "labels per class"}  # where a column's name is not wha
 
 
 def show(figure: Figure, alt: str) -> None:
-    """Show a figure with a text for those who cannot see it, and close it.
+    """Show a figure with a text of a sentence or two for those who cannot see it, and close it.
 
-    Args:
-        figure: the figure.
-        alt: what the picture shows, in a sentence or two.
-
-    Raises:
-        ValueError: the text is too short to say anything.
+    Raises ValueError when the text is too short to say anything.
     """
     display({"text/html": as_image(figure, alt), "text/plain": f"[figure: {alt}]"}, raw=True)
 
@@ -37,16 +32,8 @@ def show(figure: Figure, alt: str) -> None:
 def as_image(figure: Figure, alt: str, *, quick: bool = False) -> str:
     """Turn a figure into an HTML image with an alt text, which Jupyter does not give its own pictures, and close it.
 
-    Args:
-        figure: the figure.
-        alt: what the picture shows, in a sentence or two.
-        quick: for labs, where a hand waits: fewer pixels, drawn once, hardly compressed.
-
-    Returns:
-        The `img` element, the picture inside it.
-
-    Raises:
-        ValueError: the text is too short to say anything.
+    `quick` is for labs, where a hand waits: fewer pixels, drawn once, hardly compressed. Raises ValueError when the text
+    is too short to say anything.
     """
     if len(alt) < 30:
         raise ValueError(f"the alt text is {alt!r}. Expected a sentence that says what the picture shows.")
@@ -73,15 +60,9 @@ def _draw_once(figure: Figure) -> Image.Image:
 
 
 def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str) -> None:
-    """Show a table, as HTML in a notebook and as aligned text elsewhere.
+    """Show a table, as HTML in a notebook and as aligned text elsewhere; the caption says what it is, and its unit.
 
-    Args:
-        header: names of the columns.
-        rows: cells, shown with `str`; the first column is aligned left, the others right.
-        caption: what the table says, and its unit.
-
-    Raises:
-        ValueError: a row has another number of cells than the header.
+    Cells are shown with `str`. Raises ValueError when a row has another number of cells than the header.
     """
     cells = [[str(cell) for cell in row] for row in rows]
     if any(len(row) != len(header) for row in cells):
@@ -118,16 +99,7 @@ def _as_cell(value: object) -> str:
 
 
 def table_as_html(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
-    """Return a table as HTML.
-
-    Args:
-        header: names of the columns.
-        rows: cells; the first column is aligned left, the others right.
-        caption: what the table says.
-
-    Returns:
-        The `table` element.
-    """
+    """Return a table as HTML, its first column aligned left and the others right."""
 
     def line(tag: str, row: Sequence[str]) -> str:
         sides = ["left"] + ["right"] * (len(row) - 1)
@@ -140,7 +112,7 @@ def table_as_html(header: Sequence[str], rows: Sequence[Sequence[str]], caption:
 
 
 def table_as_text(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
-    """Return a table as aligned lines; arguments as for `table_as_html`."""
+    """Return a table as aligned lines."""
     widths = [max(len(row[i]) for row in [list(header), *rows]) for i in range(len(header))]
     lines = [
         "  ".join(
