@@ -30,7 +30,7 @@ from tlcourse.lessons.nb01_preprocessing.lab import AugmentationLab, CleaningLab
 from tlcourse.lessons.nb02_weight_transfer.lab import SurgeryLab
 from tlcourse.lessons.nb03_fine_tuning.lab import BenchLab
 from tlcourse.lessons.nb04_evaluation.comparing import Experiments
-from tlcourse.lessons.nb04_evaluation.experiment import hits_of, three_piles
+from tlcourse.lessons.nb04_evaluation.experiment import hits_of, train_validation_test
 from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, IntervalLab, MistakesLab
 from tlcourse.lessons.nb12_your_own_images.lab import PredictionLab
 from tlcourse.models.pretrained import pretrained
@@ -49,7 +49,7 @@ GOAL = 200  # milliseconds
 
 
 def asked() -> tuple[dict[str, torch.Tensor], ImageSet]:
-    validation = three_piles()[1]
+    validation = train_validation_test()[1]
     logits = predict(pretrained("tiny_resnet", "digits"), validation)
     return {"digits": logits, "sharper": 2 * logits}, validation
 

@@ -274,9 +274,8 @@ def test_one_line_of_a_notebook_names_the_target(notebook):
     (naming,) = [line for line in lines if line.startswith("WORLD = ")]
     assert naming.startswith('WORLD = "handwritten-photo"  # or "cifar10"')
     assert sum("WORLD" in line for line in lines) > 1, "the name is not used"
-    loads = [
-        line for line in lines if re.search(r"tl\.(load|train_test)\(\"|three_piles\(\)|evaluation_sets\(\)", line)
-    ]
+    whole = r"tl\.(load|train_test)\(\"|train_validation_test\(\)|evaluation_sets\(\)"
+    loads = [line for line in lines if re.search(whole, line)]
     assert all(set(re.findall(r"\w+", line.split("=")[0])) <= set(OWN_WORLD) for line in loads), loads
 
 
@@ -316,12 +315,12 @@ def test_a_grey_photograph_leans_without_an_edge(noise):
     assert moved.std() < 1
 
 
-def test_three_piles_without_sheets(noise):
-    piles = evaluating.three_piles("cifar10")
+def test_train_validation_test_without_sheets(noise):
+    piles = evaluating.train_validation_test("cifar10")
     assert [len(pile) for pile in piles] == [1400, 600, 2000]
     assert piles[0].shared_with(piles[1]) == 0
     assert evaluating.origin(piles[0]) == "of unknown origin"
-    assert evaluating.origin(evaluating.three_piles()[0]) == "on the sheets [0, 1, 2, 3, 4]"
+    assert evaluating.origin(evaluating.train_validation_test()[0]) == "on the sheets [0, 1, 2, 3, 4]"
 
 
 def test_a_strategy_runs_on_it(noise):

@@ -6,7 +6,7 @@ from tlcourse.evaluation.intervals import Interval
 from tlcourse.exercises import Prediction, guess
 from tlcourse.exercises.prediction import guesses_so_far
 from tlcourse.exercises.progress import read_records
-from tlcourse.lessons.nb04_evaluation.prediction_figures import NONE_YET, draw_guesses
+from tlcourse.lessons.nb04_evaluation.figures import NONE_YET, draw_guesses
 from tlcourse.lessons.progress_report import predictions_sentence
 
 

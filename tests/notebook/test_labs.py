@@ -17,7 +17,7 @@ from tlcourse.lessons.nb01_preprocessing.inspection import judge_labels
 from tlcourse.lessons.nb01_preprocessing.lab import AugmentationLab, CleaningLab
 from tlcourse.lessons.nb02_weight_transfer.lab import WeightTransferLab
 from tlcourse.lessons.nb04_evaluation.comparing import Experiments
-from tlcourse.lessons.nb04_evaluation.experiment import three_piles
+from tlcourse.lessons.nb04_evaluation.experiment import train_validation_test
 from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, IntervalLab, MistakesLab
 from tlcourse.lessons.nb12_your_own_images.lab import PredictionLab
 from tlcourse.models.pretrained import pretrained
@@ -42,7 +42,7 @@ def cleaning_lab():
 
 def validation_logits():
     """Logits of two networks that know something, and the images that they were asked about."""
-    validation, draws = three_piles()[1], torch.Generator().manual_seed(0)
+    validation, draws = train_validation_test()[1], torch.Generator().manual_seed(0)
     told, noise = F.one_hot(validation.labels, 10), torch.randn(2, len(validation), 10, generator=draws)
     return {"scratch": 3 * (noise[0] + told), "letters": 2 * (noise[1] + 2 * told)}, validation
 

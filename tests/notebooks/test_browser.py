@@ -113,7 +113,7 @@ def still(page, seconds=20):
 
 def test_every_slider_answers_to_the_keyboard(notebook):
     handles = notebook.lab().locator(".noUi-handle:visible")
-    if not handles.count():  # the judge's first page has none
+    if not handles.count():  # notebook 04's first lab has none
         notebook.lab().get_by_role("button", name="temperature").click()
         handles.first.wait_for()
     for number in range(handles.count()):
@@ -188,9 +188,9 @@ def test_a_training_stops_and_leaves_the_other_controls_free(notebook):
     expect(run).to_be_enabled()
 
 
-def test_a_click_on_a_cell_of_the_judge_shows_its_images(notebook):
+def test_a_click_on_a_cell_of_the_confusion_matrix_shows_its_images(notebook):
     if not notebook.name.startswith("04"):
-        pytest.skip("only the judge has a matrix to click on")
+        pytest.skip("only notebook 04 has a matrix to click on")
     notebook.lab().get_by_role("button", name="mistakes").click()
     still(notebook)
     before = notebook.picture()

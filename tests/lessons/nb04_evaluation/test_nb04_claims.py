@@ -28,10 +28,10 @@ from tlcourse.lessons.nb04_evaluation.experiment import (
     measure,
     source_answers,
     sources_of_variance,
-    three_piles,
     train_network,
+    train_validation_test,
 )
-from tlcourse.lessons.nb04_evaluation.saliency_test import control_maps, importance_maps, still_read
+from tlcourse.lessons.nb04_evaluation.saliency_check import control_maps, importance_maps, still_read
 from tlcourse.lessons.nb04_evaluation.selecting import choose_often, letters_features, selection_trial
 from tlcourse.notebook.results import grid, intervals, results
 
@@ -58,11 +58,11 @@ def source_difference(source_hits):
 @pytest.fixture(scope="module")
 def live():
     """Two networks of the notebook with three seeds, and what is measured of them: six trainings."""
-    practice, validation, test = three_piles()
+    pool, validation, test = train_validation_test()
     networks = {}
 
     def trial(seed, network):
-        trained = train_network(network, seed, practice.few(PER_CLASS, seed), validation)
+        trained = train_network(network, seed, pool.few(PER_CLASS, seed), validation)
         networks.setdefault(network, {})[seed] = trained[1]
         return measure(network, trained, validation, test)
 
@@ -119,10 +119,10 @@ def test_shipped_judgements_agree_with_a_fresh_run(judged, live, name):
 
 
 def test_shipped_promises_agree_with_a_fresh_run():
-    practice = three_piles()[0]
-    features = letters_features(practice)
+    pool = train_validation_test()[0]
+    features = letters_features(pool)
     for same in results("promises")[:3].itertuples():
-        fresh = selection_trial(same.seed, features, practice.labels)
+        fresh = selection_trial(same.seed, features, pool.labels)
         assert fresh["truth"] == pytest.approx(same.truth, abs=2)
         assert fresh["promised"] == pytest.approx(same.promised, abs=2.1)  # one image of 50
 
@@ -276,7 +276,7 @@ def test_fine_tuned_networks_do_not_need_it_and_gain_nothing(judged, name):
 
 
 def test_the_live_runs_show_it_too(live):
-    (rows, live_networks), test = live, three_piles()[2]
+    (rows, live_networks), test = live, train_validation_test()[2]
     before = {name: np.mean(column(rows, name, "error_before")) for name in LIVE}
     assert np.mean(column(rows, "scratch", "error_after")) < before["scratch"] / 2
     assert before["letters"] < before["scratch"] / 3
@@ -289,10 +289,10 @@ def test_the_live_runs_show_it_too(live):
 
 def test_a_temperature_from_training_images_makes_it_worse(live_networks):
     """Exercise 3."""
-    practice, validation, _ = three_piles()
+    pool, validation, _ = train_validation_test()
     bad, harm = [], []
     for seed, network in zip(FRESH_SEEDS, live_networks["scratch"], strict=True):
-        labelled, plain = practice.few(5, seed), predict(network, validation)
+        labelled, plain = pool.few(5, seed), predict(network, validation)
         bad.append(fit_temperature(predict(network, labelled), labelled.labels))
         errors = [calibration_error(scores, validation.labels) for scores in (plain, plain / bad[-1])]
         harm.append(errors[1] - errors[0])
@@ -304,7 +304,7 @@ def test_a_temperature_from_training_images_makes_it_worse(live_networks):
 
 
 def test_scratch_looks_better_by_its_roc_than_by_its_precision(live_networks):
-    _, validation, _ = three_piles()
+    _, validation, _ = train_validation_test()
     eight = validation.labels == 8
     sure = {n: [predict(m, validation).softmax(1)[:, 8] for m in live_networks[n]] for n in ("scratch", "letters")}
     precision = {n: np.mean([average_precision(pr_curve(eight, s)) for s in each]) for n, each in sure.items()}
@@ -321,7 +321,7 @@ def still_right(network, images):
 
 
 def test_occlusion_finds_what_the_network_needs_and_the_gradient_less(live_networks):
-    _, validation, _ = three_piles()
+    _, validation, _ = train_validation_test()
     counts = [still_right(network, validation) for network in live_networks["letters"]]
     still = {name: np.mean([count[name] for count in counts]) for name in counts[0]}
     assert still["occlusion"] < still["gradient saliency"] - 15
@@ -375,8 +375,8 @@ def test_two_thirds_of_the_letters_are_forgotten_and_half_as_many_printed_digits
 
 def test_the_shipped_probe_of_the_lab_agrees_with_a_fresh_one():
     """Only a head is trained, so another processor changes little."""
-    practice, _, test = three_piles()
-    fresh = answers_trial("letters probe", 0, practice=practice, test=test)
+    pool, _, test = train_validation_test()
+    fresh = answers_trial("letters probe", 0, pool=pool, test=test)
     kept = {name: column(results("challenger_answers"), "letters probe", name)[0] for name in ("accuracy", "answers")}
     assert fresh["accuracy"] == pytest.approx(kept["accuracy"], abs=2.5)
     same = sum(ours == theirs for ours, theirs in zip(fresh["answers"], kept["answers"], strict=True))

@@ -18,8 +18,8 @@ from tlcourse.lessons.nb04_evaluation.experiment import (
     measure,
     old_task_accuracy,
     sources_of_variance,
-    three_piles,
     train_network,
+    train_validation_test,
 )
 from tlcourse.lessons.nb04_evaluation.selecting import choose_often, half_features, probe_accuracy, selection_trial
 from tlcourse.models.pretrained import pretrained
@@ -31,23 +31,23 @@ QUICK = Recipe(epochs=2, steps=1, batch=10)
 
 
 @pytest.fixture(scope="module")
-def piles():
-    return three_piles()
+def parts():
+    return train_validation_test()
 
 
-def test_the_piles_share_neither_sheets_nor_images(piles):
-    practice, validation, test = piles
-    sheets = [set(pile.attributes["sheet"].tolist()) for pile in piles]
+def test_the_piles_share_neither_sheets_nor_images(parts):
+    pool, validation, test = parts
+    sheets = [set(pile.attributes["sheet"].tolist()) for pile in parts]
     assert sheets == [{0, 1, 2, 3, 4}, {5, 6}, {7, 8, 9, 10, 11, 12, 13}]
-    assert [len(pile) for pile in piles] == [646, 260, 891]
-    assert test.shared_with(practice) + test.shared_with(validation) + validation.shared_with(practice) == 0
+    assert [len(pile) for pile in parts] == [646, 260, 891]
+    assert test.shared_with(pool) + test.shared_with(validation) + validation.shared_with(pool) == 0
 
 
-def test_a_network_answers_every_image(piles):
-    practice, _, test = piles
+def test_a_network_answers_every_image(parts):
+    pool, _, test = parts
     few = test.subset(torch.arange(30))
-    row = answers_trial("digits", 1, practice=practice, test=few, per_class=1, recipe=QUICK)
-    _, model = train_network("digits", 1, practice.few(1, 1), recipe=QUICK)
+    row = answers_trial("digits", 1, pool=pool, test=few, per_class=1, recipe=QUICK)
+    _, model = train_network("digits", 1, pool.few(1, 1), recipe=QUICK)
     assert row["answers"] == "".join(map(str, predict(model, few).argmax(1).tolist()))
     assert row["accuracy"] == pytest.approx(accuracy(model, few))
 
@@ -57,14 +57,14 @@ def test_the_sources_differ_in_what_they_learned_only():
     assert {NETWORKS[f"{name} probe"] for name in SOURCES} == {("linear probe", name) for name in SOURCES}
 
 
-def test_no_such_network(piles):
+def test_no_such_network(parts):
     with pytest.raises(ValueError, match=r"no network 'cats'\. Expected one of: 'scratch', 'letters'"):
-        train_network("cats", 0, piles[0])
+        train_network("cats", 0, parts[0])
 
 
-def test_watching_changes_nothing(piles):
-    practice, validation, _ = piles
-    labelled, few = practice.few(1, seed=0), validation.subset(torch.arange(20))
+def test_watching_changes_nothing(parts):
+    pool, validation, _ = parts
+    labelled, few = pool.few(1, seed=0), validation.subset(torch.arange(20))
     history, watched = train_network("letters", 0, labelled, few, QUICK)
     _, plain = train_network("letters", 0, labelled, recipe=QUICK)
     pairs = zip(plain.state_dict().values(), watched.state_dict().values(), strict=True)
@@ -87,9 +87,9 @@ def test_what_does_not_move_forgets_nothing():
     assert model.head.out_features == 10
 
 
-def test_a_network_is_measured_from_several_sides(piles):
-    practice, validation, test = piles
-    trained = train_network("letters probe", 0, practice.few(1, 0), validation, QUICK)
+def test_a_network_is_measured_from_several_sides(parts):
+    pool, validation, test = parts
+    trained = train_network("letters probe", 0, pool.few(1, 0), validation, QUICK)
     row = measure("letters probe", trained, validation, test)
     assert row["forgotten"] == 0  # its backbone does not move
     assert row["accuracy"] == accuracy(trained[1], test)

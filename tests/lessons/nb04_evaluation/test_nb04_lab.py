@@ -9,7 +9,7 @@ from tlcourse.evaluation.intervals import Interval, t_interval
 from tlcourse.evaluation.metrics import confusion_matrix
 from tlcourse.lessons.nb04_evaluation import comparing
 from tlcourse.lessons.nb04_evaluation import lab_figures as pictures
-from tlcourse.lessons.nb04_evaluation.experiment import IN_THE_LAB, three_piles
+from tlcourse.lessons.nb04_evaluation.experiment import IN_THE_LAB, train_validation_test
 from tlcourse.lessons.nb04_evaluation.lab import (
     CalibrationLab,
     ComparisonLab,
@@ -25,7 +25,7 @@ NAMES = ("letters", "digits")
 
 @pytest.fixture(scope="module")
 def validation():
-    return three_piles()[1]
+    return train_validation_test()[1]
 
 
 @pytest.fixture(scope="module")

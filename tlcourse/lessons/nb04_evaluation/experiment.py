@@ -36,19 +36,19 @@ COMPARED = ("scratch", "letters", "digits")  # in the notebook
 SOURCES = ("letters", "digits")  # the two that are close
 IN_THE_LAB = ("letters probe", "digits probe", "scratch")  # beside these two
 FIRST_VALIDATION_SHEET = 5
-PRACTICE_SHARE = 0.7  # of a training half without sheets
+POOL_SHARE = 0.7  # of a training half without sheets
 PER_CLASS = 5
 
 
-def three_piles(world: str = "handwritten-photo") -> tuple[ImageSet, ImageSet, ImageSet]:
-    """Return images to learn from, to choose with, and to measure on: practice, validation and test.
+def train_validation_test(world: str = "handwritten-photo") -> tuple[ImageSet, ImageSet, ImageSet]:
+    """Return images to learn from, to choose with, and to measure on: pool, validation and test.
 
     Of handwriting, each has sheets of its own: 646 images on 5, 260 on 2, and 891 on 7. Where nobody knows who made an
-    image, practice and validation are drawn at random, with the same share of every class.
+    image, pool and validation are drawn at random, with the same share of every class.
     """
     pool, test = train_test(world)
     if "sheet" not in pool.attributes:
-        return *pool.split(PRACTICE_SHARE), test
+        return *pool.split(POOL_SHARE), test
     later = pool.attributes["sheet"] >= FIRST_VALIDATION_SHEET
     return pool.subset(~later), pool.subset(later), test
 
@@ -88,17 +88,17 @@ def answers_trial(
     network: str,
     seed: int,
     *,
-    practice: ImageSet,
+    pool: ImageSet,
     test: ImageSet,
     per_class: int = PER_CLASS,
     recipe: Recipe = Recipe(),
 ) -> dict[str, Any]:
-    """Train a network on a few practice images, and ask it about every test image.
+    """Train a network on a few pool images, and ask it about every test image.
 
     The seed is that of everything random, the same for all networks, which makes them comparable in pairs. The row has
     the accuracy in percent, and the answers as text, a digit an image.
     """
-    _, model = train_network(network, seed, practice.few(per_class, seed), recipe=recipe)
+    _, model = train_network(network, seed, pool.few(per_class, seed), recipe=recipe)
     answers = predict(model, test).argmax(1)
     percent = 100 * (answers == test.labels).sum().item() / len(test)
     return {"accuracy": percent, "answers": "".join(map(str, answers.tolist()))}
@@ -106,8 +106,8 @@ def answers_trial(
 
 def ask_networks(networks: Sequence[str], seeds: Sequence[int], progress: bool = True) -> pd.DataFrame:
     """Train every network with every seed, and keep its answers to the test images: a row of `answers_trial` each."""
-    practice, _, test = three_piles()
-    trial = functools.partial(answers_trial, practice=practice, test=test)
+    pool, _, test = train_validation_test()
+    trial = functools.partial(answers_trial, pool=pool, test=test)
     rows = grid(trial, progress=progress, seed=seeds, network=networks)
     return rows[["network", "seed", "accuracy", "answers"]]
 
@@ -183,10 +183,10 @@ def measure(network: str, trained: tuple[History, nn.Module], validation: ImageS
 
 def measure_networks(seeds: Sequence[int], names: Sequence[str] = COMPARED, progress: bool = True) -> pd.DataFrame:
     """Train and measure every network with every seed."""
-    practice, validation, test = three_piles()
+    pool, validation, test = train_validation_test()
 
     def trial(seed: int, network: str) -> dict[str, Any]:
-        trained = train_network(network, seed, practice.few(PER_CLASS, seed), validation)
+        trained = train_network(network, seed, pool.few(PER_CLASS, seed), validation)
         return {"network": network, "seed": seed, **measure(network, trained, validation, test)}
 
     rows = grid(trial, progress=progress, seed=seeds, network=names)

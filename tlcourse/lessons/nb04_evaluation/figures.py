@@ -12,7 +12,19 @@ from tlcourse.data.imageset import ImageSet
 from tlcourse.evaluation.intervals import Interval
 from tlcourse.evaluation.metrics import ThresholdCurve
 from tlcourse.evaluation.transfer_measures import LabelCount
-from tlcourse.notebook.figures import COLOURS, GREY, MARKERS, PALETTE, SHAPES, draw_images, lines, plain
+from tlcourse.exercises.prediction import Guessed
+from tlcourse.notebook.figures import (
+    COLOURS,
+    GREY,
+    MARKERS,
+    PALETTE,
+    RIGHT,
+    SHAPES,
+    WRONG,
+    draw_images,
+    lines,
+    plain,
+)
 from tlcourse.training.checkpoint import History
 
 if TYPE_CHECKING:
@@ -25,6 +37,7 @@ STYLES = {
     "digits": {"color": "#009E73", "marker": "D"},
 }
 DASHES = ("-", "--", "-.", ":")
+NONE_YET = "No guess was compared with a measurement yet. Put numbers into a guess(...), and run that notebook."
 
 Lines = Mapping[str, Mapping[int, float]]  # name of a line: y by x
 
@@ -195,3 +208,41 @@ def draw_saving(ax: Axes, trials: "pd.DataFrame", per_class: int, needed: LabelC
     text = f"{needed.value / per_class:.0f} times the labels"
     ax.annotate(text, (1.05 * per_class, accuracy - 7), fontsize=11)
     return f"Fine-tuned with {per_class} labels per class reaches what scratch reaches with {needed}."
+
+
+def draw_guesses(ax: Axes, guesses: Sequence[Guessed]) -> str:
+    """Draw how far every guess was off: a dot for a number, a bar for a range, measured values on the line at 0.
+
+    Returns two sentences that say which way the guesses lean, and whether the ranges were wide enough.
+    """
+    if not guesses:
+        ax.text(0.5, 0.5, NONE_YET, ha="center", va="center", transform=ax.transAxes, wrap=True, fontsize=11)
+        ax.set_axis_off()
+        return NONE_YET
+    for row, guess in enumerate(guesses):
+        colour = GREY if not guess.is_range else RIGHT if guess.holds else WRONG
+        ends = [guess.low - guess.measured, guess.high - guess.measured]
+        ax.plot(ends, [row, row], color=colour, linewidth=7, solid_capstyle="butt")
+        ax.plot(guess.off, row, _marker(guess), color=colour, markeredgecolor="black", markersize=8)
+    ax.axvline(0, color="black", linewidth=1)
+    names = [f"{guess.prediction.partition('.')[0]} · {guess.thing}, {guess.unit}" for guess in guesses]
+    ax.set_yticks(range(len(guesses)), names, fontsize=10)
+    ax.invert_yaxis()
+    ax.set_xlabel("guess minus measured, in the unit of the row")
+    ax.set_title("◄ too low      exactly right at 0      too high ►", fontsize=11)
+    return _describe_guesses(guesses)
+
+
+def _marker(guess: Guessed) -> str:
+    """A diamond for a number, a dot for a range that held, a cross for one that missed."""
+    return "D" if not guess.is_range else "o" if guess.holds else "X"
+
+
+def _describe_guesses(guesses: Sequence[Guessed]) -> str:
+    ranges = [guess for guess in guesses if guess.is_range]
+    high = sum(guess.off > 0 for guess in guesses)
+    said = f"{len(guesses)} guesses beside what was measured: {high} too high, {len(guesses) - high} too low or exact."
+    if not ranges:
+        return said + " None of them was a range, so they do not say how sure you were."
+    held = sum(guess.holds for guess in ranges)
+    return f"{said} {held} of {len(ranges)} ranges held the value; ranges that are meant at 80 % should hold 8 in 10."

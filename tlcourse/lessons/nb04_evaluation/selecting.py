@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.splits import few_per_class, stratified_folds
 from tlcourse.evaluation.predict import cross_validate, extract_features, nested_selection
-from tlcourse.lessons.nb04_evaluation.experiment import three_piles
+from tlcourse.lessons.nb04_evaluation.experiment import train_validation_test
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.results import grid
 from tlcourse.repro import generator
@@ -120,8 +120,8 @@ def selection_trial(
 
 
 def selection_trials(seeds: Sequence[int], progress: bool = True) -> pd.DataFrame:
-    """Run `selection_trial` with every seed on the features that the letters network finds in the practice images."""
-    practice, _, _ = three_piles()
-    features = letters_features(practice)
-    trial = functools.partial(selection_trial, features=features, labels=practice.labels)
+    """Run `selection_trial` with every seed on the features that the letters network finds in the pool images."""
+    pool, _, _ = train_validation_test()
+    features = letters_features(pool)
+    trial = functools.partial(selection_trial, features=features, labels=pool.labels)
     return grid(trial, progress=progress, seed=seeds)
