@@ -28,7 +28,7 @@ from tlcourse.lessons.nb00_start_here.lab import ShiftLab
 from tlcourse.lessons.nb01_preprocessing.inspection import judge_labels
 from tlcourse.lessons.nb01_preprocessing.lab import AugmentationLab, CleaningLab
 from tlcourse.lessons.nb02_weight_transfer.lab import SurgeryLab
-from tlcourse.lessons.nb03_fine_tuning.lab import BenchLab
+from tlcourse.lessons.nb03_fine_tuning.lab import TrainingLab
 from tlcourse.lessons.nb04_evaluation.comparing import Experiments
 from tlcourse.lessons.nb04_evaluation.experiment import hits_of, train_validation_test
 from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, IntervalLab, MistakesLab
@@ -79,7 +79,7 @@ LABS = {
     ),
     "01 cleaning": cleaning_lab,
     "02 surgery": SurgeryLab,
-    "03 bench": BenchLab,
+    "03 training": TrainingLab,
     "04 mistakes": lambda: MistakesLab(*asked()),
     "04 calibration": lambda: CalibrationLab(*asked()),
     "04 intervals": lambda: IntervalLab(experiments()),

@@ -8,14 +8,12 @@ look at which it is as accurate as the probe, which nobody could do in earnest a
 """
 
 import tlcourse as tl
-from tlcourse.lessons.nb03_fine_tuning.probe_race import HEADER, race, race_table
+from tlcourse.lessons.nb03_fine_tuning import race_table
 
 
 def main() -> None:
     print(tl.describe_machine(), end="\n\n")
-    print("   ".join(HEADER))
-    for per_class in (1, 5, 20, 50):
-        print("   ".join(race_table([race(per_class)])[0]), flush=True)
+    print(race_table((1, 5, 20, 50)).to_string(index=False))
 
 
 if __name__ == "__main__":

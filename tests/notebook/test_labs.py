@@ -16,6 +16,7 @@ from tlcourse.lessons.nb00_start_here.lab import ShiftLab
 from tlcourse.lessons.nb01_preprocessing.inspection import judge_labels
 from tlcourse.lessons.nb01_preprocessing.lab import AugmentationLab, CleaningLab
 from tlcourse.lessons.nb02_weight_transfer.lab import WeightTransferLab
+from tlcourse.lessons.nb03_fine_tuning.lab import TrainingLab
 from tlcourse.lessons.nb04_evaluation.comparing import Experiments
 from tlcourse.lessons.nb04_evaluation.experiment import train_validation_test
 from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, IntervalLab, MistakesLab
@@ -70,9 +71,13 @@ LABS = {
     "04 intervals": lambda: IntervalLab(experiments()),
     "04 comparison": lambda: ComparisonLab(experiments()),
     "02 weight transfer": WeightTransferLab,
+    "03 training": TrainingLab,
     "12 prediction": prediction_lab,
 }
-QUICK = {"02 weight transfer": {"steps": 3}}  # by lab with jobs: values of controls with which they end within seconds
+QUICK = {  # by lab with jobs: values of controls with which they end within seconds
+    "02 weight transfer": {"steps": 3},
+    "03 training": {"strategy": "fine-tuned", "per_class": 1, "epochs": 1},
+}
 
 
 @pytest.fixture(scope="module", params=LABS)

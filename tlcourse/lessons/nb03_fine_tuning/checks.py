@@ -77,19 +77,19 @@ def _transfers(seed: int) -> list[Case]:
 
 
 def _batches(seed: int) -> list[Case]:
-    """Scores, labels and weights: random ones, and the edges."""
+    """Logits, labels and weights: random ones, and the edges."""
     draw = generator("03.q3", seed)
 
     def case(
         images: int, classes: int, note: str = "", weights: Sequence[float] | None = None, scale: float = 2
     ) -> Case:
-        scores = torch.randn(images, classes, generator=draw) * scale
+        logits = torch.randn(images, classes, generator=draw) * scale
         labels = torch.randint(classes, (images,), generator=draw)
         drawn = torch.rand(classes, generator=draw) * 3 + 0.2
-        return Case((_short(scores), labels, _short(drawn if weights is None else torch.tensor(weights))), note=note)
+        return Case((_short(logits), labels, _short(drawn if weights is None else torch.tensor(weights))), note=note)
 
-    def given(scores: list, labels: list, weights: list, note: str) -> Case:
-        return Case((torch.tensor(scores), torch.tensor(labels), torch.tensor(weights)), note=note)
+    def given(logits: list, labels: list, weights: list, note: str) -> Case:
+        return Case((torch.tensor(logits), torch.tensor(labels), torch.tensor(weights)), note=note)
 
     edges = [
         case(1, 2, "one image"),
@@ -103,7 +103,7 @@ def _batches(seed: int) -> list[Case]:
 
 @functools.lru_cache(maxsize=4)
 def both_worlds(seed: int) -> ImageSet:
-    """Return 891 held-out images of the target, and behind them the same ones half-way along the dial."""
+    """Return 891 held-out images of the target, and behind them the same ones half-way along the shift."""
     near, far = held_out(seed), load(WORLD, split="test", shift=SHIFT, seed=FRESH + seed)
     return ImageSet(torch.cat([near.images, far.images]), torch.cat([near.labels, far.labels]), near.classes)
 

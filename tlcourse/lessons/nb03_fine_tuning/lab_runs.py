@@ -1,9 +1,11 @@
-"""What the lab of notebook 03 computes: a training that is measured after every epoch, and a range test."""
+"""What the lab of notebook 03 computes: trainings that are measured after every epoch, and range tests."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -11,28 +13,101 @@ from torch import nn
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import evaluate
-from tlcourse.lessons.nb03_fine_tuning.lab_records import SHORT, WATCHED, Measured, Run, Settings
-from tlcourse.lessons.nb03_fine_tuning.strategies import STRATEGIES, check_finite, pulled
+from tlcourse.lessons.nb03_fine_tuning.strategies import STRATEGIES, finite, pulled
 from tlcourse.repro import pick_device
 from tlcourse.training.lr_finder import RangeTest, range_updates
 from tlcourse.training.recipe import Recipe
 from tlcourse.transfer.freezing import count_parameters, freeze, trainable
 from tlcourse.transfer.linear_probe import linear_probe
 
+OFFERED = (
+    *("fine-tuned", "LP-FT", "layer-wise rates", "discriminative rates", "gradual unfreezing", "L2-SP"),
+    *("label smoothing", "scratch"),
+)
+LABELS = (1, 2, 5, 10, 20, 50)
+RATES = (*(float(f"{figure}e{power}") for power in (-4, -3, -2) for figure in (1, 1.5, 2, 3, 5, 7)), 0.1)
+STRENGTHS = (0.0, 0.001, 0.01, 0.1, 1.0, 10.0)
+STAGES, MOST_EPOCHS = 5, 20
+SHORT = Recipe(epochs=8, steps=6)  # by default half of the notebook's budget, so that a run takes a few seconds
+WATCHED = 300  # images that are measured after every epoch but not learned from
 CHECKED = 10  # learned images per class that are measured as well, at most
 FOUND_IN = 40  # updates of a range test
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A network that is ready to train, and the images.
+class Settings:
+    """How to train."""
 
-    Attributes:
-        model: the network, with what is to be frozen frozen.
-        learn: images to learn from.
-        check: those of them that are measured.
-        watch: images to watch.
-    """
+    strategy: str = "fine-tuned"
+    per_class: int = 5
+    lr: float = 0.003  # the highest
+    depth: int = 0  # how many stages to freeze; gradual unfreezing decides for itself
+    strength: float = 0.1  # of the pull towards the start, for L2-SP alone
+    epochs: int = SHORT.epochs
+
+    @property
+    def thaws(self) -> bool:
+        """Whether the strategy decides by itself what is frozen."""
+        return self.strategy == "gradual unfreezing"
+
+    @property
+    def pulls(self) -> bool:
+        """Whether the strength means anything."""
+        return self.strategy == "L2-SP"
+
+    @property
+    def frozen(self) -> str:
+        """Say how many stages are frozen, if any."""
+        return "" if self.thaws or not self.depth else f", {self.depth} frozen"
+
+    def __str__(self) -> str:
+        """Say it in a few words."""
+        labels = f"{self.per_class} label{'s' * (self.per_class > 1)} per class"
+        pull = f", pull {self.strength:g}" if self.pulls else ""
+        epochs = f"{self.epochs} epoch{'s' * (self.epochs > 1)}"
+        return f"{self.strategy}, {labels}, rate {self.lr:g}{self.frozen}{pull}, {epochs}"
+
+
+class Measured(NamedTuple):
+    """What a network does at the end of an epoch, without augmentation: losses in nats, accuracies in percent."""
+
+    learned_loss: float
+    learned_accuracy: float
+    watched_loss: float
+    watched_accuracy: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training, finished or not, measured after every epoch that is over."""
+
+    number: int
+    settings: Settings
+    measured: tuple[Measured, ...] = ()
+    state: str = "training"  # then "finished", "stopped", or "broke" when the loss was no longer finite
+    trained: int = 0  # how many weights could move at the end
+    seconds: float | None = None  # None for runs that came with the course
+
+    @property
+    def accuracy(self) -> float:
+        """Return the accuracy after the last epoch, in percent: the best on the way would be optimistic."""
+        return self.measured[-1].watched_accuracy
+
+    @property
+    def loss(self) -> float:
+        """Return the loss on the watched images after the last epoch, in nats."""
+        return self.measured[-1].watched_loss
+
+
+class Found(NamedTuple):
+    """A range test, and what was tested."""
+
+    test: RangeTest
+    settings: Settings
+
+
+class Prepared(NamedTuple):
+    """A network with what is to be frozen frozen, images to learn from, those of them that are measured, and others."""
 
     model: nn.Module
     learn: ImageSet
@@ -40,35 +115,20 @@ class Prepared:
     watch: ImageSet
 
 
-def bench_images(per_class: int, seed: int = 0) -> tuple[ImageSet, ImageSet]:
-    """Return labelled images to learn from, and other images of the training half to watch.
+def choose_images(per_class: int, seed: int = 0) -> tuple[ImageSet, ImageSet]:
+    """Return labelled images to learn from, at most 50 per class, and other images of the training half to watch.
 
     The test half is not touched: whoever tries settings until the number is right would be choosing on it.
-
-    Args:
-        per_class: labelled images per class, at most 50.
-        seed: which images.
-
-    Returns:
-        Two sets that share no image.
     """
     half = load("handwritten-photo")
-    learn = half.few(per_class, seed)
     watched = half.few(WATCHED // 10 + 50, seed)  # the choice begins with the same images, so cut those off
     rest = torch.arange(len(watched)).view(10, -1)[:, 50:].flatten()
-    return learn, watched.subset(rest)
+    return half.few(per_class, seed), watched.subset(rest)
 
 
 def prepare(settings: Settings) -> Prepared:
-    """Make the network and choose the images; needs PyTorch's global generator for a moment.
-
-    Args:
-        settings: how to train.
-
-    Returns:
-        Network and images, the same each time.
-    """
-    learn, watch = bench_images(settings.per_class)
+    """Make the network and choose the images, the same each time; needs PyTorch's global generator for a moment."""
+    learn, watch = choose_images(settings.per_class)
     model = STRATEGIES[settings.strategy].start(seed=0)
     if not settings.thaws:
         freeze(model, settings.depth)
@@ -79,29 +139,21 @@ def compute_run(run: Run, prepared: Prepared, recipe: Recipe = SHORT) -> Iterato
     """Train, measure after every epoch, and yield the run as far as it is after every update; the last is finished.
 
     Uses generators of its own only, so it may be done on any thread. The budget is the recipe's, but for the epochs of
-    the settings. Raises NonFiniteLossError when the rate was so high that the loss broke.
+    the settings. Raises NonFiniteLossError when the learning rate was so high that the loss broke.
     """
-    settings, model, begin = run.settings, prepared.model, time.perf_counter()
-    budget = replace(recipe, epochs=settings.epochs)
-    options = {"strength": settings.strength} if settings.pulls else {}
-    losses = STRATEGIES[settings.strategy].steps(model, prepared.learn, 0, settings.rate, budget, **options)
-    of_epoch = []
-    for loss in losses:
-        of_epoch.append(loss.item())
-        if len(of_epoch) < budget.steps:
-            yield run
-            continue
-        run = replace(run, measured=(*run.measured, measure(prepared)))
+    how, model = run.settings, prepared.model
+    recipe = replace(recipe, epochs=how.epochs)
+    options = {"strength": how.strength} if how.pulls else {}
+    losses = STRATEGIES[how.strategy].steps(model, prepared.learn, 0, how.lr, recipe, **options)
+    seconds, begin = 0.0, time.perf_counter()
+    for update, _ in enumerate(finite(losses, recipe.steps), 1):
+        if update % recipe.steps == 0:
+            values = (*evaluate(model, prepared.check), *evaluate(model, prepared.watch))
+            run = replace(run, measured=(*run.measured, Measured(*values)))
+        seconds += time.perf_counter() - begin
         yield run
-        check_finite(of_epoch, budget.steps, len(run.measured) - 1)
-        of_epoch = []
-    trained, seconds = count_parameters(trainable(model)), time.perf_counter() - begin
-    yield replace(run, state="finished", trained=trained, seconds=seconds)
-
-
-def measure(prepared: Prepared) -> Measured:
-    """Return loss and accuracy on images that are learned from, and on images that are watched."""
-    return Measured(*evaluate(prepared.model, prepared.check), *evaluate(prepared.model, prepared.watch))
+        begin = time.perf_counter()
+    yield replace(run, state="finished", trained=count_parameters(trainable(model)), seconds=seconds)
 
 
 def compute_range(settings: Settings, prepared: Prepared, recipe: Recipe = SHORT) -> Iterator[RangeTest]:
@@ -120,3 +172,63 @@ def compute_range(settings: Settings, prepared: Prepared, recipe: Recipe = SHORT
     optimizer = torch.optim.AdamW(trainable(model), weight_decay=weight_decay, fused=True)
     batches = learn.batches(recipe.batch, steps=FOUND_IN, transform=recipe.augment, seed=0)
     yield from range_updates(model, batches, optimizer, low=1e-4, high=1.0, steps=FOUND_IN, loss=loss)
+
+
+def nearest_lr(lr: float) -> float:
+    """Return the learning rate of the slider that is nearest, by ratio."""
+    return min(RATES, key=lambda offered: max(offered / lr, lr / offered))
+
+
+def best_of(runs: Sequence[Run]) -> Run | None:
+    """Return the finished run that ended highest, the first of equals; None when no run is finished."""
+    return max((run for run in runs if run.state == "finished"), key=lambda run: run.accuracy, default=None)
+
+
+def run_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return one row an epoch, losses in nats, accuracies in percent; what does not apply to a run is left empty."""
+    rows = []
+    for run in runs:
+        how = run.settings
+        row = {
+            "run": run.number,
+            "state": run.state,
+            "strategy": how.strategy,
+            "labels_per_class": how.per_class,
+            "rate": how.lr,
+            "frozen_stages": "" if how.thaws else how.depth,
+            "l2sp_strength": how.strength if how.pulls else "",
+            "epochs": how.epochs,
+            "trained": run.trained,
+            "seconds": "" if run.seconds is None else f"{run.seconds:.2f}",
+        }
+        for epoch, measured in enumerate(run.measured, start=1):
+            values = {name: f"{value:.4g}" for name, value in measured._asdict().items()}
+            rows.append({**row, "epoch": epoch, **values})
+    return pd.DataFrame(rows)
+
+
+# Two finished runs to begin with, epoch by epoch; a test trains them again and compares.
+HEAD_ALONE = (
+    (2.134, 30, 2.176, 17.7),
+    (1.372, 80, 1.576, 55.3),
+    (0.773, 92, 1.122, 72.0),
+    (0.531, 90, 0.949, 71.7),
+    (0.432, 94, 0.871, 73.0),
+    (0.384, 96, 0.832, 73.7),
+    (0.368, 96, 0.819, 74.0),
+    (0.366, 96, 0.817, 74.0),
+)
+EVERYTHING = (
+    (1.775, 58, 1.985, 38.0),
+    (0.377, 100, 0.977, 74.3),
+    (0.028, 100, 0.571, 81.7),
+    (0.008, 100, 0.485, 85.7),
+    (0.004, 100, 0.458, 85.3),
+    (0.004, 100, 0.454, 86.0),
+    (0.005, 100, 0.451, 86.3),
+    (0.005, 100, 0.457, 86.0),
+)
+SHIPPED_RUNS = (
+    Run(1, Settings(depth=STAGES, lr=0.01), tuple(map(Measured._make, HEAD_ALONE)), "finished", 1_290),
+    Run(2, Settings(), tuple(map(Measured._make, EVERYTHING)), "finished", 309_114),
+)

@@ -1,10 +1,13 @@
 """A linear probe on cached features against a frozen network in the ordinary loop: who first reaches an accuracy?"""
 
+import copy
+import itertools
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
 import torch
 
 from tlcourse.data.imageset import ImageSet
@@ -12,34 +15,24 @@ from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import extract_features
 from tlcourse.lessons.nb03_fine_tuning.experiment import head_accuracy
 from tlcourse.lessons.nb03_fine_tuning.strategies import STRATEGIES
-from tlcourse.training.loop import fit
+from tlcourse.repro import pick_device
+from tlcourse.training.loop import updates
 from tlcourse.transfer.freezing import freeze, trainable
 from tlcourse.transfer.heads import get_classifier
 from tlcourse.transfer.linear_probe import linear_probe
 
 CHECK_EVERY, MOST, BATCH = 5, 300, 50  # updates between two looks, updates before giving up, images an update
-HEADER = ("labels per class", "probe", "frozen network, trained", "its updates", "probe is faster by")
 
 
 @dataclass(frozen=True)
 class Race:
-    """How long both took to the same accuracy.
-
-    Attributes:
-        per_class: labelled images per class.
-        goal: accuracy of the probe on images that neither learned from, mean over the seeds, in percent.
-        probe_seconds: features once and L-BFGS to convergence, median over the seeds.
-        reached: accuracy of the trained networks when they were stopped, mean over the seeds, in percent; below the
-            goal if they never got there.
-        training_seconds: their training, without the time for measuring, mean over the seeds.
-        updates: their updates.
-    """
+    """How long both took to the same accuracy on images that neither learned from, in percent; over all seeds."""
 
     per_class: int
-    goal: float
-    probe_seconds: float
-    reached: float
-    training_seconds: float
+    goal: float  # mean accuracy of the probes
+    probe_seconds: float  # features once and L-BFGS to convergence, median
+    reached: float  # mean accuracy of the trained networks when they were stopped
+    training_seconds: float  # without the time for measuring, mean
     updates: int
 
     @property
@@ -49,85 +42,62 @@ class Race:
 
 
 def race(per_class: int, seeds: Sequence[int] = range(5)) -> Race:
-    """Let both learn the same labelled images, and stop the training as soon as it is as accurate as the probe.
+    """Let both learn the same labelled images, at most 80 per class, until the training is as accurate as the probe.
 
     Neither augments. The training has the rate that was best for it in `results/strategy_settings.csv`, and is stopped
     with hindsight, which favours it. Accuracy is that on all other images of the training half, averaged over the
-    seeds: a single training crosses any line sooner or later by luck. Measuring takes no part in the time.
-
-    Args:
-        per_class: labelled images per class, at most 80.
-        seeds: seeds of the images, the fresh heads and the batches.
-
-    Returns:
-        The race.
+    seeds: a single training crosses any line sooner or later by chance. Measuring takes no part in the time.
     """
     half = load("handwritten-photo")
-    runners = [_Runner(*split_labelled(half, per_class, seed), seed) for seed in seeds]
-    goal, reached, updates = statistics.mean(r.goal for r in runners), 0.0, 0
-    while reached < goal and updates < MOST:
-        reached = statistics.mean(r.advance(updates) for r in runners)
-        updates += CHECK_EVERY
-    seconds = statistics.mean(r.seconds for r in runners)
-    return Race(per_class, goal, statistics.median(r.probe_seconds for r in runners), reached, seconds, updates)
+    runs = [_looks(*split_labelled(half, per_class, seed), seed) for seed in seeds]
+    goals, probe_seconds = zip(*(next(run) for run in runs), strict=True)
+    goal, reached, made, seconds = statistics.mean(goals), 0.0, 0, [0.0]
+    while reached < goal and made < MOST:
+        accuracies, seconds = zip(*(next(run) for run in runs), strict=True)
+        reached, made = statistics.mean(accuracies), made + CHECK_EVERY
+    return Race(per_class, goal, statistics.median(probe_seconds), reached, statistics.mean(seconds), made)
 
 
-class _Runner:
-    """A probe that has finished, and a frozen network on its way."""
-
-    def __init__(self, labelled: ImageSet, watched: ImageSet, seed: int) -> None:
-        strategies = STRATEGIES["linear probe"], STRATEGIES["frozen, trained"]
-        self.labelled, self.labels, self.seed, self.seconds = labelled, watched.labels, seed, 0.0
-        self.model = strategies[1].start(seed)
-        freeze(self.model)
-        self.features = extract_features(self.model, watched)  # the backbone is frozen, so these stay
-        linear_probe(self.model, labelled, strategies[0].setting)  # warms up
-        start = time.perf_counter()
-        linear_probe(self.model, labelled, strategies[0].setting)
-        self.probe_seconds = time.perf_counter() - start
-        self.goal = self.accuracy()
-        get_classifier(self.model).load_state_dict(
-            get_classifier(strategies[1].start(seed)).state_dict()
-        )  # fresh again
-        self.optimizer = torch.optim.AdamW(trainable(self.model), lr=strategies[1].setting, fused=True)
-
-    def advance(self, updates: int) -> float:
-        """Train on, and return the accuracy on the watched images."""
-        batches = self.labelled.batches(BATCH, steps=CHECK_EVERY, seed=1000 * self.seed + updates)  # a new order
-        self.seconds += fit(self.model, batches, epochs=1, optimizer=self.optimizer, progress=False).seconds
-        return self.accuracy()
-
-    def accuracy(self) -> float:
-        """Return the accuracy of the present head on the watched images, in percent."""
-        return head_accuracy(get_classifier(self.model), self.features, self.labels)
+def _looks(labelled: ImageSet, watched: ImageSet, seed: int) -> Iterator[tuple[float, float]]:
+    """Yield accuracy and seconds so far: first of the probe, then of a frozen network after every few updates."""
+    penalty, lr = (STRATEGIES[name].setting for name in ("linear probe", "frozen, trained"))
+    model = STRATEGIES["frozen, trained"].start(seed).to(pick_device(), memory_format=torch.channels_last)
+    freeze(model)
+    head, fresh = get_classifier(model), copy.deepcopy(get_classifier(model).state_dict())
+    features = extract_features(model, watched)  # the backbone is frozen, so these stay
+    linear_probe(model, labelled, penalty)  # warms up
+    begin = time.perf_counter()
+    linear_probe(model, labelled, penalty)
+    seconds = time.perf_counter() - begin
+    yield head_accuracy(head, features, watched.labels), seconds
+    head.load_state_dict(fresh)
+    optimizer, seconds = torch.optim.AdamW(trainable(model), lr=lr, fused=True), 0.0
+    for made in itertools.count(0, CHECK_EVERY):
+        batches = labelled.batches(BATCH, steps=CHECK_EVERY, seed=1000 * seed + made)  # a new order
+        begin = time.perf_counter()
+        for _ in updates(model, batches, optimizer):
+            pass
+        seconds += time.perf_counter() - begin
+        yield head_accuracy(head, features, watched.labels), seconds
 
 
 def split_labelled(images: ImageSet, per_class: int, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Return a few labelled images, and all the others.
-
-    Args:
-        images: an image set.
-        per_class: labelled images per class.
-        seed: which ones; the same as `images.few(per_class, seed)`.
-
-    Returns:
-        Two sets that together are the whole.
-    """
+    """Return `images.few(per_class, seed)`, and all the others."""
     labelled = images.few(per_class, seed)
     taken = {image.numpy().tobytes() for image in labelled.images}
     rest = [image.numpy().tobytes() not in taken for image in images.images]
     return labelled, images.subset(torch.tensor(rest))
 
 
-def race_table(races: Sequence[Race]) -> list[list[str]]:
-    """Return a row of text for every race, to be shown under `HEADER`."""
-    return [
-        [
-            str(r.per_class),
-            f"{1000 * r.probe_seconds:.0f} ms, {r.goal:.1f} %",
-            f"{r.training_seconds:.2f} s, {r.reached:.1f} %",
-            str(r.updates),
-            f"{r.ratio:.0f} x",
-        ]
-        for r in races
-    ]
+def race_table(labels: Iterable[int], seeds: Sequence[int] = range(5)) -> pd.DataFrame:
+    """Hold a race for every number of labels per class, and return a line of text for each."""
+    races = [race(per_class, seeds) for per_class in labels]
+    return pd.DataFrame(
+        {
+            "labels per class": [one.per_class for one in races],
+            "probe": [f"{1000 * one.probe_seconds:.0f} ms, {one.goal:.1f} %" for one in races],
+            "frozen network, trained": [f"{one.training_seconds:.2f} s, {one.reached:.1f} %" for one in races],
+            "its updates": [one.updates for one in races],
+            "probe is faster by": [f"{one.ratio:.0f} x" for one in races],
+        }
+    )

@@ -1,7 +1,6 @@
 """The ways to train what was carried over: each yields the loss of one update after the other."""
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -170,20 +169,19 @@ class Strategy:
 
     def train(self, model: nn.Module, labelled: ImageSet, seed: int, setting: float, recipe: Recipe) -> list[float]:
         """Train a network in place to the end; return the losses, or raise NonFiniteLossError."""
-        losses = [loss.item() for loss in self.steps(model, labelled, seed, setting, recipe)]
-        check_finite(losses, recipe.steps)
-        return losses
+        return [loss.item() for loss in finite(self.steps(model, labelled, seed, setting, recipe), recipe.steps)]
 
 
-def check_finite(losses: Sequence[float], steps: int, epoch: int = 0) -> None:
-    """Raise NonFiniteLossError where a loss, from the first of that epoch on, is infinite or not a number."""
+def finite(losses: Losses, steps: int) -> Losses:
+    """Pass the losses on, and raise NonFiniteLossError at the first that is infinite or not a number."""
     for update, loss in enumerate(losses):
-        if not math.isfinite(loss):
+        if not torch.isfinite(loss):
             raise NonFiniteLossError(
-                f"the loss became {loss} in epoch {epoch + update // steps}, batch {update % steps} (counted from 0). "
+                f"the loss became {loss.item()} in epoch {update // steps}, batch {update % steps} (counted from 0). "
                 "Expected a finite number. Try a learning rate ten times smaller.",
                 History(),
             )
+        yield loss
 
 
 # The settings of all but the ready-made recipe are the best of `results/strategy_settings.csv`; a test holds them to
