@@ -61,10 +61,5 @@ def draw_reliability(ax: Axes, bins: Reliability, name: str = "The network") -> 
     ax.set_ylim(0, 100)
     ax.set_title(f"calibration error {bins.error:.1f} points")
     plain(ax)
-    return describe_reliability(name, bins)
-
-
-def describe_reliability(name: str, bins: Reliability) -> str:
-    """Say in a sentence how sure a network is and how sure it may be."""
     lean = "too sure" if bins.overconfidence > 0 else "not sure enough"
     return f"{name}: by {abs(bins.overconfidence):.1f} points {lean}; calibration error {bins.error:.1f} points."

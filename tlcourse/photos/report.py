@@ -15,7 +15,7 @@ from PIL import Image
 from tlcourse.evaluation.calibration import Reliability
 from tlcourse.evaluation.metrics import class_report
 from tlcourse.notebook.display import as_image
-from tlcourse.notebook.evaluation_figures import describe_reliability, draw_reliability
+from tlcourse.notebook.evaluation_figures import draw_reliability
 from tlcourse.notebook.figures import COLOURS, GREY, MARKERS, plain
 from tlcourse.photos.findings import FolderReport
 from tlcourse.photos.model_card import GOOD_FOR, NOT_FOR
@@ -107,8 +107,7 @@ def training_section(history: History, probe: float) -> str:
 def reliability_section(bins: Reliability, temperature: float) -> str:
     """Return accuracy against confidence, with a sentence how to read it."""
     figure = Figure(figsize=(4.4, 3.8), layout="constrained")
-    draw_reliability(figure.subplots(), bins)
-    alt = describe_reliability("At the fitted temperature", bins)
+    alt = draw_reliability(figure.subplots(), bins, "At the fitted temperature")
     return (
         f'<h2>How sure it may be</h2><figure class="plot">{as_image(figure, alt)}</figure><p class="note">'
         f"{html.escape(alt)} Bars end on the dashed line where answers with 80 % confidence are right 8 times in 10; "

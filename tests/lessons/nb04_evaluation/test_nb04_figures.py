@@ -70,22 +70,16 @@ def test_threshold_curves_are_in_percent(two_axes):
 
 
 def test_maps_are_brightest_where_they_matter_most(two_axes):
-    maps = torch.zeros(2, 32, 32)
+    data, logits, maps = load("handwritten-photo", count=2), torch.zeros(2, 10), torch.zeros(2, 32, 32)
+    logits[:, 7] = 9.0
     maps[0, 4, 4] = maps[1, 20, 9] = 0.5
-    images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
-    assert "(a; b)" in figures.draw_maps(two_axes, images, {"kind": maps}, ["a", "b"])
+    captions = [f"7, not {label}: 100 %" for label in data.labels.tolist()]
+    assert f"({'; '.join(captions)})" in figures.draw_maps(two_axes, data, logits, {"kind": maps})
     page = two_axes[1].images[0].get_array().astype(int).sum(2)
     assert page[4, 4] > page[5, 5]
     assert page[20, 34 + 9] > page[4, 34 + 4]
-    assert texts(two_axes[0]) == ["a", "b"]
+    assert texts(two_axes[0]) == captions
     assert two_axes[1].get_title(loc="left") == "kind"
-
-
-def test_mistakes_are_captioned():
-    data = load("handwritten-photo", count=2)
-    logits = torch.zeros(2, 10)
-    logits[1, 7] = 9.0
-    assert figures.caption_mistakes(logits, data, torch.tensor([1])) == [f"7, not {data.labels[1]}: 100 %"]
 
 
 def test_progress_marks_the_goal(ax):

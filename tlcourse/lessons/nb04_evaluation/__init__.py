@@ -26,7 +26,6 @@ from tlcourse.lessons.nb04_evaluation.experiment import (
     train_validation_test,
 )
 from tlcourse.lessons.nb04_evaluation.figures import (
-    caption_mistakes,
     draw_coverage,
     draw_guesses,
     draw_intervals,

@@ -65,26 +65,29 @@ def _draw_curves(ax: Axes, curves: Mapping[str, ThresholdCurve], x: str, y: str,
     plain(ax)
 
 
-def caption_mistakes(logits: torch.Tensor, data: ImageSet, chosen: torch.Tensor) -> list[str]:
-    """Say of each chosen image what it was taken for, what it is, and how sure the network was: `9, not 7: 98 %`."""
-    confidence, answers = logits.softmax(1).max(1)
-    names, labels = data.classes, data.labels
-    return [f"{names[answers[i]]}, not {names[labels[i]]}: {100 * confidence[i]:.0f} %" for i in chosen.tolist()]
+def draw_maps(axes: Sequence[Axes], data: ImageSet, logits: torch.Tensor, maps: Mapping[str, torch.Tensor]) -> str:
+    """Draw images in one row, and below them each kind of map `[N, H, W]`, bright where it matters.
 
-
-def draw_maps(
-    axes: Sequence[Axes], images: torch.Tensor, maps: Mapping[str, torch.Tensor], captions: Sequence[str]
-) -> str:
-    """Draw images `[N, 3, H, W]` in one row, and below them each kind of map `[N, H, W]`, bright where it matters."""
-    draw_images(axes[0], images, len(images), captions)
+    Below each image stands what it was taken for, what it is, and how sure the network was: `9, not 7: 98 %`.
+    """
+    captions = caption_mistakes(logits, data)
+    draw_images(axes[0], data.images, len(data), captions)
     axes[0].set_title("confident mistakes: answer, right class", loc="left")
     for ax, (kind, values) in zip(axes[1:], maps.items(), strict=True):
         lowest, highest = values.amin((1, 2), keepdim=True), values.amax((1, 2), keepdim=True)
         bright = (255 * (values - lowest) / (highest - lowest).clamp(min=1e-12)).to(torch.uint8)
         colours = 255 * colormaps["cividis"](bright.numpy())[..., :3]  # [N, H, W, 3]; its brightness rises evenly
-        draw_images(ax, torch.from_numpy(colours.astype(np.uint8)).permute(0, 3, 1, 2), len(images))
+        draw_images(ax, torch.from_numpy(colours.astype(np.uint8)).permute(0, 3, 1, 2), len(data))
         ax.set_title(kind, loc="left")
     return f"Confident mistakes ({'; '.join(captions)}), and two maps of each."
+
+
+def caption_mistakes(logits: torch.Tensor, data: ImageSet) -> list[str]:
+    """Say of each image what it was taken for, what it is, and how sure the network was."""
+    answered = zip(*(values.tolist() for values in logits.softmax(1).max(1)), data.labels.tolist(), strict=True)
+    return [
+        f"{data.classes[answer]}, not {data.classes[label]}: {100 * sure:.0f} %" for sure, answer, label in answered
+    ]
 
 
 def draw_intervals(ax: Axes, intervals: Mapping[str, Interval], unit: str, zero: bool = False) -> str:

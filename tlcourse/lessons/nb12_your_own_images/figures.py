@@ -12,7 +12,6 @@ from tlcourse.data.transforms import Preprocessing
 from tlcourse.lessons.nb12_your_own_images.scripts import families, writable
 from tlcourse.notebook.evaluation_figures import (
     describe_confusion,
-    describe_reliability,
     draw_confusion,
     draw_reliability,
 )
@@ -102,9 +101,9 @@ def draw_evaluation(axes: Sequence[Axes], evaluation: Evaluation) -> str:
         left.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
     for label in (*left.get_xticklabels(), *left.get_yticklabels()):
         label.set_fontfamily(families())
-    draw_reliability(right, evaluation.reliability)
+    sure = draw_reliability(right, evaluation.reliability, "Calibration")
     confused = describe_confusion(evaluation.confusion, evaluation.classes)
-    return f"{confused} {describe_reliability('Calibration', evaluation.reliability)}"
+    return f"{confused} {sure}"
 
 
 def draw_mistakes(axes: Sequence[Axes], photos: PhotoSet, evaluation: Evaluation) -> str:
