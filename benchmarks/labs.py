@@ -12,13 +12,13 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import ipywidgets
 import torch
 
 os.environ.setdefault("TLCOURSE_PROGRESS", "off")
+
 
 from tlcourse.data.defects import plant_defects
 from tlcourse.data.imageset import ImageSet
@@ -27,14 +27,13 @@ from tlcourse.evaluation.predict import predict
 from tlcourse.lessons.nb00_start_here.lab import ShiftLab
 from tlcourse.lessons.nb01_preprocessing.inspection import judge_labels
 from tlcourse.lessons.nb01_preprocessing.lab import AugmentationLab, CleaningLab
-from tlcourse.lessons.nb02_weight_transfer.lab import SurgeryLab
+from tlcourse.lessons.nb02_weight_transfer.lab import WeightTransferLab
 from tlcourse.lessons.nb03_fine_tuning.lab import TrainingLab
 from tlcourse.lessons.nb04_evaluation.comparing import Experiments
 from tlcourse.lessons.nb04_evaluation.experiment import hits_of, train_validation_test
 from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, IntervalLab, MistakesLab
 from tlcourse.lessons.nb12_your_own_images.lab import PredictionLab
 from tlcourse.models.pretrained import pretrained
-from tlcourse.notebook.handmade_lab import HandmadeLab
 from tlcourse.notebook.lab import Lab
 from tlcourse.notebook.results import results
 from tlcourse.photos.classifier import Classifier
@@ -78,7 +77,7 @@ LABS = {
         load("handwritten-photo", split="test"), pretrained("tiny_resnet", "digits")
     ),
     "01 cleaning": cleaning_lab,
-    "02 surgery": SurgeryLab,
+    "02 weight transfer": WeightTransferLab,
     "03 training": TrainingLab,
     "04 mistakes": lambda: MistakesLab(*asked()),
     "04 calibration": lambda: CalibrationLab(*asked()),
@@ -99,21 +98,12 @@ def positions(control: ipywidgets.Widget) -> list:
     return [False, True] if isinstance(control.value, bool) else []
 
 
-def pages(lab: Lab | HandmadeLab) -> Iterator[list]:
-    """Yield the controls that can be seen together; only those are moved while they are seen."""
-    if isinstance(lab, Lab):
-        yield [lab.controls[name] for name, control in lab.declared.items() if control.shown_by_look]
-    else:
-        yield lab.controls
-
-
 def times(lab: Lab, control: ipywidgets.Widget, rounds: int) -> list[float]:
     """Move a control and return the milliseconds of every move to a picture that has to be drawn."""
     before, taken = control.value, []
     for value in positions(control) * rounds:
         if value != control.value:
-            if isinstance(lab, Lab):
-                lab.forget()
+            lab.forget()
             begin = time.perf_counter()
             control.value = value
             taken.append(1000 * (time.perf_counter() - begin))
@@ -133,14 +123,13 @@ def main() -> None:
         if options.lab not in name:
             continue
         lab = make()
-        for controls in pages(lab):
-            for control in controls:
-                taken = times(lab, control, options.rounds)
-                if taken and not control.disabled:
-                    median = statistics.median(taken)
-                    slow += median > GOAL
-                    said = control.description or type(control).__name__
-                    print(f"{name:22s} {said:34.34s} {len(taken):5d} {median:7.0f} {max(taken):8.0f}", flush=True)
+        for control in [lab.controls[key] for key, one in lab.declared.items() if one.shown_by_look]:
+            taken = times(lab, control, options.rounds)
+            if taken and not control.disabled:
+                median = statistics.median(taken)
+                slow += median > GOAL
+                said = control.description or type(control).__name__
+                print(f"{name:22s} {said:34.34s} {len(taken):5d} {median:7.0f} {max(taken):8.0f}", flush=True)
     print(f"{slow} controls over {GOAL} ms" if slow else f"every control answers within {GOAL} ms")
 
 

@@ -32,8 +32,8 @@ def show(figure: Figure, alt: str) -> None:
 def as_image(figure: Figure, alt: str, *, quick: bool = False) -> str:
     """Turn a figure into an HTML image with an alt text, which Jupyter does not give its own pictures, and close it.
 
-    `quick` is for labs, where a hand waits: fewer pixels, drawn once, hardly compressed. Raises ValueError when the text
-    is too short to say anything.
+    `quick` is for labs, where a hand waits: fewer pixels, drawn once, hardly compressed. Raises ValueError when the
+    text is too short to say anything.
     """
     if len(alt) < 30:
         raise ValueError(f"the alt text is {alt!r}. Expected a sentence that says what the picture shows.")
