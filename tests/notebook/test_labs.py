@@ -58,7 +58,7 @@ def prediction_lab():
     lab = PredictionLab(Classifier(pretrained("tiny_resnet", "digits"), card))
     picture = io.BytesIO()
     Image.new("RGB", (40, 60), "red").save(picture, "PNG")
-    lab.field.value = f"data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()}"  # a snapshot
+    lab.camera_field.value = f"data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()}"  # a snapshot
     return lab
 
 

@@ -74,7 +74,7 @@ def test_hands_are_far_from_imagenet_so_that_features_must_move(photo_rows):
     assert probe < mean_accuracy(photo_rows, "groceries", "linear probe")
 
 
-def test_the_practice_folder_is_written_by_seven_hands_that_all_piles_share():
+def test_the_practice_folder_is_written_by_seven_hands_that_all_parts_share():
     sheets = load("handwritten-photo").attributes["sheet"]
     assert len(sheets) == 906
     assert len(sheets.unique()) == 7

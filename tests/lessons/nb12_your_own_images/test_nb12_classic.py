@@ -22,19 +22,23 @@ WORLD = "handwritten"
 SMALL = {"world": WORLD, "count": 130, "progress": False}
 
 
-def test_the_classic_recipe_is_plain_pytorch_with_adam():
-    trained = classic.run_classic("classic", epochs=2, **SMALL)
+@pytest.fixture(scope="module")
+def trained():
+    return {name: classic.run_classic(name, epochs=4, **SMALL) for name in classic.RECIPES}
+
+
+def test_the_classic_recipe_is_plain_pytorch_with_adam(trained):
     images = load(WORLD, count=130)
     with seeded("classic", 0):
         model = build("small_cnn").to(memory_format=torch.channels_last)  # the sums in the order that `fit` has
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     batches = images.batches(128, seed=0)  # Normalize(0.5, 0.5), as test_augmentations holds `scale` to it
-    for _ in range(2):
+    for _ in range(4):
         for x, y in batches:
             optimizer.zero_grad()
             F.cross_entropy(model(x.to(memory_format=torch.channels_last)), y).backward()
             optimizer.step()
-    found = trained.model.state_dict()
+    found = trained["classic"].model.state_dict()
     assert all(torch.allclose(found[name], tensor, atol=1e-5) for name, tensor in model.state_dict().items())
 
 
@@ -51,45 +55,38 @@ def test_only_photographs_are_mirrored():
     assert [type(part) for part in classic.augmentation(WORLD).parts] == [Crop]
 
 
-def test_the_rates_are_those_of_the_recipes():
-    rates = {name: classic.run_classic(name, epochs=4, **SMALL).history.learning_rate for name in classic.RECIPES}
+def test_the_rates_are_those_of_the_recipes(trained):
+    rates = {name: run.history.learning_rate for name, run in trained.items()}
     assert rates["classic"] == pytest.approx([1e-3] * 4)
     assert max(rates["improved"]) > 4 * rates["improved"][-1]
 
 
-def test_the_score_is_that_of_the_last_network_on_the_whole_test_half():
-    trained = classic.run_classic("improved", epochs=1, **SMALL)
-    row, test = trained.row, load(WORLD, split="test")
-    assert row["accuracy"] == pytest.approx(accuracy(trained.model, test))
+def test_the_score_is_that_of_the_last_network_on_the_whole_test_half(trained):
+    run, test = trained["improved"], load(WORLD, split="test")
+    row = run.row
+    assert row["accuracy"] == pytest.approx(accuracy(run.model, test))
     assert row["low"] < row["accuracy"] < row["high"]
-    assert [row[name] for name in ("images", "epochs", "network", "world")] == [130, 1, "tiny_resnet", WORLD]
-    assert "tiny_resnet, 1 epochs of 130 images of handwritten" in str(trained)
-    assert row["train_loss"] == pytest.approx(trained.history.train_loss[-1])
+    assert [row[name] for name in ("images", "epochs", "network", "world")] == [130, 4, "tiny_resnet", WORLD]
+    assert "tiny_resnet, 4 epochs of 130 images of handwritten" in str(run)
+    assert row["train_loss"] == run.history.train_loss[-1]
 
 
-def test_the_same_seed_gives_the_same_network_and_another_another():
-    runs = [classic.run_classic("classic", epochs=1, seed=seed, **SMALL).model for seed in (0, 0, 1)]
-    first, same, other = (model.fc2.weight.detach() for model in runs)
-    assert torch.equal(first, same)
-    assert not torch.equal(first, other)
+def test_it_learns(trained):
+    losses = trained["classic"].history.train_loss
+    assert losses[-1] < losses[0] - 0.1
 
 
-def test_an_interrupted_training_goes_on(tmp_path):
-    whole = classic.run_classic("classic", epochs=2, **SMALL).model
+def test_an_interrupted_training_goes_on_to_the_same_bits(trained, tmp_path):
     file = tmp_path / "training.pt"
     classic.run_classic("classic", epochs=1, checkpoint=file, **SMALL)
-    resumed = classic.run_classic("classic", epochs=2, checkpoint=file, **SMALL).model
-    assert torch.equal(whole.fc2.weight, resumed.fc2.weight)
+    resumed = classic.run_classic("classic", epochs=4, checkpoint=file, **SMALL).model
+    assert torch.equal(trained["classic"].model.fc2.weight, resumed.fc2.weight)
 
 
-def test_it_learns():
-    history = classic.run_classic("classic", epochs=8, **SMALL).history
-    assert history.train_loss[-1] < history.train_loss[0] - 0.1
-
-
-def test_another_network_by_the_same_recipe():
-    row = classic.run_classic("improved", epochs=1, network="small_cnn", **SMALL).row
-    assert (row["recipe"], row["network"]) == ("improved", "small_cnn")
+def test_another_network_by_the_same_recipe_and_another_seed(trained):
+    other = classic.run_classic("improved", epochs=1, network="small_cnn", seed=1, **SMALL)
+    assert [other.row[name] for name in ("recipe", "network", "seed")] == ["improved", "small_cnn", 1]
+    assert not torch.equal(other.model.fc2.weight, trained["classic"].model.fc2.weight)
 
 
 @pytest.mark.parametrize(

@@ -279,11 +279,11 @@ def test_a_photograph_that_went_away_is_told(classifier, tmp_path):
 
 def test_a_snapshot_is_added_and_shown(lab):
     before = len(lab.gallery)
-    lab.field.value = "data:image/jpeg;base64," + base64.b64encode(png(kind="JPEG")).decode()
+    lab.camera_field.value = "data:image/jpeg;base64," + base64.b64encode(png(kind="JPEG")).decode()
     assert len(lab.gallery) == before + 1
     assert said(lab).startswith("camera 1: ")
-    assert lab.field.value == ""
-    lab.field.value = "data:image/png;base64," + base64.b64encode(png()).decode()
+    assert lab.camera_field.value == ""
+    lab.camera_field.value = "data:image/png;base64," + base64.b64encode(png()).decode()
     assert lab.gallery.pictures[-1].name == "camera 2"
 
 
@@ -298,7 +298,7 @@ def test_a_snapshot_is_added_and_shown(lab):
 )
 def test_a_bad_snapshot_is_explained(lab, sent, words):
     before = len(lab.gallery)
-    lab.field.value = sent
+    lab.camera_field.value = sent
     assert words in lab.note.value
     assert len(lab.gallery) == before
 

@@ -65,7 +65,7 @@ class PredictionLab(Lab):
         "middle kept (%)", 20, 100, 100, "cuts the picture about its middle; percent of height and width", step=5
     )
     rows = (
-        ("upload", "button", "number", "field"),
+        ("upload", "camera_button", "number", "camera_field"),
         "note",
         Columns(3, ("named", "limit", "temperature", "turned", "brightness", "kept"), "9.2em"),
     )
@@ -81,7 +81,7 @@ class PredictionLab(Lab):
         self.upload.layout.width = "130px"
         self.upload.observe(self._uploaded, "value")
         camera = Camera(lambda address: self._take(lambda: self.gallery.add_snapshot(address)))
-        self.button, self.field = camera.button, camera.field
+        self.camera_button, self.camera_field = camera.button, camera.field
         self.note = widgets.HTML(layout={"height": "40px", "overflow": "hidden auto", "margin": "0 4px"})
         self._remark(FIRST_NOTE)
         super().__init__()
