@@ -2,12 +2,11 @@
 
 import threading
 
-import ipywidgets as widgets
 import pytest
 from matplotlib.figure import Figure
 
 from tlcourse.notebook import display
-from tlcourse.notebook.controls import Choice, Custom, Dropdown, IntRange, Note, Slider, Text, Toggle
+from tlcourse.notebook.controls import Choice, Dropdown, IntRange, Note, Slider, Text, Toggle
 from tlcourse.notebook.jobs import action, job
 from tlcourse.notebook.lab import Columns, Lab
 from tlcourse.notebook.tabs import Tabs
@@ -25,9 +24,8 @@ class ToyLab(Lab):
     unit = Dropdown("unit", {"grams": 1, "kilograms": 1000}, 1000, "of the size")
     bold = Toggle("bold", "thick letters")
     name = Text("name", "who looks", "nobody")
-    share = Custom("share", lambda lab: widgets.FloatSlider(0.5), "from 0 to 1")
     words = Note()
-    rows = (("number", "fruit"), Columns(2, ("size", "unit")), ("bold", "name", "share"), ("more", ("words", "twice")))
+    rows = (("number", "fruit"), Columns(2, ("size", "unit")), ("bold", "name"), ("more", ("words", "twice")))
 
     def __init__(self):
         self.fruits, self.drawn, self.extra = ["apple", "lemon"], [], 0
@@ -45,11 +43,11 @@ class ToyLab(Lab):
         self.words = f"<{self.number}>"
         self.controls["bold"].disabled = self.number == 1
 
-    def look(self, number, fruit, size, unit, bold, share):
+    def look(self, number, fruit, size, unit, bold):
         if number == 3 and fruit == "lemon":
             raise ZeroDivisionError("lemons by three")
         self.drawn.append(number)
-        sentence = f"{number} of {fruit}, {size * unit + self.extra} large & {'bold' if bold else 'thin'}, {share}."
+        sentence = f"{number} of {fruit}, {size * unit + self.extra} large & {'bold' if bold else 'thin'}, all of it."
         return Figure((1, 1)), sentence
 
 
@@ -61,7 +59,7 @@ def lab():
 
 
 def test_it_begins_with_a_picture_of_the_first_values(lab):
-    assert "2 of apple, 1000 large &amp; thin, 0.5." in lab.sentence.value
+    assert "2 of apple, 1000 large &amp; thin, all of it." in lab.sentence.value
     assert "2 of apple" in lab.picture.value
     assert lab.controls["number"].options[0] == ("1.0", 1)
     assert lab.controls["unit"].label == "kilograms"
@@ -77,7 +75,6 @@ def test_it_begins_with_a_picture_of_the_first_values(lab):
         ("size", 2, "2000 large"),
         ("unit", 1, "1 large"),
         ("bold", True, "bold"),
-        ("share", 0.25, "0.25"),
     ],
 )
 def test_whatever_moves_is_drawn(lab, name, value, said):
@@ -137,7 +134,7 @@ def test_a_control_that_stands_nowhere_is_refused():
     class Forgetful(ToyLab):
         rows = (("number", "fruit"),)
 
-    with pytest.raises(ValueError, match=r"Forgetful.rows lacks bold, more, name, share, size, twice, unit, words"):
+    with pytest.raises(ValueError, match=r"Forgetful.rows lacks bold, more, name, size, twice, unit, words"):
         Forgetful()
 
 

@@ -160,14 +160,6 @@ class Text(Control):
         return widgets.Text(of(lab, self.value) or "")
 
 
-class Custom(Control):
-    """Any other widget with a `value`, from a function of the lab that makes it."""
-
-    def __init__(self, name: str, build: Callable[[Host], widgets.Widget], tip: str, *, width: str = "auto") -> None:
-        super().__init__(name, tip, width=width)
-        self.build = build
-
-
 class Note(Control):
     """A text that the lab writes itself, plain unless it is to be shown as HTML."""
 
