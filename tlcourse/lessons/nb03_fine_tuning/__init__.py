@@ -1,12 +1,7 @@
 """Notebook 03: how do I train what I carried over?"""
 
 from tlcourse.lessons.nb03_fine_tuning import figures
-from tlcourse.lessons.nb03_fine_tuning.experiment import (
-    evaluation_sets,
-    paired_table,
-    run_strategies,
-    strategy_table,
-)
+from tlcourse.lessons.nb03_fine_tuning.experiment import evaluation_sets, paired_table, run_strategies, strategy_table
 from tlcourse.lessons.nb03_fine_tuning.lab import TrainingLab
 from tlcourse.lessons.nb03_fine_tuning.probe_race import race_table, split_labelled
 from tlcourse.lessons.nb03_fine_tuning.strategies import STRATEGIES
@@ -14,21 +9,3 @@ from tlcourse.training import losses, optimizers, schedules
 from tlcourse.training.lr_finder import range_test
 from tlcourse.transfer import freezing
 from tlcourse.transfer.linear_probe import linear_probe
-
-__all__ = [
-    "STRATEGIES",
-    "TrainingLab",
-    "evaluation_sets",
-    "figures",
-    "freezing",
-    "linear_probe",
-    "losses",
-    "optimizers",
-    "paired_table",
-    "race_table",
-    "range_test",
-    "run_strategies",
-    "schedules",
-    "split_labelled",
-    "strategy_table",
-]

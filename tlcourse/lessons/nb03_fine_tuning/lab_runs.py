@@ -93,11 +93,6 @@ class Run:
         """Return the accuracy after the last epoch, in percent: the best on the way would be optimistic."""
         return self.measured[-1].watched_accuracy
 
-    @property
-    def loss(self) -> float:
-        """Return the loss on the watched images after the last epoch, in nats."""
-        return self.measured[-1].watched_loss
-
 
 class Found(NamedTuple):
     """A range test, and what was tested."""

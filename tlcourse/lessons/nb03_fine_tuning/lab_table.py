@@ -22,7 +22,7 @@ def cells(run: Run, best: bool) -> list[str]:
     frozen, pull = "by turns" if how.thaws else str(how.depth), f"{how.strength:g}" if how.pulls else "–"
     settings = [how.strategy, str(how.per_class), f"{how.lr:g}", frozen, pull]
     epochs = f"{len(run.measured)} of {how.epochs}" if run.state != "finished" else str(how.epochs)
-    loss, accuracy = (f"{run.loss:.2f}", f"{run.accuracy:.0f} %") if run.measured else ("", "")
+    loss, accuracy = (f"{run.measured[-1].watched_loss:.2f}", f"{run.accuracy:.0f} %") if run.measured else ("", "")
     took = "shipped" if run.seconds is None else f"{run.seconds:.1f} s"
     return [*settings, epochs, loss, accuracy + " best" * best, took if run.state == "finished" else run.state]
 

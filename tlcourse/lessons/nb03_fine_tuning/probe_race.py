@@ -5,7 +5,6 @@ import itertools
 import statistics
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 import torch
@@ -24,29 +23,13 @@ from tlcourse.transfer.linear_probe import linear_probe
 CHECK_EVERY, MOST, BATCH = 5, 300, 50  # updates between two looks, updates before giving up, images an update
 
 
-@dataclass(frozen=True)
-class Race:
-    """How long both took to the same accuracy on images that neither learned from, in percent; over all seeds."""
-
-    per_class: int
-    goal: float  # mean accuracy of the probes
-    probe_seconds: float  # features once and L-BFGS to convergence, median
-    reached: float  # mean accuracy of the trained networks when they were stopped
-    training_seconds: float  # without the time for measuring, mean
-    updates: int
-
-    @property
-    def ratio(self) -> float:
-        """Return how many times as long the training took."""
-        return self.training_seconds / self.probe_seconds
-
-
-def race(per_class: int, seeds: Sequence[int] = range(5)) -> Race:
+def race(per_class: int, seeds: Sequence[int] = range(5)) -> dict[str, float]:
     """Let both learn the same labelled images, at most 80 per class, until the training is as accurate as the probe.
 
     Neither augments. The training has the rate that was best for it in `results/strategy_settings.csv`, and is stopped
     with hindsight, which favours it. Accuracy is that on all other images of the training half, averaged over the
-    seeds: a single training crosses any line sooner or later by chance. Measuring takes no part in the time.
+    seeds: a single training crosses any line sooner or later by chance. `goal` is that of the probes in percent, and
+    `reached` that of the networks when they were stopped. Measuring takes no part in the time.
     """
     half = load("handwritten-photo")
     runs = [_looks(*split_labelled(half, per_class, seed), seed) for seed in seeds]
@@ -55,7 +38,9 @@ def race(per_class: int, seeds: Sequence[int] = range(5)) -> Race:
     while reached < goal and made < MOST:
         accuracies, seconds = zip(*(next(run) for run in runs), strict=True)
         reached, made = statistics.mean(accuracies), made + CHECK_EVERY
-    return Race(per_class, goal, statistics.median(probe_seconds), reached, statistics.mean(seconds), made)
+    probe, training = statistics.median(probe_seconds), statistics.mean(seconds)
+    times = {"probe_seconds": probe, "training_seconds": training, "ratio": training / probe}
+    return {"goal": goal, "reached": reached, "updates": made, **times}
 
 
 def _looks(labelled: ImageSet, watched: ImageSet, seed: int) -> Iterator[tuple[float, float]]:
@@ -91,13 +76,15 @@ def split_labelled(images: ImageSet, per_class: int, seed: int) -> tuple[ImageSe
 
 def race_table(labels: Iterable[int], seeds: Sequence[int] = range(5)) -> pd.DataFrame:
     """Hold a race for every number of labels per class, and return a line of text for each."""
-    races = [race(per_class, seeds) for per_class in labels]
-    return pd.DataFrame(
-        {
-            "labels per class": [one.per_class for one in races],
-            "probe": [f"{1000 * one.probe_seconds:.0f} ms, {one.goal:.1f} %" for one in races],
-            "frozen network, trained": [f"{one.training_seconds:.2f} s, {one.reached:.1f} %" for one in races],
-            "its updates": [one.updates for one in races],
-            "probe is faster by": [f"{one.ratio:.0f} x" for one in races],
+    lines = []
+    for per_class in labels:
+        found = race(per_class, seeds)
+        line = {
+            "labels per class": per_class,
+            "probe": f"{1000 * found['probe_seconds']:.0f} ms, {found['goal']:.1f} %",
+            "frozen network, trained": f"{found['training_seconds']:.2f} s, {found['reached']:.1f} %",
+            "its updates": found["updates"],
+            "probe is faster by": f"{found['ratio']:.0f} x",
         }
-    )
+        lines.append(line)
+    return pd.DataFrame(lines)

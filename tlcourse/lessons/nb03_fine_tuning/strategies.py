@@ -40,25 +40,13 @@ def prepare(
     return recipe.batches(labelled, seed), optimizer, schedule
 
 
-def descend(
+def full(
     model: nn.Module, labelled: ImageSet, seed: int, lr: Rates, recipe: Recipe, loss: Loss = F.cross_entropy
 ) -> Losses:
-    """Train by the recipe, with a rate for every stage."""
+    """Train everything that is not frozen, at one rate or at one for every stage."""
     batches, optimizer, schedule = prepare(model, labelled, seed, lr, recipe)
     for _ in range(recipe.epochs):
         yield from updates(model, batches, optimizer, loss, schedule=schedule)
-
-
-def everywhere(model: nn.Module, lr: float) -> dict[str, float]:
-    """Return the same rate for every stage and the head."""
-    return discriminative_rates(model, lr, lr)
-
-
-def full(
-    model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe: Recipe, loss: Loss = F.cross_entropy
-) -> Losses:
-    """Train everything at one rate."""
-    yield from descend(model, labelled, seed, everywhere(model, lr), recipe, loss)
 
 
 def probe(model: nn.Module, labelled: ImageSet, seed: int, penalty: float, recipe: Recipe) -> Losses:
@@ -81,7 +69,7 @@ def probe_then_full(model: nn.Module, labelled: ImageSet, seed: int, lr: float, 
 
 def gradual(model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe: Recipe) -> Losses:
     """Free one more stage after every epoch, the last first (Howard and Ruder, 2018, ACL)."""
-    batches, optimizer, schedule = prepare(model, labelled, seed, everywhere(model, lr), recipe)
+    batches, optimizer, schedule = prepare(model, labelled, seed, lr, recipe)
     unfreeze = GradualUnfreezing()
     for epoch in range(recipe.epochs):
         unfreeze(model, epoch)
@@ -90,12 +78,12 @@ def gradual(model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe: 
 
 def discriminative(model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe: Recipe) -> Losses:
     """Train the head at the full rate and the backbone at a tenth of it."""
-    yield from descend(model, labelled, seed, discriminative_rates(model, lr, lr / 10), recipe)
+    yield from full(model, labelled, seed, discriminative_rates(model, lr, lr / 10), recipe)
 
 
 def layerwise(model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe: Recipe) -> Losses:
     """Let the rate fall by 30 % from stage to stage, from the head down to the pixels."""
-    yield from descend(model, labelled, seed, layerwise_rates(model, lr, 0.7), recipe)
+    yield from full(model, labelled, seed, layerwise_rates(model, lr, 0.7), recipe)
 
 
 def l2_sp(model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe: Recipe, strength: float = 0.1) -> Losses:
@@ -121,7 +109,7 @@ def stopped_early(model: nn.Module, labelled: ImageSet, seed: int, lr: float, re
     What is yielded are the mean losses of the epochs, when all are over.
     """
     learn, watch = labelled.split(1 - HELD_BACK, seed)
-    how = {"lr": everywhere(model, lr), "schedule": one_cycle(recipe.updates)}
+    how = {"lr": lr, "schedule": one_cycle(recipe.updates)}
     history = train(model, learn, recipe, seed=seed, validation=watch, patience=3, **how)
     yield from torch.tensor(history.train_loss)
 
@@ -130,7 +118,7 @@ def averaged(model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe:
     """Warm up, keep the rate, and average the weights of the second half (Izmailov et al., 2018, UAI)."""
     warm = max(1, recipe.updates // 10)
     shape = then(warm_up(warm), warm, constant())
-    batches, optimizer, schedule = prepare(model, labelled, seed, everywhere(model, lr), recipe, shape)
+    batches, optimizer, schedule = prepare(model, labelled, seed, lr, recipe, shape)
     average = WeightAverage(start=recipe.updates // 2)
     for _ in range(recipe.epochs):
         for loss in updates(model, batches, optimizer, schedule=schedule):
