@@ -28,7 +28,7 @@ from tlcourse.repro import generator, seeded
 from tlcourse.storage import StorageError, save_tensors
 from tlcourse.training.checkpoint import copy_weights
 from tlcourse.training.loop import fit
-from tlcourse.transfer.freezing import freeze, layerwise_rates, parameter_groups, training_mode
+from tlcourse.transfer.freezing import freeze, layerwise_lr, parameter_groups, training_mode
 from tlcourse.transfer.heads import get_classifier, reset_classifier
 from tlcourse.transfer.linear_probe import solve_probe, write_head
 from tlcourse.transfer.weights import check_still, weights_moved
@@ -144,7 +144,7 @@ def check_stages(model):
     assert list(stages) in ([f"stage{n}" for n in range(1, count + 1)] + neck for count in (4, 5, 3) for neck in NECKS)
     places = Counter(id(p) for part in (*stages.values(), get_classifier(model)) for p in part.parameters())
     assert places == Counter(id(p) for p in model.parameters())
-    groups = parameter_groups(model, layerwise_rates(model, 1e-2))
+    groups = parameter_groups(model, layerwise_lr(model, 1e-2))
     assert all(group["params"] for group in groups)
     order = {id(p): position for position, p in enumerate(model.parameters())}
     first = [min(order[id(p)] for p in part.parameters()) for part in stages.values()]
@@ -359,7 +359,7 @@ def test_frozen_stages_stay_and_the_others_move(small):
     small.accept_scaled()
     frozen = freeze(small, 2)
     assert frozen == ["stage1", "stage2"]
-    optimizer = torch.optim.SGD(parameter_groups(small, layerwise_rates(small, 0.1)), momentum=0.9)
+    optimizer = torch.optim.SGD(parameter_groups(small, layerwise_lr(small, 0.1)), momentum=0.9)
     before = copy_weights(small)
     fit(small, data_set().batches(8), epochs=2, optimizer=optimizer, progress=False, device="cpu")
     report = weights_moved(before, small.state_dict())

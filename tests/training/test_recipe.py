@@ -9,7 +9,7 @@ from tlcourse.repro import pick_device
 from tlcourse.training.recipe import Recipe, adamw, train
 from tlcourse.training.schedules import constant
 from tlcourse.training.starts import starting_model
-from tlcourse.transfer.freezing import discriminative_rates, layerwise_rates, trainable, training_mode
+from tlcourse.transfer.freezing import discriminative_lr, layerwise_lr, trainable, training_mode
 
 QUICK = Recipe(epochs=2, steps=3, batch=10)
 
@@ -56,7 +56,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_others(few):
 
 def test_every_stage_may_have_its_own_rate():
     model = starting_model("fine-tuned", 0)
-    rates = layerwise_rates(model, 0.1, 0.5)
+    rates = layerwise_lr(model, 0.1, 0.5)
     optimizer, _ = adamw(model, rates, 100)
     assert {group["name"]: group["max_lr"] for group in optimizer.param_groups} == pytest.approx(rates)
 
@@ -64,7 +64,7 @@ def test_every_stage_may_have_its_own_rate():
 def test_equal_rates_by_stage_are_one_rate(few):
     one, staged = starting_model("fine-tuned", 0), starting_model("fine-tuned", 0)
     train(one, few, QUICK, lr=1e-3)
-    train(staged, few, QUICK, lr=discriminative_rates(staged, 1e-3, 1e-3))
+    train(staged, few, QUICK, lr=discriminative_lr(staged, 1e-3, 1e-3))
     assert equal(one, staged)
 
 

@@ -11,9 +11,9 @@ from tlcourse.transfer.freezing import (
     L2SP,
     GradualUnfreezing,
     count_parameters,
-    discriminative_rates,
+    discriminative_lr,
     freeze,
-    layerwise_rates,
+    layerwise_lr,
     parameter_groups,
     trainable,
 )
@@ -73,18 +73,18 @@ def test_a_gradient_left_behind_is_dropped():
     assert model.fc2.weight.grad is not None
 
 
-def test_discriminative_and_layerwise_rates():
+def test_discriminative_and_layerwise_lr():
     model = SmallCNN()
-    assert discriminative_rates(model, 0.1, 0.01) == {"conv1": 0.01, "conv2": 0.01, "fc1": 0.01, "fc2": 0.1}
-    assert layerwise_rates(model, 0.8, 0.5) == {"conv1": 0.1, "conv2": 0.2, "fc1": 0.4, "fc2": 0.8}
-    assert set(layerwise_rates(model, 0.8, 1.0).values()) == {0.8}
+    assert discriminative_lr(model, 0.1, 0.01) == {"conv1": 0.01, "conv2": 0.01, "fc1": 0.01, "fc2": 0.1}
+    assert layerwise_lr(model, 0.8, 0.5) == {"conv1": 0.1, "conv2": 0.2, "fc1": 0.4, "fc2": 0.8}
+    assert set(layerwise_lr(model, 0.8, 1.0).values()) == {0.8}
 
 
 @pytest.mark.parametrize("network", [SmallCNN, TinyResNet])
 def test_groups_hold_every_parameter_once_with_its_real_rate(network):
     model = network()
     freeze(model)
-    groups = parameter_groups(model, layerwise_rates(model, 1.0))
+    groups = parameter_groups(model, layerwise_lr(model, 1.0))
     inside = [id(parameter) for group in groups for parameter in group["params"]]
     assert sorted(inside) == sorted(id(parameter) for parameter in model.parameters())
     rates = [group["lr"] for group in torch.optim.AdamW(groups).param_groups]
@@ -95,7 +95,7 @@ def test_groups_hold_every_parameter_once_with_its_real_rate(network):
 def test_a_step_is_as_long_as_its_groups_rate_says():
     model = SmallCNN()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    optimizer = torch.optim.SGD(parameter_groups(model, layerwise_rates(model, 0.8, 0.5)))
+    optimizer = torch.optim.SGD(parameter_groups(model, layerwise_lr(model, 0.8, 0.5)))
     for parameter in model.parameters():
         parameter.grad = torch.ones_like(parameter)
     optimizer.step()
@@ -155,7 +155,7 @@ NET = SmallCNN()
         (freeze, (NET, None, "ignore"), "batchnorm is 'ignore'"),
         (parameter_groups, (NET, {"conv1": 0.1}), r"given for \['conv1'\]. Expected one for each of: conv1, conv2"),
         (parameter_groups, (NET, RATES | {"fc1": 0.0}), r"must be above 0, but got \{'fc1': 0.*use freeze"),
-        (layerwise_rates, (NET, 0.1, 0.0), "decay is 0"),
+        (layerwise_lr, (NET, 0.1, 0.0), "decay is 0"),
         (L2SP, (NET, -1), "got alpha=-1"),
         (GradualUnfreezing, (0,), "every is 0"),
     ],

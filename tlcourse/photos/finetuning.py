@@ -21,7 +21,7 @@ from tlcourse.photos.recipe import PhotoRecipe
 from tlcourse.training.checkpoint import History
 from tlcourse.training.loop import fit
 from tlcourse.training.recipe import adamw
-from tlcourse.transfer.freezing import layerwise_rates
+from tlcourse.transfer.freezing import layerwise_lr
 from tlcourse.transfer.heads import get_classifier
 from tlcourse.transfer.linear_probe import Probe, solve_probe, write_head
 
@@ -130,7 +130,7 @@ def adamw_by_stage(
     model: nn.Module, recipe: PhotoRecipe, updates: int, scratch: bool = False
 ) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LRScheduler]:
     """Return AdamW and one cycle of its rates, which fall towards the pixels, or from scratch are all equal."""
-    rates = layerwise_rates(model, recipe.scratch_lr if scratch else recipe.lr, 1.0 if scratch else recipe.layer_decay)
+    rates = layerwise_lr(model, recipe.scratch_lr if scratch else recipe.lr, 1.0 if scratch else recipe.layer_decay)
     how = {"weight_decay": recipe.weight_decay, "warm": recipe.warm, "fused": False}
     return adamw(model, rates, max(4, updates), **how)
 

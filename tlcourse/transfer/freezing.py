@@ -1,4 +1,4 @@
-"""Deciding what moves, how fast and how far: freezing, rates for every stage, and a pull towards the start."""
+"""Deciding what moves, how fast and how far: freezing, learning rates for every stage, and a pull towards the start."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -60,16 +60,16 @@ def count_parameters(parameters: list[nn.Parameter] | list[torch.Tensor]) -> int
     return sum(parameter.numel() for parameter in parameters)
 
 
-def discriminative_rates(model: nn.Module, head: float, backbone: float) -> dict[str, float]:
-    """Return two rates: one for the head, which knows nothing yet, and a smaller one for all that was carried over.
+def discriminative_lr(model: nn.Module, head: float, backbone: float) -> dict[str, float]:
+    """Return two learning rates: one for the head, which knows nothing yet, a smaller one for all carried over.
 
     Source: Howard and Ruder, "Universal language model fine-tuning for text classification", 2018, ACL.
     """
     return dict.fromkeys(model.stages(), backbone) | {model.head_name: head}
 
 
-def layerwise_rates(model: nn.Module, head: float, decay: float = 0.7) -> dict[str, float]:
-    """Return rates that fall from the head to the pixels: early stages are the most general and should move least.
+def layerwise_lr(model: nn.Module, head: float, decay: float = 0.7) -> dict[str, float]:
+    """Return learning rates that fall from the head to the pixels: early stages are general and should move least.
 
     Every stage gets `decay` times the rate of the one after it.
 
@@ -81,20 +81,20 @@ def layerwise_rates(model: nn.Module, head: float, decay: float = 0.7) -> dict[s
     return {name: head * decay ** (len(names) - 1 - position) for position, name in enumerate(names)}
 
 
-def parameter_groups(model: nn.Module, rates: Mapping[str, float]) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module, lr: Mapping[str, float]) -> list[dict[str, Any]]:
     """Return one `{"params", "lr", "name"}` a stage and for the head, for any optimiser of PyTorch.
 
     Every parameter is in from the start, frozen ones too: the optimiser skips them while they have no gradient, and one
     that is made anew in the middle of a training would have forgotten its means and could not be resumed. ValueError
-    when names do not match, a rate is not above 0, or a parameter belongs to no stage.
+    when names do not match, a learning rate is not above 0, or a parameter belongs to no stage.
     """
     parts = {**model.stages(), model.head_name: get_classifier(model)}
-    if set(rates) != set(parts):
-        raise ValueError(f"rates were given for {list(rates)}. Expected one for each of: {', '.join(parts)}.")
-    wrong = {name: rate for name, rate in rates.items() if not rate > 0}
+    if set(lr) != set(parts):
+        raise ValueError(f"learning rates were given for {list(lr)}. Expected one for each of: {', '.join(parts)}.")
+    wrong = {name: value for name, value in lr.items() if not value > 0}
     if wrong:
-        raise ValueError(f"rates must be above 0, but got {wrong}. To keep a stage as it is, use freeze().")
-    groups = [{"params": list(parts[name].parameters()), "lr": rate, "name": name} for name, rate in rates.items()]
+        raise ValueError(f"learning rates must be above 0, but got {wrong}. To keep a stage as it is, use freeze().")
+    groups = [{"params": list(parts[name].parameters()), "lr": value, "name": name} for name, value in lr.items()]
     inside = {id(parameter) for group in groups for parameter in group["params"]}
     outside = [name for name, parameter in model.named_parameters() if id(parameter) not in inside]
     if outside:

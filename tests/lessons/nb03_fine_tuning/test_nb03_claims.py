@@ -21,7 +21,7 @@ from tlcourse.notebook.results import paired, results
 from tlcourse.repro import seeded
 from tlcourse.training.lr_finder import range_test
 from tlcourse.training.parallel import side_by_side
-from tlcourse.transfer.freezing import discriminative_rates, parameter_groups
+from tlcourse.transfer.freezing import discriminative_lr, parameter_groups
 from tlcourse.transfer.heads import reset_classifier
 
 TABLE_SEEDS = range(5)
@@ -211,7 +211,7 @@ def test_the_settings_that_the_text_names():
 def late_head(seed, late, backbone):
     """The trap of the notebook: 25 updates, with the head replaced after or before the optimiser was made."""
     model = pretrained("tiny_resnet", "letters")
-    rates = discriminative_rates(model, 3e-3, backbone)
+    rates = discriminative_lr(model, 3e-3, backbone)
     optimizer = torch.optim.AdamW(parameter_groups(model, rates))
     with seeded("trap", seed):
         head = reset_classifier(model, 10)

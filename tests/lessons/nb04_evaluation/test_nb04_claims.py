@@ -11,9 +11,16 @@ import torch
 from agreement import FRESH_SEEDS, within_seeds
 
 from tlcourse.data.worlds import load
-from tlcourse.evaluation import intervals as stats
-from tlcourse.evaluation import significance as comparison
+from tlcourse.evaluation import significance
 from tlcourse.evaluation.calibration import calibration_error, chance_calibration_error, fit_temperature
+from tlcourse.evaluation.intervals import (
+    bootstrap_groups,
+    bootstrap_mean,
+    group_means,
+    paired_difference,
+    standard_error,
+    t_interval,
+)
 from tlcourse.evaluation.metrics import area_under, average_precision, pr_curve, roc_curve
 from tlcourse.evaluation.predict import predict
 from tlcourse.evaluation.transfer_measures import labels_needed, labels_saved
@@ -144,9 +151,9 @@ def test_an_interval_over_sheets_is_nearly_twice_as_wide(source_hits):
     ratios, wider = [], []
     for row in source_hits["letters"][:8]:
         values = (100 * row.double()).tolist()
-        kinds = (stats.bootstrap_mean(values), stats.bootstrap_groups(values, sheets))
+        kinds = (bootstrap_mean(values), bootstrap_groups(values, sheets))
         images, groups = (i.high - i.low for i in kinds)
-        t = stats.t_interval(stats.group_means(values, sheets))
+        t = t_interval(group_means(values, sheets))
         ratios.append(groups / images)
         wider.append((t.high - t.low) / groups)
     assert np.mean(ratios) == pytest.approx(1.7, abs=0.25)
@@ -156,7 +163,7 @@ def test_an_interval_over_sheets_is_nearly_twice_as_wide(source_hits):
 def test_in_pairs_the_sheets_hardly_matter(source_hits):
     sheets = load("handwritten-photo", split="test").attributes["sheet"].tolist()
     a, b = (100 * table.double() for table in source_hits.values())
-    ratios = [stats.standard_error(row.tolist(), sheets) / stats.standard_error(row.tolist()) for row in a - b]
+    ratios = [standard_error(row.tolist(), sheets) / standard_error(row.tolist()) for row in a - b]
     assert np.mean(ratios) == pytest.approx(1.1, abs=0.15)
 
 
@@ -165,9 +172,9 @@ def test_in_pairs_the_sheets_hardly_matter(source_hits):
 
 def test_the_bootstrap_of_five_seeds_promises_too_much_and_the_t_interval_does_not():
     world = column(results("source_answers"), "letters", "accuracy")
-    quick = functools.partial(stats.bootstrap_mean, resamples=300)
-    assert comparison.coverage(quick, 5, world) == pytest.approx(83, abs=3)
-    assert comparison.coverage(stats.t_interval, 5, world) == pytest.approx(95, abs=2.5)
+    quick = functools.partial(bootstrap_mean, resamples=300)
+    assert significance.coverage(quick, 5, world) == pytest.approx(83, abs=3)
+    assert significance.coverage(t_interval, 5, world) == pytest.approx(95, abs=2.5)
 
 
 # is A better than B?
@@ -177,11 +184,11 @@ def test_the_two_networks_of_the_introduction(source_hits, source_difference):
     percent = {name: 100 * table[SEED].double().mean().item() for name, table in source_hits.items()}
     assert percent == {"letters": pytest.approx(90.0, abs=0.05), "digits": pytest.approx(89.3, abs=0.05)}
     assert source_difference[SEED] == pytest.approx(0.7, abs=0.05)
-    assert comparison.mcnemar(*(table[SEED] for table in source_hits.values())).p_value > 0.3
+    assert significance.mcnemar(*(table[SEED] for table in source_hits.values())).p_value > 0.3
 
 
 def test_four_of_twenty_pairs_would_have_been_published(source_hits, source_difference):
-    tests = [comparison.mcnemar(a, b) for a, b in zip(*source_hits.values(), strict=True)]
+    tests = [significance.mcnemar(a, b) for a, b in zip(*source_hits.values(), strict=True)]
     loud = [d for d, t in zip(source_difference, tests, strict=True) if t.p_value < 0.05]
     assert len(loud) == 4
     assert max(loud) < 0  # all of them for digits
@@ -190,7 +197,7 @@ def test_four_of_twenty_pairs_would_have_been_published(source_hits, source_diff
 
 
 def test_twenty_seeds_leave_it_open(source_difference):
-    mean = stats.t_interval(source_difference)
+    mean = t_interval(source_difference)
     assert mean.mean == pytest.approx(-1.1, abs=0.05)
     assert mean.high == pytest.approx(0, abs=0.05)
     assert mean.high >= 0
@@ -204,14 +211,14 @@ def test_how_many_seeds_two_points_need(source_difference):
     power = {}
     for k in (1, 5, 50):
         probe, tuned = (scores(table, start, k) for start in ("linear probe", "fine-tuned"))
-        power[k] = comparison.power_curve(2.0, np.std(np.subtract(tuned, probe), ddof=1), most=30)
-    assert comparison.seeds_needed(power[1]) is None
-    assert 12 <= comparison.seeds_needed(power[5]) <= 18
-    assert comparison.seeds_needed(power[50]) <= 7
+        power[k] = significance.power_curve(2.0, np.std(np.subtract(tuned, probe), ddof=1), most=30)
+    assert significance.seeds_needed(power[1]) is None
+    assert 12 <= significance.seeds_needed(power[5]) <= 18
+    assert significance.seeds_needed(power[50]) <= 7
     assert power[5][5] < 50  # in most experiments, unseen
     sources = np.std(source_difference, ddof=1)
-    assert 11 <= comparison.seeds_needed(comparison.power_curve(2.0, sources)) <= 17
-    one_point = comparison.seeds_needed(comparison.power_curve(1.0, sources, most=100))
+    assert 11 <= significance.seeds_needed(significance.power_curve(2.0, sources)) <= 17
+    one_point = significance.seeds_needed(significance.power_curve(1.0, sources, most=100))
     assert 42 <= one_point <= 52  # exercise 2: about four times as many
 
 
@@ -219,7 +226,7 @@ def test_peeking_finds_something_in_about_24_of_100():
     draws, finds = np.random.default_rng(0), 0
     for _ in range(1000):
         x = draws.normal(0, 2.4, 20)
-        looks = [stats.t_interval(x[:n]) for n in range(3, 21)]
+        looks = [t_interval(x[:n]) for n in range(3, 21)]
         finds += any(i.low > 0 or i.high < 0 for i in looks)
     assert finds / 10 == pytest.approx(24, abs=2)
 
@@ -233,7 +240,7 @@ def test_the_best_of_forty_flatters(source_hits):
     assert few.optimism == pytest.approx(5.6, abs=1)
     assert many.optimism == pytest.approx(1.2, abs=0.5)
     level = 100 * forty.double().mean().item()
-    shown, new = comparison.selection_optimism(40, 50, level)
+    shown, new = significance.selection_optimism(40, 50, level)
     assert shown == pytest.approx(8.5, abs=0.5)
     assert shown > few.optimism
     assert abs(new) < 0.4
@@ -241,14 +248,14 @@ def test_the_best_of_forty_flatters(source_hits):
 
 
 def test_the_report_of_the_quiz():
-    shown, _ = comparison.selection_optimism(12, 500, 90)
+    shown, _ = significance.selection_optimism(12, 500, 90)
     assert shown == pytest.approx(2, abs=0.4)
     assert shown > 91.2 - 90.1
 
 
 def test_nested_selection_keeps_what_it_promises():
     came = results("promises")
-    winner, nested = (stats.t_interval(came[name] - came["truth"]) for name in ("promised", "nested"))
+    winner, nested = (t_interval(came[name] - came["truth"]) for name in ("promised", "nested"))
     assert winner.low > 1
     assert winner.mean == pytest.approx(3.7, abs=0.1)
     assert nested.high < 0.5  # it does not flatter; if anything it is too modest
@@ -262,13 +269,13 @@ def test_scratch_needs_cooling_and_gets_it(judged):
     before, after = (column(judged, "scratch", f) for f in ("error_before", "error_after"))
     assert np.mean(before) == pytest.approx(26, abs=1)
     assert np.mean(after) == pytest.approx(7, abs=1)
-    assert stats.paired_difference(after, before, interval=stats.t_interval).high < -10
+    assert paired_difference(after, before, interval=t_interval).high < -10
 
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_fine_tuned_networks_do_not_need_it_and_gain_nothing(judged, name):
     before, after = (column(judged, name, f) for f in ("error_before", "error_after"))
-    change = stats.paired_difference(after, before, interval=stats.t_interval)
+    change = paired_difference(after, before, interval=t_interval)
     assert change.low < 0 < change.high
     assert 3 <= np.mean(before) <= 4
     assert 2.5 <= np.mean(after) <= 4
@@ -336,7 +343,7 @@ def test_the_validation_sheets_are_harder_than_the_test_half(judged, live):
     shipped, fresh = (
         np.subtract(column(rows, "letters", "accuracy"), last_epochs(rows, "letters")) for rows in (judged, live[0])
     )
-    assert stats.t_interval(shipped).low > 0
+    assert t_interval(shipped).low > 0
     assert np.mean(fresh) > 0
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tlcourse.evaluation import intervals as stats
+from tlcourse.evaluation.intervals import t_interval
 from tlcourse.lessons.nb04_evaluation import archives
 from tlcourse.lessons.nb04_evaluation import checks as ex
 
@@ -15,7 +15,7 @@ def no_progress(monkeypatch):
 
 
 def by_t(seed):
-    intervals = [stats.t_interval(row) for row in archives.archive(seed)[0].tolist()]
+    intervals = [t_interval(row) for row in archives.archive(seed)[0].tolist()]
     return np.array([[i.low, i.high] for i in intervals])
 
 
@@ -95,5 +95,5 @@ def test_cases_leave_nothing_to_taste(seed):
     for case in ex.q3.cases(seed):
         (differences,) = case.arguments
         for n in range(3, len(differences) + 1):
-            seen = stats.t_interval(differences[:n])
+            seen = t_interval(differences[:n])
             assert min(abs(seen.low), abs(seen.high)) > 1e-3

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tlcourse.data.worlds import load
-from tlcourse.evaluation import intervals as stats
+from tlcourse.evaluation import intervals
 from tlcourse.lessons.nb12_your_own_images.experiment import METHODS, REAL_DATA, SETTINGS, real_data, trial
 from tlcourse.models.torchvision_backbones import imagenet_classes
 from tlcourse.notebook.results import results
@@ -82,8 +82,8 @@ def test_the_practice_folder_is_written_by_seven_hands_that_all_parts_share():
 
 
 def test_what_fifty_test_photographs_can_tell():
-    assert stats.wilson_interval(45, 50).low < 80
-    assert stats.wilson_interval(50, 50).low == pytest.approx(92.9, abs=0.05)
+    assert intervals.wilson_interval(45, 50).low < 80
+    assert intervals.wilson_interval(50, 50).low == pytest.approx(92.9, abs=0.05)
 
 
 def test_six_of_the_ten_groceries_are_classes_of_imagenet():

@@ -19,9 +19,9 @@ from tlcourse.training.weight_averaging import WeightAverage
 from tlcourse.transfer.freezing import (
     L2SP,
     GradualUnfreezing,
-    discriminative_rates,
+    discriminative_lr,
     freeze,
-    layerwise_rates,
+    layerwise_lr,
 )
 from tlcourse.transfer.heads import reset_classifier
 from tlcourse.transfer.linear_probe import linear_probe
@@ -78,12 +78,12 @@ def gradual(model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe: 
 
 def discriminative(model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe: Recipe) -> Losses:
     """Train the head at the full rate and the backbone at a tenth of it."""
-    yield from full(model, labelled, seed, discriminative_rates(model, lr, lr / 10), recipe)
+    yield from full(model, labelled, seed, discriminative_lr(model, lr, lr / 10), recipe)
 
 
 def layerwise(model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe: Recipe) -> Losses:
     """Let the rate fall by 30 % from stage to stage, from the head down to the pixels."""
-    yield from full(model, labelled, seed, layerwise_rates(model, lr, 0.7), recipe)
+    yield from full(model, labelled, seed, layerwise_lr(model, lr, 0.7), recipe)
 
 
 def l2_sp(model: nn.Module, labelled: ImageSet, seed: int, lr: float, recipe: Recipe, strength: float = 0.1) -> Losses:

@@ -24,7 +24,7 @@ from tlcourse.photos.recipe import PhotoRecipe
 from tlcourse.photos.scan import scan
 from tlcourse.photos.splits import leakage, train_validation_test
 from tlcourse.photos.views import RandomView
-from tlcourse.transfer.freezing import layerwise_rates
+from tlcourse.transfer.freezing import layerwise_lr
 from tlcourse.transfer.linear_probe import write_head
 
 __all__ = [
@@ -44,7 +44,7 @@ __all__ = [
     "fine_tune_or_keep",
     "gain_table",
     "inspect",
-    "layerwise_rates",
+    "layerwise_lr",
     "leakage",
     "load_classifier",
     "open_photos",
