@@ -1,6 +1,5 @@
 """Notebook 12: how do I do it with my own photographs?"""
 
-from tlcourse.evaluation.intervals import t_interval
 from tlcourse.lessons.nb12_your_own_images.classic import run_classic
 from tlcourse.lessons.nb12_your_own_images.experiment import gain_table
 from tlcourse.lessons.nb12_your_own_images.figures import (
@@ -26,35 +25,3 @@ from tlcourse.photos.splits import leakage, train_validation_test
 from tlcourse.photos.views import RandomView
 from tlcourse.transfer.freezing import layerwise_lr
 from tlcourse.transfer.linear_probe import write_head
-
-__all__ = [
-    "PhotoRecipe",
-    "PredictionLab",
-    "RandomView",
-    "as_seen",
-    "cache_features",
-    "careful_temperature",
-    "compare_networks",
-    "draw_evaluation",
-    "draw_mistakes",
-    "draw_photos",
-    "draw_prepared",
-    "draw_tuning",
-    "evaluate_photos",
-    "fine_tune_or_keep",
-    "gain_table",
-    "inspect",
-    "layerwise_lr",
-    "leakage",
-    "load_classifier",
-    "open_photos",
-    "photo_network",
-    "practice_folder",
-    "run_classic",
-    "save_classifier",
-    "scan",
-    "solve_photo_probe",
-    "t_interval",
-    "train_validation_test",
-    "write_head",
-]
