@@ -1,7 +1,7 @@
 """Notebook 04: how sure am I?"""
 
 from tlcourse.data.splits import stratified_folds
-from tlcourse.evaluation.calibration import calibration_error, chance_calibration_error, fit_temperature, reliability
+from tlcourse.evaluation.calibration import chance_calibration_error, fit_temperature, reliability
 from tlcourse.evaluation.intervals import bootstrap_groups, group_means, wilson_interval
 from tlcourse.evaluation.metrics import (
     area_under,
