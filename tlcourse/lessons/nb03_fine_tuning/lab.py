@@ -36,7 +36,7 @@ class TrainingLab(Lab):
     folder = Text("folder", "where CSV and PNG are written", ".", width="203px")
 
     rows = (
-        Columns(3, ("strategy", "per_class", "lr", "depth", "strength", "epochs"), "7.2em"),
+        Columns(3, ("strategy", "per_class", "lr", "depth", "strength", "epochs"), "8em"),
         ("run", "stop", "find", "take", "bar"),
         "sentence",
         "plan",
