@@ -37,7 +37,6 @@ class Card:
     code: str = ""
 
     def __repr__(self) -> str:
-        """The card as plain text."""
         width = max((len(name) for name, _ in self.details), default=0)
         lines = [f"{self.title}: {self.message}"]
         for name, text in self.details:

@@ -69,11 +69,9 @@ class Exercise:
         return for_nbgrader(found, self.points)
 
     def untouched(self, answer: object) -> bool:
-        """Say whether an answer is still the starter's."""
         return answer is None or same_code(answer, self.made_by(self.starter))
 
     def not_attempted(self) -> Verdict:
-        """The verdict on an answer that is still the starter's."""
         return verdict(
             Outcome.NOT_ATTEMPTED, f"write your answer into `{self.answer}`, run that cell, and check again."
         )
@@ -87,6 +85,11 @@ class Exercise:
     def _judge(self, answer: Answer, seed: int) -> Verdict:
         raise NotImplementedError(f"{type(self).__name__} does not say how it is judged.")
 
+    def markdown(self) -> str:
+        """Return what is asked, as it stands in the notebook."""
+        title = self.title if self.title.endswith("?") else f"{self.title}."
+        return f"**{self.id.partition('.q')[2]}. {self.level}: {title}** {self.prompt}"
+
     def hint(self) -> Card:
         """Return the next hint; after the last one they begin again."""
         asked = _ASKED[self.id] = _ASKED.get(self.id, 0) + 1
@@ -96,7 +99,6 @@ class Exercise:
         return Card(f"Hint {number + 1} of {len(self.hints)}", self.hints[number] + after)
 
     def solution(self) -> Card:
-        """Return the course's own solution."""
         keep("solution", self.id)
         before = "" if standing(self.id).attempts else "You have not tried yet; a wrong try teaches more than this. "
         return Card("Solution", before + "One way to do it; others are as good:", code=self.reference)

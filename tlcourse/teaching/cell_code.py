@@ -106,7 +106,6 @@ def taken_along(source: str, others: Sequence[str], given: Collection[str]) -> t
 
 
 def _definitions(cells: Sequence[str]) -> Iterator[tuple[int, str, ast.stmt]]:
-    """Every definition on the first level, numbered; later ones come later."""
     place = 0
     for source in cells:
         try:

@@ -44,7 +44,6 @@ def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
 
 
 def _listed(folder: Path) -> Mapping[str, str]:
-    """What an earlier edition in this folder consists of."""
     try:
         listed = json.loads((folder / LIST).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):

@@ -67,7 +67,6 @@ def _marked(row: Row) -> str:
 
 
 def _in_words(marks: Sequence[Mark]) -> str:
-    """Say in a few sentences what was right and what was not."""
     groups = {
         "Right": [m for m in marks if m.outcome == Outcome.CORRECT.value],
         "Not right yet": [m for m in marks if m.outcome == Outcome.WRONG.value],

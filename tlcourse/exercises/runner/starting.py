@@ -30,11 +30,9 @@ class Program:
         self.pid, self.to_it, self.from_it = self._process.pid, self._process.stdin, self._process.stdout
 
     def running(self) -> bool:
-        """Say whether it is still there."""
         return self._process.poll() is None
 
     def end(self) -> None:
-        """End it, and all that it started."""
         end_family(self.pid)
         self._process.kill()
         self._process.wait()
@@ -48,14 +46,12 @@ class Copy:
         self.to_it, self.from_it = os.fdopen(to_it, "wb"), os.fdopen(from_it, "rb")
 
     def running(self) -> bool:
-        """Say whether it is still there."""
         try:
             return psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
 
     def end(self) -> None:
-        """End it, and all that it started."""
         end_family(self.pid)
         if self._template.running():
             self._template.end_copy()
@@ -92,7 +88,6 @@ class Template:
         return sys.platform == "linux"
 
     def running(self) -> bool:
-        """Say whether it is still there."""
         return self._process.poll() is None
 
     def copy(self) -> Copy:
@@ -111,13 +106,11 @@ class Template:
             os.close(their_out)
 
     def end_copy(self) -> None:
-        """End the copy that there is."""
         with contextlib.suppress(OSError):
             self._control.sendall(b"e")
             self._answer()
 
     def close(self) -> None:
-        """End the template, and its copy with it."""
         self._control.close()
         end_family(self._process.pid)
         self._process.kill()
