@@ -20,10 +20,9 @@ class NotSolvedError(AssertionError):
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong answer that people really give, and what helps them: what they did, and where to look.
+    """A wrong answer that people really give, and what helps them.
 
-    `matches` recognises it: a value gets the value, a challenge its report and its score. None means: by comparing with
-    what `answer`, the cell as they write it, gives.
+    `matches` recognises it, from the value, or from a challenge's report and score; None: `answer` gives the same.
     """
 
     name: str
@@ -34,10 +33,10 @@ class Mistake:
 
 @dataclass(frozen=True, kw_only=True)
 class Exercise:
-    """What is asked, from the first line to the solution; `markdown` says what each part is.
+    """What is asked, from the first line to the solution; `markdown.py` says what each part is.
 
-    `objective` counts the notebook's objectives from 1, `answer` is the name that is checked, and `setup` gives an
-    answer the names that the notebook has already. `limits` are for one call of the answer.
+    `objective` counts from 1, `answer` is the name that is checked, `setup` makes the names that the notebook has.
+    `limits` are for one call of the answer.
     """
 
     id: str
@@ -72,9 +71,8 @@ class Exercise:
         return answer is None or same_code(answer, self.made_by(self.starter))
 
     def not_attempted(self) -> Verdict:
-        return verdict(
-            Outcome.NOT_ATTEMPTED, f"write your answer into `{self.answer}`, run that cell, and check again."
-        )
+        message = f"write your answer into `{self.answer}`, run that cell, and check again."
+        return verdict(Outcome.NOT_ATTEMPTED, message)
 
     def judge(self, answer: Answer, seed: int = 0) -> Verdict:
         """Return WRONG, ERROR or CORRECT; `seed` draws the inputs, 0 in a notebook and a fresh one in a grader."""
@@ -138,8 +136,7 @@ def summary(found: Verdict) -> Mapping[str, object]:
 def for_nbgrader(found: Verdict, points: int) -> Verdict:
     """Return the verdict; where nbgrader runs the cell, in the form that it counts.
 
-    When nbgrader marks (`autograde`), a share of the points is a share, and no share is an exception. When a student
-    asks it whether all is well (`validate`), everything that is not right is an exception (NotSolvedError).
+    Raises NotSolvedError for no share of the points, and for less than all when a student asks nbgrader (`validate`).
     """
     asked_by = os.environ.get("NBGRADER_EXECUTION")
     if not asked_by:

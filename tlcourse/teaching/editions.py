@@ -38,8 +38,8 @@ def run(options: argparse.Namespace) -> int:
 def write_editions(out: Path, notebooks: Path = NOTEBOOKS, *, timing: bool = True) -> Mapping[str, bytes]:
     """Write the student's edition into `out/student` and the instructor's into `out/instructor`.
 
-    Without `timing` of the checks, the same notebooks give the same bytes. Returns what was written by path relative to
-    `out`; raises ValueError when the notebooks are not the course's own or the folder holds other files.
+    Without `timing` of the checks, the same notebooks give the same bytes. Returns what was written by path in `out`;
+    raises ValueError when the notebooks are not the course's own or the folder holds other files.
     """
     check_folder(out, notebooks)
     sources = read_sources(notebooks)
@@ -59,10 +59,7 @@ def write_editions(out: Path, notebooks: Path = NOTEBOOKS, *, timing: bool = Tru
 
 
 def read_sources(folder: Path) -> dict[Path, NotebookNode]:
-    """Read the notebooks that have exercises, in order.
-
-    Raises ValueError when one is missing, is no notebook, or is an instructor's edition.
-    """
+    """Read the notebooks in order; raises ValueError for a missing one, no notebook, or an instructor's edition."""
     sources = {path: _read(path) for number in MODULES for path in _paths(folder, number)}
     solved = [path for path, notebook in sources.items() if "tlcourse" in notebook.metadata]
     if solved:

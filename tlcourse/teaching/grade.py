@@ -48,8 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Mark, write the table and the reports, and say where they are; returns 1 when it was interrupted.
 
-    Raises OSError when the table or a report cannot be written, ValueError when there is nothing to mark or an option
-    makes no sense.
+    Raises OSError when something cannot be written, ValueError for nothing to mark or an option without sense.
     """
     submissions = find_submissions(options.submissions)
     reports = options.reports or options.out.with_name(f"{options.out.stem}-reports")
@@ -92,8 +91,7 @@ def _check(options: argparse.Namespace, submissions: Sequence[Submission], repor
 def fair_seed(judges: Bench, numbers: Collection[str], seed: int | None = None) -> int:
     """Draw a seed with which the course's own answers reach the goals of the notebooks' challenges.
 
-    A given seed is taken in any case, but told when it is not fair. Raises ValueError when no draw was fair, so that
-    something is wrong with the course or this machine.
+    A given seed is taken in any case, but told when it is not fair. Raises ValueError when no draw was fair.
     """
     names = [e.id for number in sorted(numbers) for e in exercises_of(number) if isinstance(e, Challenge)]
     for _ in range(DRAWS):

@@ -1,7 +1,6 @@
 """Marking one answer: it runs behind the fence, and the course's own check asks it there.
 
-This is what a judge does, a process of its own (see `judges`): what comes out of the fence is a stranger's, and a check
-that chokes on it must not take the other students' marks along.
+A judge does this, a process of its own: a check that chokes on a stranger's values takes no other marks along.
 """
 
 import functools
@@ -84,10 +83,7 @@ def read(path: str) -> Plain:
 
 
 def mark(path: str, name: str, seed: int, closed: Sequence[str] = ()) -> Plain:
-    """Mark one answer of one notebook; `seed` draws what the check tries, `closed` may not be read.
-
-    Returns the verdict as plain values, with `notes` on anything unusual, `source` (the answer) and `seconds`.
-    """
+    """Mark one answer of one notebook; `seed` draws what the check tries, `closed` may not be read."""
     item = find(name)
     cells = read_cells(Path(path))
     found = find_answer(cells, item)

@@ -70,7 +70,7 @@ def names_in(number: str) -> list[str]:
 
 
 def write_marks(path: Path, rows: Sequence[Row]) -> None:
-    """Write the table, whole or not at all; raises StorageError when it could not, and an older one is as it was."""
+    """Write the table, whole or not at all; raises StorageError, and an older one is as it was."""
     columns = sorted({mark.short for row in rows for mark in row.marks}, key=lambda short: (short == "quiz", short))
     text = io.StringIO(newline="")
     table = csv.writer(text)

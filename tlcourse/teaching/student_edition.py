@@ -43,17 +43,12 @@ def student_notebook(notebook: NotebookNode, number: str) -> NotebookNode:
 
 
 def with_exercises(notebook: NotebookNode, number: str) -> NotebookNode:
-    """Return a copy with the cells of all exercises as the package has them, and without what only a session needs.
-
-    Raises ValueError when a cell of an exercise is missing.
-    """
+    """Return a copy with the package's own cells of exercises; raises ValueError when one of them is missing."""
     new, wanted = copy.deepcopy(notebook), cells_of(number)
     lost = wanted.keys() - {cell.get("id") for cell in new.cells}
     if lost:
-        raise ValueError(
-            f"notebook {number} lacks {len(lost)} cells of its exercises, among them {min(lost)!r}. Expected the "
-            "course's own notebook; get it again."
-        )
+        lacks = f"notebook {number} lacks {len(lost)} cells of its exercises, among them {min(lost)!r}"
+        raise ValueError(f"{lacks}. Expected the course's own notebook; get it again.")
     new.metadata = nbformat.from_dict(METADATA)
     new.cells = [wanted.get(cell.get("id"), cell) for cell in new.cells]
     for cell in new.cells:
