@@ -248,6 +248,14 @@ def test_what_one_answer_does_to_pytorch_is_gone_when_the_next_is_checked():
     assert second.call((torch.ones(1),)).value["result"] == [2]
 
 
+@on_linux
+def test_a_template_that_answers_late_is_replaced(fenced):
+    reply_to(fenced, "")
+    fenced._template._control.settimeout(1e-6)
+    fenced.renew()
+    assert reply_to(fenced, "x = 2").value == 2
+
+
 def test_an_answer_whose_process_is_gone_says_so(fenced):
     reply_to(fenced, "x = len")
     fenced.renew()

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 import psutil
 
 READY_SECONDS = 180  # importing PyTorch on a busy machine with a slow disk
-COPY_SECONDS = 30
 
 
 class Program:
@@ -80,7 +79,6 @@ class Template:
         text = pickle.dumps((warm, later))
         self._control.sendall(struct.pack("<Q", len(text)) + text)
         self._answer()
-        self._control.settimeout(COPY_SECONDS)
 
     @staticmethod
     def possible() -> bool:
@@ -100,15 +98,18 @@ class Template:
         except OSError:
             os.close(to_it)
             os.close(from_it)
+            self.close()
             raise
         finally:
             os.close(their_in)
             os.close(their_out)
 
     def end_copy(self) -> None:
-        with contextlib.suppress(OSError):
+        try:
             self._control.sendall(b"e")
             self._answer()
+        except OSError:  # a late answer would be taken for the one to the next request
+            self.close()
 
     def close(self) -> None:
         self._control.close()
