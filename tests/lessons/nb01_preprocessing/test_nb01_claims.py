@@ -10,15 +10,10 @@ from agreement import FRESH_SEEDS, within_seeds
 from tlcourse.data.cleaning import find_wrong_labels, precision_recall
 from tlcourse.data.defects import CHANGES, plant_defects
 from tlcourse.data.worlds import load
-from tlcourse.evaluation.intervals import bootstrap_mean, paired_difference
 from tlcourse.evaluation.predict import predict
-from tlcourse.lessons.nb01_preprocessing import augmentation_worth as augmenting
-from tlcourse.lessons.nb01_preprocessing import experiment as preprocessing
-from tlcourse.lessons.nb01_preprocessing import inspection as inspecting
-from tlcourse.lessons.nb01_preprocessing import peeking
-from tlcourse.lessons.nb01_preprocessing.augmentation_worth import Worth, worth_of
+from tlcourse.lessons.nb01_preprocessing import experiment, inspection, leaks, peeking, readings
 from tlcourse.models.pretrained import pretrained
-from tlcourse.notebook.rows import read_rows, shipped_table
+from tlcourse.notebook.results import as_dict, grid, intervals, paired, results
 from tlcourse.repro import generator
 from tlcourse.training.parallel import side_by_side
 from tlcourse.training.recipe import train
@@ -39,33 +34,32 @@ def inspections(letters_network):
     rows = []
     for seed in SEEDS_01:
         dirty, truth = plant_defects(load("handwritten-photo"), generator("dirt", seed))
-        probabilities = inspecting.judge_labels(dirty, letters_network, seed)
-        rows.append((dirty, truth, probabilities, inspecting.inspect(dirty, probabilities)))
+        probabilities = inspection.out_of_sample(dirty, letters_network, seed)
+        rows.append((dirty, truth, probabilities, inspection.inspect(dirty, probabilities)))
     return rows
 
 
 @pytest.fixture(scope="module")
 def detections(inspections):
-    return [row for i, (_, truth, _, report) in enumerate(inspections) for row in inspecting.measure(report, truth, i)]
-
-
-def detector_mean(detections, kind, what):
-    return np.mean([getattr(row, what) for row in detections if row.kind == kind])
+    """Means in percent, by detector and measure."""
+    measured = [inspection.measure(report, truth) for _, truth, _, report in inspections]
+    keys = [(row["kind"], row["measure"]) for row in measured[0]]
+    return dict(zip(keys, np.mean([[row["percent"] for row in rows] for rows in measured], 0), strict=True))
 
 
 def test_exact_copies_are_all_found(detections):
-    assert detector_mean(detections, "exact duplicate", "precision") == 100
-    assert detector_mean(detections, "exact duplicate", "recall") == 100
+    assert detections["exact duplicate", "precision"] == 100
+    assert detections["exact duplicate", "recall"] == 100
 
 
 def test_blank_gradients_are_missed_and_nothing_else(detections):
-    assert detector_mean(detections, "blank", "precision") == 100
-    assert detector_mean(detections, "blank", "recall") == pytest.approx(200 / 3)
+    assert detections["blank", "precision"] == 100
+    assert detections["blank", "recall"] == pytest.approx(200 / 3)
 
 
 def test_two_thirds_of_the_wrong_labels_are_found_and_half_of_the_findings_are_right(detections):
-    assert detector_mean(detections, "wrong label", "recall") == pytest.approx(68, abs=8)
-    assert detector_mean(detections, "wrong label", "precision") == pytest.approx(52, abs=8)
+    assert detections["wrong label", "recall"] == pytest.approx(68, abs=8)
+    assert detections["wrong label", "precision"] == pytest.approx(52, abs=8)
 
 
 def test_the_surest_findings_are_right_more_often(inspections):
@@ -79,7 +73,7 @@ def test_the_surest_findings_are_right_more_often(inspections):
 def test_a_probe_that_saw_the_labels_finds_half_as_many(inspections, letters_network):
     ratios = []
     for dirty, truth, probabilities, _ in inspections:
-        in_sample = inspecting.judge_labels_in_sample(dirty, letters_network)
+        in_sample = inspection.in_sample(dirty, letters_network)
         found = [[f.which for f in find_wrong_labels(p, dirty.labels)] for p in (in_sample, probabilities)]
         ratios.append([precision_recall(f, truth.wrong)[1] for f in found])
     seen, unseen = np.mean(ratios, 0)
@@ -89,63 +83,64 @@ def test_a_probe_that_saw_the_labels_finds_half_as_many(inspections, letters_net
 def test_which_copies_a_thumbnail_sees(inspections):
     counts = np.zeros(len(CHANGES))
     for _, truth, _, report in inspections:
-        counts += [int(row[1]) for row in inspecting.recall_by_change(report, truth)]
+        counts += inspection.recall_by_change(report, truth)["found"]
     share = dict(zip(CHANGES, counts / 50, strict=True))
     assert share["brighter"] == share["noisy"] == share["compressed"] == 1
     assert 0.4 < share["moved by 1"] < 0.9
     assert share["moved by 4"] == share["mirrored"] == 0
 
 
+def optimism(rows, pair):
+    """By how many points cross-validation says more than new images, by method and split."""
+    sides = ("asked", "cross-validation", "new images")
+    return as_dict(paired(rows, "accuracy", *sides, by=("method", "split"), pair=pair))
+
+
 @pytest.fixture(scope="module")
-def leaks(letters_network):
-    return [row for seed in SEEDS_01 for row in preprocessing.leak_by_copies(seed, letters_network)]
-
-
-def leak_gap(rows, method, split):
-    chosen = [row for row in rows if (row.method, row.split) == (method, split)]
-    return paired_difference([row.said for row in chosen], [row.true for row in chosen])
+def copies():
+    return optimism(grid(leaks.leak_by_copies, progress=False, seed=SEEDS_01), "seed")
 
 
 @pytest.mark.parametrize(("method", "least"), [("nearest neighbour", 9), ("linear probe", 4)])
-def test_copies_on_both_sides_flatter(leaks, method, least):
-    assert leak_gap(leaks, method, "random folds").mean > least
-    assert leak_gap(leaks, method, "random folds").low > 0
+def test_copies_on_both_sides_make_a_score_too_high(copies, method, least):
+    assert copies[method, "random folds"].mean > least
+    assert copies[method, "random folds"].low > 0
 
 
-@pytest.mark.parametrize("method", preprocessing.METHODS)
-def test_folds_by_the_truth_do_not_flatter(leaks, method):
-    gap = leak_gap(leaks, method, "folds by the truth")
+@pytest.mark.parametrize("method", leaks.METHODS)
+def test_folds_by_the_truth_have_no_optimism(copies, method):
+    gap = copies[method, "folds by the truth"]
     assert gap.low < 1
     assert abs(gap.mean) < 4
 
 
-@pytest.mark.parametrize("method", preprocessing.METHODS)
-def test_what_the_detectors_find_prevents_most_of_the_leak(leaks, method):
-    random, found = (leak_gap(leaks, method, split).mean for split in ("random folds", "folds by what was found"))
+@pytest.mark.parametrize("method", leaks.METHODS)
+def test_what_the_detectors_find_prevents_most_of_the_leak(copies, method):
+    random, found, truth = (copies[method, split].mean for split in leaks.SPLITS)
     assert found < random / 2
-    assert found > leak_gap(leaks, method, "folds by the truth").mean
+    assert found > truth
 
 
-def test_sheets_leak_without_any_copies(letters_network):
-    rows = [row for sheet in range(7) for row in preprocessing.leak_by_sheets(sheet, letters_network)]
+def test_sheets_leak_without_any_copies():
+    sheets = optimism(grid(leaks.leak_by_sheets, progress=False, sheet=range(7)), "sheet")
     for method, least in (("nearest neighbour", 4), ("linear probe", 2)):
-        assert leak_gap(rows, method, "random folds").mean > least
-        assert leak_gap(rows, method, "random folds").low > 0
-        assert leak_gap(rows, method, "folds by sheet").mean == pytest.approx(0, abs=2)
+        assert sheets[method, "random folds"].mean > least
+        assert sheets[method, "random folds"].low > 0
+        assert sheets[method, "folds by sheet"].mean == pytest.approx(0, abs=2)
 
 
 @pytest.fixture(scope="module")
 def prices():
-    return read_rows(shipped_table("normalisation_price"), preprocessing.Price)
+    return results("normalisation_price")
 
 
 def price_of(prices, what, convention):
-    chosen = [row for row in prices if (row.what, row.convention) == (what, convention)]
-    return [row.accuracy for row in sorted(chosen, key=lambda row: row.seed)]
+    chosen = prices[(prices["what"] == what) & (prices["convention"] == convention)]
+    return chosen.sort_values("seed")["accuracy"].tolist()
 
 
 def price_gap(prices, what, convention):
-    return paired_difference(price_of(prices, what, convention), price_of(prices, what, TRAINED))
+    return as_dict(paired(prices, "accuracy", "convention", convention, TRAINED, by="what"))[what]
 
 
 @pytest.mark.parametrize("network", ["tiny_resnet", "small_cnn"])
@@ -174,21 +169,21 @@ def test_fine_tuning_pays_nothing(prices, convention):
 
 def test_a_piece_of_the_prices_agrees(prices):
     """Without training, and with a probe trained to the end, one seed is enough: another processor only rounds."""
-    for row in [*preprocessing.price_as_it_is(0), *preprocessing.price_of_probe(0)]:
-        assert row.accuracy == pytest.approx(price_of(prices, row.what, row.convention)[0], abs=2)
-    plan = [(seed, "0..255") for seed in FRESH_SEEDS]
-    fresh = side_by_side(preprocessing.price_of_fine_tuning, plan, progress=False)
-    assert within_seeds([row.accuracy for row in fresh], price_of(prices, "fine-tuned", "0..255"))
+    for row in [*experiment.price_as_it_is(0), *experiment.price_of_probe(0)]:
+        assert row["accuracy"] == pytest.approx(price_of(prices, row["what"], row["convention"])[0], abs=2)
+    fresh = grid(experiment.price_of_fine_tuning, progress=False, seed=FRESH_SEEDS, convention=["0..255"])
+    assert within_seeds(fresh["accuracy"].tolist(), price_of(prices, "fine-tuned", "0..255"))
 
 
-def test_channel_statistics_before_the_split_hardly_matter(letters_network):
-    rows = [peeking.peek_at_channels(seed, letters_network) for seed in range(10)]
-    assert abs(paired_difference([r.before for r in rows], [r.after for r in rows]).mean) < 1
+def test_channel_statistics_before_the_split_hardly_matter():
+    rows = grid(peeking.peek_at_channels, progress=False, seed=range(10))
+    (gap,) = paired(rows, "accuracy", "statistics", peeking.BEFORE, peeking.AFTER)["mean"]
+    assert abs(gap) < 1
 
 
 def test_pixels_chosen_before_the_split_make_a_score_out_of_nothing():
-    rows = [peeking.peek_at_pixels(seed) for seed in range(10)]
-    before, after = (bootstrap_mean([getattr(row, name) for row in rows]) for name in ("before", "after"))
+    rows = grid(peeking.peek_at_pixels, progress=False, seed=range(10))
+    before, after = as_dict(intervals(rows, by="pixels chosen")).values()
     assert before.mean == pytest.approx(66, abs=4)
     assert before.low > 55
     assert after.low < 50 < after.high
@@ -196,28 +191,29 @@ def test_pixels_chosen_before_the_split_make_a_score_out_of_nothing():
 
 @pytest.fixture(scope="module")
 def worth():
-    return read_rows(shipped_table("augmentation_worth"), Worth)
+    return results("augmentation_worth")
 
 
-def worth_gain(worth, name, start):
-    return paired_difference(worth_of(worth, name, start), worth_of(worth, "none", start))
+def worth_of(worth, name, start):
+    return worth[(worth["augmentation"] == name) & (worth["start"] == start)].sort_values("seed")["accuracy"].tolist()
+
+
+def worth_gain(worth, name, start, than="none"):
+    return as_dict(paired(worth, "accuracy", "augmentation", name, than, by="start"))[start]
 
 
 def test_from_scratch_variety_is_worth_a_lot(worth):
     assert worth_gain(worth, "crop", "scratch").mean == pytest.approx(15, abs=3)
     assert worth_gain(worth, "crop + rotation + colour", "scratch").mean == pytest.approx(29, abs=4)
-    ratio = np.mean(worth_of(worth, "crop + rotation + colour", "scratch")) / np.mean(
-        worth_of(worth, "none", "scratch")
-    )
-    assert ratio == pytest.approx(2, abs=0.2)
+    varied, without = (np.mean(worth_of(worth, name, "scratch")) for name in ("crop + rotation + colour", "none"))
+    assert varied / without == pytest.approx(2, abs=0.2)
     for name in ("MixUp", "CutMix", "cut-out", "rotation 15°", "colour"):
         assert worth_gain(worth, name, "scratch").low > 0
 
 
 def test_fine_tuned_the_crop_is_nearly_everything(worth):
     assert worth_gain(worth, "crop", "fine-tuned").mean == pytest.approx(8, abs=1.5)
-    names = ("crop + rotation + colour", "crop")
-    added = paired_difference(*(worth_of(worth, name, "fine-tuned") for name in names))
+    added = worth_gain(worth, "crop + rotation + colour", "fine-tuned", than="crop")
     assert added.low < 0 < added.high
 
 
@@ -238,8 +234,8 @@ def test_broken_labels_are_paid_for(worth):
 
 @pytest.mark.parametrize(("name", "start"), [("none", "scratch"), ("CutMix", "fine-tuned")])
 def test_a_piece_of_the_worth_agrees(worth, name, start):
-    fresh = augmenting.augmentation_worth(FRESH_SEEDS, [name], [start], progress=False)
-    assert within_seeds(worth_of(fresh, name, start), worth_of(worth, name, start))
+    fresh = grid(experiment.worth_trial, progress=False, seed=FRESH_SEEDS, start=[start], augmentation=[name])
+    assert within_seeds(fresh["accuracy"].tolist(), worth_of(worth, name, start))
 
 
 def test_a_six_upside_down_is_read_as_a_nine():
@@ -250,8 +246,8 @@ def test_a_six_upside_down_is_read_as_a_nine():
     def read(seed):
         reader = starting_model("fine-tuned", seed)
         train(reader, digits, seed=seed)
-        upright, mirrored = predict(reader, test).argmax(1), augmenting.reading_when_flipped(reader, test)
-        small, half_turn = augmenting.reading_by_angle(reader, sixes, [20, 180])
+        upright, mirrored = predict(reader, test).argmax(1), readings.read_mirrored(reader, test)
+        small, half_turn = readings.read_turned(reader, sixes, [20, 180])
         right = [(upright == test.labels), (small == 6), (half_turn == 9)]
         right += [mirrored[test.labels == c] == c for c in range(10)]
         return [answers.double().mean().item() for answers in right]

@@ -1,5 +1,8 @@
+"""The pictures of notebook 01 show the numbers they are given, and say so."""
+
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -7,17 +10,9 @@ mpl.use("agg")
 
 from tlcourse.data.cleaning import Finding
 from tlcourse.data.imageset import ImageSet
-from tlcourse.lessons import plots
-from tlcourse.lessons.nb01_preprocessing import augmentation_worth as augmenting
-from tlcourse.lessons.nb01_preprocessing import experiment as preprocessing
-from tlcourse.lessons.nb01_preprocessing.experiment import Leak
-from tlcourse.lessons.nb01_preprocessing.inspection import Detection
-from tlcourse.notebook.rows import read_rows, shipped_table
-
-
-@pytest.fixture(scope="module")
-def worth():
-    return read_rows(shipped_table("augmentation_worth"), augmenting.Worth)
+from tlcourse.lessons.nb01_preprocessing import experiment, figures
+from tlcourse.notebook.figures import COLOURS, RIGHT, WRONG
+from tlcourse.notebook.results import results
 
 
 def names(ax):
@@ -25,96 +20,84 @@ def names(ax):
 
 
 def means(ax):
-    """Places of all points with an interval, by the name in the legend."""
-    found = {}
-    for container in ax.containers:
-        x, y = container.lines[0].get_data()
-        found.setdefault(container.lines[0].get_color(), {})[round(float(y[0]))] = float(x[0])
-    return found
+    """Means of all dots, from top to bottom, by the name in the legend."""
+    handles = dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True))
+    return {name: [round(float(x), 1) for x in handle.lines[0].get_xdata()] for name, handle in handles.items()}
 
 
 def test_detections_shows_both_numbers_of_every_detector(ax):
-    rows = [Detection(kind, seed, 10 * k + seed, 50 + seed) for k, kind in enumerate("abc") for seed in range(3)]
-    plots.draw_detections(ax, rows)
-    assert names(ax) == ["a", "b", "c"]
-    precision, recall = means(ax).values()
-    assert precision == {0: 1, 1: 11, 2: 21}
-    assert recall == {0: 51, 1: 51, 2: 51}
+    rows = [
+        {"kind": kind, "measure": name, "seed": seed, "percent": base + seed}
+        for kind, bases in {"a": (0, 50), "b": (10, 60)}.items()
+        for name, base in zip(("precision", "recall"), bases, strict=True)
+        for seed in range(3)
+    ]
+    said = figures.draw_detections(ax, pd.DataFrame(rows))
+    assert names(ax) == ["a", "b"]
+    assert means(ax) == {"precision": [1, 11], "recall": [51, 61]}
     assert "%" in ax.get_xlabel()
-    assert plots.describe_detections(rows).endswith("a 1 % and 51 %, b 11 % and 51 %, c 21 % and 51 %.")
-
-
-def test_thresholds_are_drawn_with_the_chosen_one(ax):
-    plots.draw_thresholds(ax, [1, 2, 3], [(1, 0), (0.5, 0.5), (0.25, 1)], 2, "distance")
-    precision, recall, chosen = (line.get_data() for line in ax.lines)
-    assert list(precision[1]) == [100, 50, 25]
-    assert list(recall[1]) == [0, 50, 100]
-    assert list(chosen[0]) == [2, 2]
-    assert ax.get_xlabel() == "distance"
-    assert "%" in ax.get_ylabel()
+    assert "b: precision 11.0" in said
 
 
 def test_leaks_stand_one_line_a_split(ax):
     rows = [
-        Leak(split, "probe", seed, 80 + seed + 10 * (split == "random"), 80 + seed)
-        for split in ("random", "by sheet")
+        {"method": "probe", "split": split, "asked": asked, "seed": seed, "accuracy": base + seed}
+        for split, bases in {"random": (90, 80), "by sheet": (80, 80)}.items()
+        for asked, base in zip(figures.ASKED, bases, strict=True)
         for seed in range(3)
     ]
-    plots.draw_leaks(ax, rows)
+    said = figures.draw_leaks(ax, pd.DataFrame(rows))
     assert names(ax) == ["probe\nrandom", "probe\nby sheet"]
-    said, true = means(ax).values()
-    assert said == {0: 91, 1: 81}
-    assert true == {0: 81, 1: 81}
-    assert plots.describe_leaks(rows).endswith("probe with random +10 points, probe with by sheet +0 points.")
+    assert means(ax) == {"cross-validation": [91, 81], "new images": [81, 81]}
+    assert "probe, random: cross-validation 91.0 [90.0, 92.0], new images 81.0" in said
 
 
 def test_prices_show_every_convention(ax):
-    rows = read_rows(shipped_table("normalisation_price"), preprocessing.Price)
-    whats = list(dict.fromkeys(row.what for row in rows))
-    plots.draw_prices(ax, rows, whats)
-    assert names(ax) == list(preprocessing.conventions())
+    rows = results("normalisation_price")
+    said = figures.draw_prices(ax, rows)
+    assert names(ax) == list(experiment.conventions())
+    expected = rows.groupby(["what", "convention"], sort=False)["accuracy"].mean().round(1)
     drawn = means(ax)
-    assert len(drawn) == len(whats) == 4
-    for what, points in zip(whats, drawn.values(), strict=True):
-        for y, name in enumerate(preprocessing.conventions()):
-            scores = [row.accuracy for row in rows if (row.what, row.convention) == (what, name)]
-            assert points[y] == pytest.approx(np.mean(scores))
-    assert "linear probe: -1..1 (as trained) 78 %" in plots.describe_prices(rows)
+    assert list(drawn) == list(rows["what"].unique())
+    for what, places in drawn.items():
+        assert places == pytest.approx(expected[what].tolist(), abs=0.11)
+    assert "linear probe 78." in said
 
 
-def test_worth_is_compared_with_none(ax, worth):
-    live = [row for row in worth if row.seed == 0 and row.augmentation in ("none", "flip")]
-    plots.draw_worth(ax, worth, live)
-    assert "none" not in names(ax)
-    assert names(ax) == [name for name in augmenting.NAMES if name != "none"]
-    points = means(ax)[plots.COLOURS["fine-tuned"]]
-    scores = {name: augmenting.worth_of(worth, name, "fine-tuned") for name in ("crop", "none", "flip")}
-    assert points[0] == pytest.approx(np.mean(scores["crop"]) - np.mean(scores["none"]))
-    rings = [line for line in ax.lines if line.get_markersize() == 15]
-    assert len(rings) == 2
-    assert min(ring.get_xdata()[0] for ring in rings) == pytest.approx(scores["flip"][0] - scores["none"][0])
-    gain = plots.worth_gain(worth, "flip", "fine-tuned").mean
-    assert f"{gain:+.0f}, rotation 180°" in plots.describe_worth(worth)
+def test_worth_is_compared_with_none(ax):
+    worth = results("augmentation_worth")
+    live = worth[(worth["seed"] == 0) & worth["augmentation"].isin(["none", "flip"])]
+    said = figures.draw_worth(ax, worth, live)
+    assert names(ax) == [name for name in experiment.NAMES if name != "none"]
+    assert means(ax)["fine-tuned"][0] == pytest.approx(8, abs=1)
+    score = live.set_index(["augmentation", "start"])["accuracy"]
+    rings = {line.get_markeredgecolor(): line.get_xdata()[0] for line in ax.lines if line.get_markersize() == 15}
+    for start in experiment.BEGINNINGS:
+        assert rings[COLOURS[start]] == pytest.approx(score["flip", start] - score["none", start])
+    assert "crop: scratch" in said
 
 
-def test_readings_are_shares_in_percent(ax):
-    plots.draw_readings(ax, [0, 90, 180], {"a": [1, 0.5, 0], "b": [0, 0.25, 1]})
-    assert [list(line.get_ydata()) for line in ax.lines] == [[100, 50, 0], [0, 25, 100]]
+def test_turned_digits_are_drawn_over_the_angle(ax):
+    rows = [{"case": case, "angle": angle, "percent": abs(start - angle)} for case, start in (("a", 0), ("b", 90))
+            for angle in (0, 90)]  # fmt: skip
+    said = figures.draw_turned(ax, pd.DataFrame(rows))
+    assert [list(line.get_ydata()) for line in ax.lines] == [[0, 90], [90, 0]]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
     assert "degrees" in ax.get_xlabel()
+    assert "b from 90 at 0 to 0 at 90" in said
 
 
 def test_suspects_stand_over_both_classes(ax):
     images = ImageSet(torch.zeros(3, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 1, 2]), ("a", "b", "c"))
     findings = [Finding("wrong label", 2, "", 1), Finding("wrong label", 0, "", 1)]
-    plots.draw_suspects(ax, images, findings, torch.tensor([1, 1, 0]), {0: 2})
+    figures.draw_suspects(ax, images, findings, torch.tensor([1, 1, 0]), {0: 2})
     assert [text.get_text() for text in ax.texts] == ["c, or a?", "a, or b?"]
-    assert [text.get_color() for text in ax.texts] == [plots.WRONG, plots.RIGHT]
+    assert [text.get_color() for text in ax.texts] == [WRONG, RIGHT]
 
 
 def test_pairs_stand_above_each_other(ax):
     above, below = (torch.full((2, 3, 8, 8), value, dtype=torch.uint8) for value in (50, 200))
-    plots.draw_pairs(ax, above, below, ["x", "y"])
+    figures.draw_pairs(ax, above, below, ["x", "y"])
     page = np.asarray(ax.images[0].get_array())
     assert (page[:8, :8] == 50).all()
     assert (page[10:18, 10:18] == 200).all()

@@ -17,7 +17,7 @@ from tlcourse.data.cleaning import (
 )
 from tlcourse.data.defects import Planted
 from tlcourse.data.imageset import ImageSet
-from tlcourse.lessons.nb01_preprocessing.figures import draw_thresholds
+from tlcourse.lessons.nb01_preprocessing.figures import PRECISION_RECALL
 from tlcourse.notebook.figures import GREY, RIGHT, WRONG, draw_images, plain
 
 SHOWN, A_ROW, ROOM = 18, 6, 14  # images in a picture and in a row, pixels for two lines of caption
@@ -224,16 +224,23 @@ def draw_scores(ax: Axes, detector: Detector, scores: Sequence[tuple[float, floa
     """Draw precision and recall, from 0 to 1 in `scores`, over the detector's thresholds, and mark the chosen one."""
     if len(detector.thresholds) == 1:
         return _draw_bars(ax, *scores[0])
-    draw_thresholds(ax, detector.thresholds, scores, threshold, detector.unit)
+    for i, (name, style) in enumerate(PRECISION_RECALL.items()):
+        percent = [100 * score[i] for score in scores]
+        ax.plot(detector.thresholds, percent, markersize=5, linewidth=2, label=name, **style)
+    ax.axvline(threshold, color="black", linewidth=1, linestyle="--")
     ax.set_xlim(0, detector.thresholds[-1] * 1.04)
+    ax.set_ylim(0, 104)
     ax.set_yticks(range(0, 101, 25))
+    ax.set_xlabel(detector.unit)
+    ax.set_ylabel("share (%)")
     ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 0.97), ncol=2)
-    return ax
+    return plain(ax)
 
 
 def _draw_bars(ax: Axes, *shares: float) -> Axes:
     """Draw precision and recall of a detector without a threshold."""
-    bars = ax.bar(("precision", "recall"), [100 * share for share in shares], color=("#0072B2", "#E69F00"), width=0.5)
+    colours = [style["color"] for style in PRECISION_RECALL.values()]
+    bars = ax.bar(list(PRECISION_RECALL), [100 * share for share in shares], color=colours, width=0.5)
     ax.bar_label(bars, [f"{share:.0%}" for share in shares])
     ax.set_ylabel("share (%)")
     ax.set_ylim(0, 110)

@@ -1,45 +1,25 @@
 """Statistics computed before the split: one that hardly matters, and one that makes a score out of nothing."""
 
-from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import nn
 
 from tlcourse.data.normalisation import channel_statistics
 from tlcourse.data.splits import stratified_folds, stratified_split
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import extract_features
-from tlcourse.lessons.nb01_preprocessing.experiment import linear_probe, normalised, percent_right
+from tlcourse.lessons.nb01_preprocessing.experiment import normalised
+from tlcourse.lessons.nb01_preprocessing.leaks import linear_probe, percent_right
+from tlcourse.models.pretrained import pretrained
 from tlcourse.repro import generator
 
-
-@dataclass(frozen=True)
-class Peek:
-    """The same score with a statistic of all rows, and with one of the training rows alone.
-
-    Attributes:
-        what: which statistic.
-        seed: seed of everything random.
-        before: score when it was computed before the split, in percent.
-        after: score when it was computed after the split, in percent.
-    """
-
-    what: str
-    seed: int
-    before: float
-    after: float
+BEFORE, AFTER = "before the split", "after the split"
 
 
 def most_telling(x: torch.Tensor, labels: torch.Tensor, count: int = 20) -> torch.Tensor:
     """Choose the features whose means differ most between two classes, measured in standard deviations.
 
-    Args:
-        x: float `[N, F]`.
-        labels: 0 or 1, int64 `[N]`.
-        count: how many features to choose.
-
-    Returns:
-        Their numbers, int64 `[count]`, ascending.
+    `x` is float `[N, F]`, the labels are 0 or 1; the numbers of the features come in ascending order, int64 `[count]`.
     """
     gap = x[labels == 1].mean(0) - x[labels == 0].mean(0)
     return (gap.abs() / (x.std(0) + 1e-6)).topk(count).indices.sort().values
@@ -62,48 +42,37 @@ def coin_flips(seed: int, count: int = 100) -> tuple[torch.Tensor, torch.Tensor]
     return images[rows].flatten(1).float() / 255, labels
 
 
-def peek_at_pixels(seed: int, count: int = 100, pixels: int = 20) -> Peek:
-    """Choose the most telling pixels for labels that mean nothing, before and after the split, and cross-validate.
+def peek_at_pixels(seed: int) -> list[dict[str, Any]]:
+    """Choose 20 telling pixels for labels that mean nothing, before and after the split, and cross-validate.
 
-    Args:
-        seed: seed of images, labels and folds.
-        count: images.
-        pixels: how many pixels to choose of the 3,072.
-
-    Returns:
-        Both scores; the truth is 50 %.
+    The truth is 50 %.
 
     Source: Ambroise and McLachlan, "Selection bias in gene extraction on the basis of microarray gene-expression data",
     2002, Proceedings of the National Academy of Sciences.
     """
-    x, labels = coin_flips(seed, count)
-    before, after = torch.empty_like(labels), torch.empty_like(labels)
+    x, labels = coin_flips(seed)
+    answers = {BEFORE: torch.empty_like(labels), AFTER: torch.empty_like(labels)}
     for train, held_out in stratified_folds(labels, 5, generator("coin folds", seed)):
-        for answers, chosen in (
-            (before, most_telling(x, labels, pixels)),  # from all rows, held-out ones too
-            (after, most_telling(x[train], labels[train], pixels)),
-        ):
-            answers[held_out] = nearest_mean(x[train][:, chosen], labels[train], x[held_out][:, chosen])
-    right = [100 * (answers == labels).float().mean().item() for answers in (before, after)]
-    return Peek("most telling pixels", seed, *right)
+        pixels = {
+            BEFORE: most_telling(x, labels),  # from all rows, held-out ones too
+            AFTER: most_telling(x[train], labels[train]),
+        }
+        for when, chosen in pixels.items():
+            answers[when][held_out] = nearest_mean(x[train][:, chosen], labels[train], x[held_out][:, chosen])
+    return [
+        {"pixels chosen": when, "accuracy": 100 * (said == labels).float().mean().item()}
+        for when, said in answers.items()
+    ]
 
 
-def peek_at_channels(seed: int, backbone: nn.Module) -> Peek:
-    """Normalise digits by channel statistics of all of them, or of the training part alone, and train a linear probe.
-
-    Args:
-        seed: seed of the choice of 200 digits and of their split, 50 to train on and 150 held out.
-        backbone: a pretrained network; the probe is trained on its features.
-
-    Returns:
-        Both scores on the held-out digits.
-    """
-    digits = load("handwritten-photo").few(20, seed)
+def peek_at_channels(seed: int) -> list[dict[str, Any]]:
+    """Normalise 200 digits by statistics of all, or of the 50 that a linear probe trains on; test it on the rest."""
+    digits, backbone = load("handwritten-photo").few(20, seed), pretrained()
     train, held_out = stratified_split(digits.labels, 0.25, generator("split", seed))
-    scores = []
-    for rows in (torch.arange(len(digits)), train):
-        statistics = channel_statistics(digits.images[rows])
+    rows = []
+    for when, known in ((BEFORE, torch.arange(len(digits))), (AFTER, train)):
+        statistics = channel_statistics(digits.images[known])
         features = extract_features(backbone, normalised(digits, statistics))
-        judge = linear_probe(features[train], digits.labels[train], len(digits.classes))
-        scores.append(percent_right(judge(features[held_out]), digits.labels[held_out]))
-    return Peek("mean and deviation of the channels", seed, *scores)
+        probe = linear_probe(features[train], digits.labels[train], len(digits.classes))
+        rows.append({"statistics": when, "accuracy": percent_right(probe(features[held_out]), digits.labels[held_out])})
+    return rows
