@@ -35,7 +35,22 @@ def places(dirty, image):
     return [i for i, other in enumerate(dirty.images) if torch.equal(image, other)]
 
 
-def test_the_truth_about_exact_copies(clean, planted):
+def test_nothing_is_lost_and_kinds_of_defects_do_not_meet(clean, planted):
+    dirty, truth = planted
+    assert len(clean) == 60
+    assert len(dirty) == 60 + 4 + 12 + 6
+    assert all(places(dirty, image) for image in clean.images)
+    assert clean.labels.tolist() == [i % 5 for i in range(60)]
+    touched = [*truth.exact, *truth.exact.values(), *truth.near, *truth.near.values(), *truth.blank, *truth.wrong]
+    assert len(touched) == len(set(touched)) == 2 * 4 + 2 * 12 + 6 + 9
+    assert min([*truth.exact, *truth.near, *truth.blank]) < 40, "positions would give the copies away"
+    assert all(later > earlier for later, earlier in truth.pairs(truth.near))
+    assert {frozenset(pair) for pair in truth.pairs(truth.near)} == {frozenset(p) for p in truth.near.items()}
+    found = contrasts(dirty.images[torch.tensor(truth.blank)])
+    assert ((found < 5).sum(), (found < 15).sum(), (found < 40).sum()) == (2, 4, 6)
+
+
+def test_the_truth_about_exact_copies(planted):
     dirty, truth = planted
     assert len(truth.exact) == 4
     for copy, original in truth.exact.items():
@@ -77,43 +92,11 @@ def test_the_truth_about_labels(clean, planted):
             assert int(dirty.labels[i]) == right
 
 
-def test_kinds_of_defects_do_not_meet(planted):
-    _, truth = planted
-    touched = [*truth.exact, *truth.exact.values(), *truth.near, *truth.near.values(), *truth.blank, *truth.wrong]
-    assert len(touched) == len(set(touched)) == 2 * 4 + 2 * 12 + 6 + 9
-
-
-def test_blank_images_show_nothing(planted):
-    dirty, truth = planted
-    found = contrasts(dirty.images[torch.tensor(truth.blank)])
-    assert ((found < 5).sum(), (found < 15).sum(), (found < 40).sum()) == (2, 4, 6)
-
-
-def test_the_clean_set_stays_and_nothing_is_lost(clean, planted):
-    dirty, _ = planted
-    assert len(clean) == 60
-    assert len(dirty) == 60 + 4 + 12 + 6
-    assert all(places(dirty, image) for image in clean.images)
-    assert clean.labels.tolist() == [i % 5 for i in range(60)]
-
-
-def test_positions_give_nothing_away(planted):
-    """Without shuffling, all copies would stand at the end."""
-    _, truth = planted
-    assert min([*truth.exact, *truth.near, *truth.blank]) < 40
-
-
 def test_defects_depend_on_the_generator_alone(clean):
     a, b, c = (plant_defects(clean, generator("dirt", s), exact=4, near=6, blank=3, wrong=5) for s in (1, 1, 2))
     assert torch.equal(a[0].images, b[0].images)
     assert a[1] == b[1]
     assert not torch.equal(a[0].images, c[0].images)
-
-
-def test_pairs_name_the_later_image_first(planted):
-    _, truth = planted
-    assert all(later > earlier for later, earlier in truth.pairs(truth.near))
-    assert {frozenset(pair) for pair in truth.pairs(truth.near)} == {frozenset(p) for p in truth.near.items()}
 
 
 def test_copies_across_the_split(clean):

@@ -33,7 +33,7 @@ def photos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(photos, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "model"
-    words = ["finetune", str(photos), "--backbone", "tiny_resnet", "--out", str(out), "--epochs", "2", "--no-mirror"]
+    words = ["finetune", str(photos), "--backbone", "tiny_resnet", "--out", str(out), "--epochs", "1", "--no-mirror"]
     assert main([*words, "--device", "cpu"]) == 0
     return out
 

@@ -8,12 +8,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import nn
 
 from tlcourse.data.transforms import Preprocessing
 from tlcourse.data.worlds import load
 from tlcourse.models.pretrained import pretrained
-from tlcourse.photos import pipeline as photo_pipeline
 from tlcourse.photos.classifier import load_classifier
 from tlcourse.photos.evaluation import Evaluation
 from tlcourse.photos.finetuning import (
@@ -82,12 +80,17 @@ def test_a_view_of_everything_is_the_image_itself():
     assert torch.allclose(STILL(images, 20, draws()), images / 255, atol=1e-5)
 
 
-def test_half_of_the_views_are_mirrored_and_each_has_a_draw_of_its_own():
+def test_half_of_the_views_are_mirrored_and_each_has_a_light_of_its_own():
     images = torch.randint(0, 256, (1, 3, 8, 8), dtype=torch.uint8, generator=draws()).expand(400, -1, -1, -1)
     seen = replace(STILL, mirror=True)(images, 8, draws())
     mirrored = [bool(torch.allclose(x, images[0].flip(2) / 255, atol=1e-5)) for x in seen]
     assert 0.4 < sum(mirrored) / 400 < 0.6
     assert all(m or torch.allclose(x, images[0] / 255, atol=1e-5) for m, x in zip(mirrored, seen, strict=True))
+    grey = torch.full((50, 3, 4, 4), 128, dtype=torch.uint8)
+    lit = replace(STILL, light=0.4)(grey, 4, draws())
+    assert 0 <= lit.min() <= lit.max() <= 1
+    assert len(lit[:, 0, 0, 0].unique()) > 40
+    assert torch.equal(lit, replace(STILL, light=0.4)(grey, 4, draws()))
 
 
 def test_views_show_the_share_of_the_area_that_was_asked_for_and_stay_inside():
@@ -98,21 +101,6 @@ def test_views_show_the_share_of_the_area_that_was_asked_for_and_stay_inside():
     assert (width + x.abs()).max() <= 1 + 1e-6
     assert (height + y.abs()).max() <= 1 + 1e-6
     assert (width / height).max() <= 4 / 3 + 1e-5
-
-
-def test_light_changes_every_image_by_its_own_amount_and_stays_in_range():
-    images = torch.full((50, 3, 4, 4), 128, dtype=torch.uint8)
-    seen = replace(STILL, light=0.4)(images, 4, draws())
-    assert seen.min() >= 0
-    assert seen.max() <= 1
-    assert len(seen[:, 0, 0, 0].unique()) > 40
-    assert torch.equal(seen, replace(STILL, light=0.4)(images, 4, draws()))
-
-
-@pytest.mark.parametrize("wrong", [{"smallest": 0}, {"smallest": 1.1}, {"stretch": 0.5}, {"light": -1}])
-def test_views_out_of_range(wrong):
-    with pytest.raises(ValueError, match="Expected a share above 0"):
-        RandomView(**wrong)
 
 
 @pytest.mark.parametrize(("resize", "crop"), [(32, 32), (40, 32), (38, 32), (41, 32), (64, 31)])
@@ -137,17 +125,7 @@ def test_photographs_in_memory_are_exactly_what_the_preprocessing_gives(tmp_path
         assert len(source) == 4
 
 
-def test_every_photograph_is_seen_once_an_epoch_in_batches_of_about_the_same_size():
-    images = torch.arange(33, dtype=torch.uint8)[:, None, None, None].expand(33, 3, 4, 4).contiguous()
-    photos = DecodedPhotos(images, torch.arange(33) % 2, ("a", "b"), Preprocessing(4, 4, (0, 0, 0), (1, 1, 1)))
-    batches = photos.for_training(16, STILL, seed=3)
-    first, second = ([(x * 255).round()[:, 0, 0, 0] for x, _ in batches] for _ in range(2))
-    assert [len(x) for x in first] == [11, 11, 11]
-    assert len(batches) == 3
-    assert sorted(torch.cat(first).tolist()) == list(range(33)) == sorted(torch.cat(second).tolist())
-    assert torch.cat(first).tolist() != torch.cat(second).tolist()
-    batches.set_epoch(0)
-    assert torch.equal(torch.cat([(x * 255).round()[:, 0, 0, 0] for x, _ in batches]), torch.cat(first))
+# networks
 
 
 @pytest.mark.parametrize(("count", "size"), [(2, 32), (3, 2), (33, 32), (993, 32), (64, 32)])
@@ -158,41 +136,39 @@ def test_no_batch_from_disk_holds_one_photograph(count, size):
     assert loader.batch_size <= max(size, 3)
 
 
-def test_nothing_to_read():
-    nothing = PhotoSet((), torch.zeros(0, dtype=torch.int64), ("a",), torch.zeros(0, dtype=torch.int64))
-    with pytest.raises(ValueError, match="is empty, but at least one photograph"):
-        open_photos(nothing, COURSE_PREPROCESSING)
+def test_every_photograph_is_seen_once_an_epoch_in_batches_of_about_the_same_size():
+    images = torch.arange(33, dtype=torch.uint8)[:, None, None, None].expand(33, 3, 4, 4).contiguous()
+    photos = DecodedPhotos(images, torch.arange(33) % 2, ("a", "b"), Preprocessing(4, 4, (0, 0, 0), (1, 1, 1)))
+    batches = photos.for_training(16, STILL, seed=3)
+
+    def epoch():
+        return torch.cat([(x * 255).round()[:, 0, 0, 0] for x, _ in batches]).tolist()
+
+    first, second = epoch(), epoch()
+    assert sorted(first) == sorted(second) == list(range(33))
+    assert first != second
+    batches.set_epoch(0)
+    assert epoch() == first
+    assert [len(x) for x, _ in batches] == [11] * len(batches) == [11, 11, 11]
 
 
 # networks
 
 
-def test_networks_differ_in_nothing_but_the_head_and_the_same_seed_gives_the_same():
-    first, again, other = (photo_network("tiny_resnet", 4, seed=s).model for s in (0, 0, 1))
+def test_networks_differ_in_nothing_but_the_head_and_the_same_seed_gives_the_same(tmp_path):
     letters = pretrained("tiny_resnet", "letters")
+    path = save_tensors(tmp_path / "w.safetensors", letters.state_dict())
+    first, again, other = (photo_network("tiny_resnet", 4, seed=s).model for s in (0, 0, 1))
+    from_file = photo_network("tiny_resnet", 4, path).model
     assert torch.equal(first.block4.conv2.weight, letters.block4.conv2.weight)
+    assert torch.equal(from_file.block4.conv2.weight, letters.block4.conv2.weight)
     assert torch.equal(first.head.weight, again.head.weight)
     assert not torch.equal(first.head.weight, other.head.weight)
     random = photo_network("tiny_resnet", 4, None).model
     assert not torch.equal(random.block4.conv2.weight, letters.block4.conv2.weight)
-
-
-def test_weights_from_a_file_with_another_head(tmp_path):
-    letters = pretrained("tiny_resnet", "letters")
-    path = save_tensors(tmp_path / "w.safetensors", letters.state_dict())
-    model = photo_network("tiny_resnet", 4, path).model
-    assert torch.equal(model.stem[0].weight, letters.stem[0].weight)
-    assert model.head.out_features == 4
-
-
-def test_another_size_keeps_the_share_that_is_cropped_away():
     model, preprocessing = photo_network("mobilenet_v2", 3, None, side=112)
-    assert (preprocessing.resize, preprocessing.crop) == (116, 112)
+    assert (preprocessing.resize, preprocessing.crop) == (116, 112)  # the share that is cropped away stays
     assert model.preprocessing == preprocessing
-    with pytest.raises(ValueError, match="Expected 32 x 32"):
-        photo_network("small_cnn", 3, None, side=64)
-    with pytest.raises(ValueError, match=r"no network 'mobilenetv2'\. Did you mean 'mobilenet_v2'"):
-        photo_network("mobilenetv2", 3)
 
 
 # parts
@@ -225,20 +201,46 @@ def test_photographs_of_the_test_are_not_trained_on(digits, tmp_path):
     assert train_validation_test(digits["train"], digits["test"]).left_out == ()
 
 
+def photos_of(labels, classes):
+    return PhotoSet(
+        tuple(map(Path, "abcdefgh"[: len(labels)])), torch.tensor(labels), classes, torch.arange(len(labels))
+    )
+
+
+NOTHING = photos_of([0], ("a",)).subset(torch.zeros(0, dtype=torch.int64))
+FEATURES = CachedFeatures(torch.randn(4, 3), torch.tensor([0, 1, 0, 1]))
+
+
 def test_classes_of_the_test_are_found_by_name_and_not_by_number():
-    test = PhotoSet((Path("x"), Path("y")), torch.tensor([0, 1]), ("b", "c"), torch.arange(2))
-    assert with_classes(test, ("a", "b", "c")).labels.tolist() == [1, 2]
-    with pytest.raises(ValueError, match=r"have the classes 'c', which there are none of"):
-        with_classes(test, ("a", "b"))
+    assert with_classes(photos_of([0, 1], ("b", "c")), ("a", "b", "c")).labels.tolist() == [1, 2]
 
 
-def test_too_few_photographs():
-    photos = PhotoSet(tuple(map(Path, "abcdefg")), torch.tensor([0] * 5 + [1] * 2), ("many", "few"), torch.arange(7))
-    with pytest.raises(ValueError, match=r"too few different photographs in 'few' \(2\)"):
-        train_validation_test(photos)
-    one = PhotoSet(tuple(map(Path, "abc")), torch.zeros(3, dtype=torch.int64), ("one",), torch.arange(3))
-    with pytest.raises(ValueError, match="1 classes were found"):
-        train_validation_test(one)
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: RandomView(smallest=0), "Expected a share above 0"),
+        (lambda: RandomView(smallest=1.1), "Expected a share above 0"),
+        (lambda: RandomView(stretch=0.5), "Expected a share above 0"),
+        (lambda: RandomView(light=-1), "Expected a share above 0"),
+        (lambda: open_photos(NOTHING, COURSE_PREPROCESSING), "is empty, but at least one photograph"),
+        (lambda: photo_network("small_cnn", 3, None, side=64), "Expected 32 x 32"),
+        (lambda: photo_network("mobilenetv2", 3), r"no network 'mobilenetv2'\. Did you mean 'mobilenet_v2'"),
+        (
+            lambda: with_classes(photos_of([0, 1], ("b", "c")), ("a", "b")),
+            "have the classes 'c', which there are none of",
+        ),
+        (
+            lambda: train_validation_test(photos_of([0] * 5 + [1] * 2, ("many", "few"))),
+            r"too few different photographs in 'few' \(2\)",
+        ),
+        (lambda: train_validation_test(photos_of([0] * 3, ("one",))), "1 classes were found"),
+        (lambda: solve_photo_probe(FEATURES, FEATURES, 2, ()), "no penalty was given"),
+        (lambda: set_statistics(None, "freeze"), "Expected 'adapt' or 'keep'"),
+    ],
+)
+def test_what_cannot_be_is_refused(ask, message):
+    with pytest.raises(ValueError, match=message):
+        ask()
 
 
 # the probe
@@ -262,8 +264,6 @@ def test_validation_chooses_the_penalty():
     train, other = CachedFeatures(noise, y), CachedFeatures(torch.randn(40, 30, generator=draws(2)), y)
     assert solve_photo_probe(train, train, 2).penalty == 0.1  # what was learned by heart is right again
     assert solve_photo_probe(train, other, 2).penalty == 100.0  # on others, noise should be believed least
-    with pytest.raises(ValueError, match="no penalty was given"):
-        solve_photo_probe(train, other, 2, ())
 
 
 def test_rare_classes_are_repeated():
@@ -311,25 +311,16 @@ def test_fine_tuning_starts_at_the_probe_moves_all_and_is_the_same_for_a_seed(so
     assert F.cosine_similarity(ends[0]["head.weight"].flatten(), start.flatten(), dim=0) > 0.9
 
 
-def test_the_weights_of_the_best_epoch_are_taken(sources):
-    train, validation = sources
-    model = photo_network("tiny_resnet", 10).model
-    recipe = replace(QUICK, epochs=3, lr=0.02)
-    history = fine_tune(model, train, validation, recipe, device="cpu", progress=False)
-    loss = class_loss(train.labels, 10, recipe.smoothing)(ask(model, validation), validation.labels).item()
-    assert loss == pytest.approx(min(history.validation_loss), abs=1e-4)
-
-
-def test_statistics_that_are_kept_do_not_move(sources):
+def test_the_weights_of_the_best_epoch_are_taken_and_statistics_that_are_kept_do_not_move(sources):
     train, validation = sources
     model = photo_network("tiny_resnet", 10).model
     before = copy_weights(model)
-    recipe = replace(QUICK, epochs=1, batchnorm="keep")
-    fine_tune(model, train, validation, recipe, device="cpu", progress=False)
+    recipe = replace(QUICK, lr=0.02, batchnorm="keep")
+    history = fine_tune(model, train, validation, recipe, device="cpu", progress=False)
+    loss = class_loss(train.labels, 10, recipe.smoothing)(ask(model, validation), validation.labels).item()
+    assert loss == pytest.approx(min(history.validation_loss), abs=1e-4)
     assert torch.equal(model.stem[1].running_mean, before["stem.1.running_mean"])
     assert not torch.equal(model.stem[0].weight, before["stem.0.weight"])
-    with pytest.raises(ValueError, match="Expected 'adapt' or 'keep'"):
-        set_statistics(model, "freeze")
 
 
 def test_photographs_that_stay_on_disk_train_as_well(parts, sources):
@@ -373,10 +364,13 @@ def test_an_evaluation_agrees_with_its_formulas():
 # all of it
 
 
+def train(photos, test, recipe=QUICK):
+    return train_on_photos(photos, "tiny_resnet", test=test, recipe=recipe, device="cpu", progress=False)
+
+
 @pytest.fixture(scope="module")
 def trained(digits):
-    options = {"test": digits["test"], "recipe": QUICK, "device": "cpu", "progress": False}
-    return train_on_photos(digits["train"], "tiny_resnet", **options)
+    return train(digits["train"], digits["test"])
 
 
 def test_the_whole_way_and_back(trained, digits, tmp_path):
@@ -391,31 +385,13 @@ def test_the_whole_way_and_back(trained, digits, tmp_path):
 
 
 def test_the_test_photographs_change_nothing_that_is_learned(trained, digits):
-    half = digits["test"].subset(torch.arange(0, 100, 2))
-    options = {"test": half, "recipe": QUICK, "device": "cpu", "progress": False}
-    again = train_on_photos(digits["train"], "tiny_resnet", **options)
+    again = train(digits["train"], digits["test"].subset(torch.arange(0, 100, 2)))
     ours, theirs = trained.model.state_dict(), again.model.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert again.temperature == trained.temperature
 
 
-def test_a_fine_tuning_that_harms_is_taken_back(digits, monkeypatch):
-    def harm(model, *args, **options):
-        nn.init.normal_(get_classifier(model).weight)
-        return original(model, *args, **options)
-
-    original = photo_pipeline.fine_tune
-    monkeypatch.setattr(
-        photo_pipeline, "fine_tune", lambda m, t, v, r, probe, **o: harm(m, t, v, replace(r, lr=1e-9), **o)
-    )
-    options = {"test": digits["test"], "recipe": replace(QUICK, epochs=1), "device": "cpu", "progress": False}
-    result = train_on_photos(digits["train"], "tiny_resnet", **options)
+def test_a_fine_tuning_that_harms_is_taken_back(digits):
+    result = train(digits["train"], digits["test"], replace(QUICK, epochs=1, lr=1.0))
     assert result.kept == "probe"
     assert torch.equal(get_classifier(result.model).weight.double(), result.probe.probe.weight.float().double())
-
-
-def test_the_probe_alone(digits):
-    result = train_on_photos(digits["train"], "tiny_resnet", probe_only=True, device="cpu", progress=False)
-    assert result.history is None
-    assert result.kept == "probe"
-    assert "epochs" not in result.in_words()
