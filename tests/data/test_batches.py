@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from tlcourse.data.batches import Batches
-from tlcourse.training.loop import fit
 
 PIXELS = torch.arange(10, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 4, 4).clone()
 LABELS = torch.arange(10)
@@ -37,11 +36,7 @@ def test_steps_draw_from_endless_shuffles():
     assert len(shown) == 24
     assert sorted(shown[:10]) == sorted(shown[10:20]) == list(range(10))
     assert all(shown.count(i) in (2, 3) for i in range(10))
-
-
-def test_a_batch_larger_than_the_set_repeats_it():
-    (x, _), *_ = Batches(PIXELS[:3], LABELS[:3], 9, steps=1)
-    assert len(x) == 9
+    assert len(seen(Batches(PIXELS[:3], LABELS[:3], 9, steps=1))) == 9
 
 
 @pytest.mark.parametrize("arguments", [{"size": 0}, {"size": 2, "steps": 0}])
@@ -50,11 +45,3 @@ def test_impossible_batches(arguments):
         Batches(PIXELS, LABELS, **arguments)
     with pytest.raises(ValueError, match="got 0 images"):
         Batches(PIXELS[:0], LABELS[:0], 2)
-
-
-def test_fit_sets_the_epoch():
-    batches = Batches(PIXELS, LABELS, 10)
-    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 10))
-    batches.set_epoch(5)
-    fit(model, batches, epochs=2, progress=False, device="cpu")
-    assert batches.epoch == 2

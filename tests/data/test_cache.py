@@ -28,15 +28,10 @@ def equal(left, right):
     return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
 
 
-def test_second_time_comes_from_disk(folder):
-    first = cached(KEY, make)
-    assert len(list(folder.iterdir())) == 1
-    assert equal(first, cached(KEY, never))
-
-
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty"])
-def test_a_damaged_file_is_made_again(folder, damage):
+def test_the_second_time_comes_from_disk_and_a_damaged_file_is_made_again(folder, damage):
     good = cached(KEY, make)
+    assert equal(good, cached(KEY, never))
     (path,) = folder.iterdir()
     data = bytearray(path.read_bytes())
     data[-3] ^= 4
@@ -69,7 +64,7 @@ barrier = float(sys.argv[1])
 def make():
     return {"a": torch.arange(400_000)}
 time.sleep(max(0, barrier - time.time()))
-for turn in range(40):
+for turn in range(12):
     tensors = cached({"turn": turn}, make)
     assert torch.equal(tensors["a"], torch.arange(400_000))
 """
@@ -78,11 +73,11 @@ for turn in range(40):
 def test_several_kernels_at_once_corrupt_nothing(folder, environment):
     import time
 
-    begin = str(time.time() + 4)
+    begin = str(time.time() + 3)
     command = [sys.executable, "-B", "-c", RACE, begin]
     runs = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     errors = [run.communicate()[1] for run in runs]
     assert [run.returncode for run in runs] == [0, 0, 0], errors
-    assert len(list(folder.iterdir())) == 40, "temporary files were left behind"
-    for turn in range(40):
+    assert len(list(folder.iterdir())) == 12, "temporary files were left behind"
+    for turn in range(12):
         assert torch.equal(cached({"turn": turn}, never)["a"], torch.arange(400_000))

@@ -20,17 +20,15 @@ from tlcourse.data import resuming
 from tlcourse.data.downloads import DownloadError
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.normalisation import normalise
-from tlcourse.evaluation.predict import extract_features, predict
-from tlcourse.models.backbone_families import OPTIONS, PlacewiseHead, build_net
-from tlcourse.models.backbone_weights import FoundWeights, load_found, match_head
+from tlcourse.evaluation.predict import predict
+from tlcourse.models.backbone_families import OPTIONS, PlacewiseHead
 from tlcourse.models.torchvision_backbones import backbone, backbone_facts, backbone_names, imagenet_classes
 from tlcourse.repro import generator, seeded
 from tlcourse.storage import StorageError, save_tensors
 from tlcourse.training.checkpoint import copy_weights
 from tlcourse.training.loop import fit
-from tlcourse.transfer.freezing import freeze, layerwise_lr, parameter_groups, training_mode
+from tlcourse.transfer.freezing import freeze, layerwise_lr, parameter_groups
 from tlcourse.transfer.heads import get_classifier, reset_classifier
-from tlcourse.transfer.linear_probe import solve_probe, write_head
 from tlcourse.transfer.weights import check_still, weights_moved
 
 REAL = Path(os.environ.get("TLCOURSE_REAL_DATA", "missing"))
@@ -138,6 +136,9 @@ def test_every_network_of_the_registry(name, on_meta):
     check_stages(model)
 
 
+NECKS = ([], ["neck"])
+
+
 def check_stages(model):
     """Every parameter is in one stage or the head, and stages follow the order in which the parameters were made."""
     stages = model.stages()
@@ -152,9 +153,6 @@ def check_stages(model):
         assert first == sorted(first)
     statistics = {id(m) for m in model.modules() if isinstance(m, nn.BatchNorm2d)}
     assert statistics == {id(m) for part in stages.values() for m in part.modules() if isinstance(m, nn.BatchNorm2d)}
-
-
-NECKS = ([], ["neck"])
 
 
 def test_the_registry_is_torchvisions():
@@ -255,12 +253,6 @@ def test_a_fresh_head_for_any_number_of_classes(small):
     assert not weights_moved(body, {key: small.state_dict()[key] for key in body}).moved
 
 
-def test_maxvits_head_gets_a_bias_of_zeros(on_meta):
-    with on_meta:
-        assert get_model("maxvit_t").classifier[-1].bias is None
-        assert backbone("maxvit_t", weights=None).head.bias.shape == (1000,)
-
-
 def test_squeezenets_own_head_scores_places_and_a_new_one_their_average():
     with seeded("squeeze"):
         model = backbone("squeezenet1_1", weights=None).eval()
@@ -276,12 +268,6 @@ def test_squeezenets_own_head_scores_places_and_a_new_one_their_average():
     )  # so what a probe finds is what the network does
 
 
-@pytest.mark.parametrize("classes", [1, 0, -2])
-def test_too_few_classes(classes):
-    with pytest.raises(ValueError, match=f"{classes} classes were asked for. Expected at least 2, or None"):
-        backbone("resnet18", classes, None)
-
-
 # Sizes of images
 
 
@@ -289,7 +275,6 @@ def test_too_few_classes(classes):
     ("name", "side", "message"),
     [
         ("vit_b_32", 192, "exactly 224 x 224"),
-        ("vit_b_32", 256, "exactly 224 x 224"),
         ("maxvit_t", 256, "exactly 224 x 224"),
         ("inception_v3", 74, "at least 75 x 75"),
         ("swin_t", 31, "at least 32 x 32"),
@@ -307,18 +292,15 @@ def test_sizes_that_a_network_does_not_take(name, side, message, on_meta):
         model.accept_scaled(side)
 
 
-def test_oblong_images(small):
-    assert small.eval()(torch.zeros(1, 3, 32, 50)).shape == (1, 4)
-    with pytest.raises(ValueError, match=r"shape \[1, 3, 0, 50\]"):
-        small(torch.zeros(1, 3, 0, 50))
-
-
 def test_images_of_another_kind(small):
+    assert small.eval()(torch.zeros(1, 3, 32, 50)).shape == (1, 4)
     with pytest.raises(TypeError, match=r"torch.uint8 images, but normalised floats.*model.preprocessing"):
         small(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
     for shape in ((1, 1, 32, 32), (3, 32, 32), (1, 32, 32, 3)):
         with pytest.raises(ValueError, match=r"\[B, 3, H, W\]"):
             small(torch.zeros(shape))
+    with pytest.raises(ValueError, match=r"shape \[1, 3, 0, 50\]"):
+        small(torch.zeros(1, 3, 0, 50))
 
 
 # Images of the course
@@ -369,13 +351,6 @@ def test_frozen_stages_stay_and_the_others_move(small):
     assert [name for name in report.moved if "running_mean" in name and name.startswith("body.stage3.")]
 
 
-def test_training_mode_wakes_only_what_learns(small):
-    freeze(small, 1)
-    training_mode(small)
-    assert not small.body.conv1[1].training
-    assert small.body.stage2[0].branch2[1].training
-
-
 def test_training_goes_back_to_the_best_weights(monkeypatch):
     """MNASNet refuses a dict that does not say its version, as a copy of its own weights does not."""
     with seeded("mnasnet"):
@@ -387,15 +362,6 @@ def test_training_goes_back_to_the_best_weights(monkeypatch):
         model.body.load_state_dict(copy_weights(model.body))
     with pytest.raises(RuntimeError, match=r"Missing key.*head\.bias"):
         model.load_state_dict({key: value for key, value in copy_weights(model).items() if key != "head.bias"})
-
-
-def test_a_probe_on_features_is_the_networks_answer(small):
-    data = data_set()
-    features = extract_features(small.accept_scaled(), data)
-    assert features.shape == (16, 1024)
-    write_head(small, solve_probe(features, data.labels, 4))
-    assert torch.allclose(predict(small, data), small.head(features), atol=1e-5)
-    assert torch.equal(predict(small, data).argmax(1), data.labels)  # 16 images, 1024 features: a line separates them
 
 
 def test_copies_and_pickles(small):
@@ -410,26 +376,23 @@ def test_copies_and_pickles(small):
 # Files
 
 
-def test_a_state_dict_of_torchvision_with_other_classes(tmp_path):
+@pytest.mark.parametrize("file", ["net.pth", "net.safetensors"])
+def test_a_state_dict_of_torchvision_with_other_classes(tmp_path, file):
     net, x = random_net("shufflenet_v2_x0_5", 6), images(32)
-    for file in ("net.pth", "net.safetensors"):
-        path = save_tensors(tmp_path / file, net.state_dict())
-        assert torch.equal(backbone("shufflenet_v2_x0_5", weights=path).eval()(x), net(x))
-        assert torch.equal(backbone("shufflenet_v2_x0_5", weights=str(path)).eval()(x), net(x))
-        fresh = backbone("shufflenet_v2_x0_5", 3, path).eval()
-        assert fresh(x).shape == (2, 3)
-        net_features = copy.deepcopy(net)
-        net_features.fc = nn.Identity()
-        assert torch.equal(fresh.forward_features(x), net_features(x))
+    path = save_tensors(tmp_path / file, net.state_dict())
+    assert torch.equal(backbone("shufflenet_v2_x0_5", weights=path).eval()(x), net(x))
+    fresh = backbone("shufflenet_v2_x0_5", 3, str(path)).eval()
+    assert fresh(x).shape == (2, 3)
+    net.fc = nn.Identity()
+    assert torch.equal(fresh.forward_features(x), net(x))
 
 
-@pytest.mark.parametrize("name", ["shufflenet_v2_x0_5", "squeezenet1_1"])
-def test_a_backbone_that_the_course_saved(name, tmp_path):
+def test_a_backbone_that_the_course_saved(tmp_path):
+    name = "squeezenet1_1"  # its own head is another one than a fresh one
     with seeded(name):
         saved, x = backbone(name, 6, weights=None).eval(), images(32)
     path = save_tensors(tmp_path / "mine.safetensors", saved.state_dict())
-    again = backbone(name, weights=path).eval()
-    assert torch.equal(again(x), saved(x))
+    assert torch.equal(backbone(name, weights=path).eval()(x), saved(x))
     assert torch.equal(backbone(name, 3, path).eval().forward_features(x), saved.forward_features(x))
 
 
@@ -459,122 +422,122 @@ def test_only_fresh_weights_are_drawn_from_the_global_generator(tmp_path):
     assert not torch.equal(heads[0], heads[2])
 
 
-def test_weights_of_another_network(tmp_path):
-    other = save_tensors(tmp_path / "other.safetensors", random_net("mobilenet_v3_small").state_dict())
-    with pytest.raises(
-        ValueError, match=r"other.safetensors do not fit shufflenet_v2_x0_5; nothing was loaded. 0 of its te"
-    ):
-        backbone("shufflenet_v2_x0_5", weights=other)
-    wider = save_tensors(tmp_path / "wider.safetensors", random_net("shufflenet_v2_x1_0").state_dict())
-    with pytest.raises(
-        ValueError, match=r"have another shape \(stage2.0.branch1.2.weight \[58, 24, 1, 1\] for \[24, 2"
-    ):
-        backbone("shufflenet_v2_x0_5", weights=wider)
-    with pytest.raises(ValueError, match="do not fit") as caught:
-        backbone("mobilenet_v2", weights=wider)
+NAME = "shufflenet_v2_x0_5"
+
+
+def wrapped(state):
+    return {f"module.{key}": value for key, value in state.items()}
+
+
+def infinite(state):
+    state["conv1.0.weight"][0, 0, 0, 0] = torch.inf
+    return state
+
+
+def of_another_network(state):
+    return random_net("mobilenet_v3_small").state_dict()
+
+
+def wider(state):
+    return random_net("shufflenet_v2_x1_0").state_dict()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (wrapped, r'Every name begins with "module."'),
+        (infinite, r"w.safetensors hold numbers that are infinite .* in conv1.0.weight"),
+        (of_another_network, r"w.safetensors do not fit shufflenet_v2_x0_5; nothing was loaded. 0 of its te"),
+        (wider, r"have another shape \(stage2.0.branch1.2.weight \[58, 24, 1, 1\] for \[24, 2"),
+    ],
+)
+def test_weights_that_do_not_fit(tmp_path, spoil, message):
+    path = save_tensors(tmp_path / "w.safetensors", spoil(random_net(NAME).state_dict()))
+    with pytest.raises(ValueError, match=message) as caught:
+        backbone(NAME, weights=path)
     assert len(str(caught.value)) < 1000
 
 
-def test_weights_in_another_wrapping(tmp_path):
-    state = random_net("shufflenet_v2_x0_5").state_dict()
-    parallel = save_tensors(tmp_path / "p.safetensors", {f"module.{key}": value for key, value in state.items()})
-    with pytest.raises(ValueError, match=r'Every name begins with "module."'):
-        backbone("shufflenet_v2_x0_5", weights=parallel)
+def test_files_that_hold_no_weights(tmp_path):
     nested = tmp_path / "nested.pth"
-    torch.save({"epoch": 3, "state_dict": state}, nested)
-    with pytest.raises(StorageError, match="a state dict was expected"):
-        backbone("shufflenet_v2_x0_5", weights=nested)
-
-
-def test_what_does_not_fit_changes_nothing():
-    net = build_net("shufflenet_v2_x0_5")
-    before = copy_weights(net)
-    tensors = random_net("shufflenet_v2_x0_5", 1000).state_dict()
-    for wrong in (
-        {"fc.bias": torch.full((1000,), torch.nan)},
-        {"fc.bias": torch.zeros(5)},
-        {"fc.more": torch.zeros(1)},
+    torch.save({"epoch": 3, "state_dict": {}}, nested)
+    for path, message in (
+        (nested, "a state dict was expected"),
+        (tmp_path / "nothing.pth", "could not read"),
+        (tmp_path, "is a folder"),
     ):
-        with pytest.raises(ValueError, match=r"nothing was loaded"):
-            load_found(net, FoundWeights(tensors | wrong, "these", None), "shufflenet_v2_x0_5")
-        assert not weights_moved(before, net.state_dict()).moved
-    match_head(net, FoundWeights({"fc.weight": torch.zeros(5, 3)}, "these", None))
-    assert net.fc.out_features == 1000
-    load_found(net, FoundWeights(tensors, "these", None), "shufflenet_v2_x0_5")
-    assert weights_moved(before, net.state_dict()).moved
+        with pytest.raises(StorageError, match=message):
+            backbone(NAME, weights=path)
 
 
-def test_weights_that_are_not_finite(tmp_path):
-    state = random_net("shufflenet_v2_x0_5").state_dict()
-    state["conv1.0.weight"][0, 0, 0, 0] = torch.inf
-    path = save_tensors(tmp_path / "broken.safetensors", state)
-    with pytest.raises(ValueError, match=r"broken.safetensors hold numbers that are infinite .* in conv1.0.weight"):
-        backbone("shufflenet_v2_x0_5", weights=path)
+NO_V7 = "mobilenet_v2 has no weights 'IMAGENET1K_V7'. Expected one of: IMAGENET1K_V1"
 
 
-def test_missing_files(tmp_path):
-    with pytest.raises(StorageError, match="could not read"):
-        backbone("resnet18", weights=tmp_path / "nothing.pth")
-    with pytest.raises(StorageError, match="is a folder"):
-        backbone("resnet18", weights=tmp_path)
-
-
-def test_unknown_names():
-    with pytest.raises(ValueError, match=r"no backbone 'mobilenetv2'. Did you mean 'mobilenet_v2' or"):
-        backbone("mobilenetv2")
-    with pytest.raises(ValueError, match=r"no backbone 'fasterrcnn_resnet50_fpn'"):
-        backbone("fasterrcnn_resnet50_fpn", weights=None)
-    for weights in ("IMAGENET1K_V7", "ResNet18_Weights.DEFAULT"):
-        with pytest.raises(
-            ValueError, match=f"mobilenet_v2 has no weights '{weights}'. Expected one of: IMAGENET1K_V1"
-        ):
-            backbone("mobilenet_v2", weights=weights)
-    with pytest.raises(TypeError, match=r"weights are a dict.*load_weights\(model, tensors\)"):
-        backbone("mobilenet_v2", weights={})
+@pytest.mark.parametrize(
+    ("ask", "error", "message"),
+    [
+        (lambda: backbone("mobilenetv2"), ValueError, r"no backbone 'mobilenetv2'. Did you mean 'mobilenet_v2' or"),
+        (
+            lambda: backbone("fasterrcnn_resnet50_fpn", weights=None),
+            ValueError,
+            r"no backbone 'fasterrcnn_resnet50_fpn'",
+        ),
+        (lambda: backbone_facts("resnet19"), ValueError, r"no backbone 'resnet19'. Did you mean 'resnet18'"),
+        (lambda: backbone("mobilenet_v2", weights="IMAGENET1K_V7"), ValueError, NO_V7),
+        (lambda: backbone_facts("mobilenet_v2", "IMAGENET1K_V7"), ValueError, "no weights 'IMAGENET1K_V7'"),
+        (
+            lambda: backbone("mobilenet_v2", weights="ResNet18_Weights.DEFAULT"),
+            ValueError,
+            "has no weights 'ResNet18_W",
+        ),
+        (
+            lambda: backbone("mobilenet_v2", weights={}),
+            TypeError,
+            r"weights are a dict.*load_weights\(model, tensors\)",
+        ),
+        (lambda: backbone("resnet18", 1, None), ValueError, "1 classes were asked for. Expected at least 2, or None"),
+        (lambda: backbone("resnet18", -2, None), ValueError, "-2 classes were asked for. Expected at least 2, or None"),
+    ],
+)
+def test_what_there_is_not(ask, error, message):
+    with pytest.raises(error, match=message):
+        ask()
 
 
 # torchvision's cache
 
 
 @pytest.fixture
-def torch_home(tmp_path, monkeypatch):
-    """torchvision's cache, empty, as a user's environment names it."""
+def published(tmp_path, monkeypatch):
+    """Weights as torchvision publishes them: the name carries the hash, and the cache holds the file."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(resuming, "PAUSE", 0)
-    return tmp_path / "hub" / "checkpoints"
-
-
-@pytest.fixture
-def published(torch_home, monkeypatch, tmp_path):
-    """Weights as torchvision publishes them: the name carries the hash, and the cache holds the file."""
-    file = save_tensors(tmp_path / "made.pth", random_net("shufflenet_v2_x0_5", 1000).state_dict())
+    cache = tmp_path / "hub" / "checkpoints"
+    file = save_tensors(tmp_path / "made.pth", random_net(NAME, 1000).state_dict())
     digest = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
-    member = get_model_weights("shufflenet_v2_x0_5").DEFAULT
+    member = get_model_weights(NAME).DEFAULT
     monkeypatch.setattr(member.value, "url", f"https://example.invalid/models/shuffle-{digest}.pth")
-    torch_home.mkdir(parents=True)
-    return Path(shutil.copy(file, torch_home / f"shuffle-{digest}.pth"))
+    cache.mkdir(parents=True)
+    return Path(shutil.copy(file, cache / f"shuffle-{digest}.pth"))
 
 
-@pytest.mark.parametrize("weights", ["DEFAULT", "IMAGENET1K_V1", "ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1", "enum"])
-def test_a_cache_that_is_there_is_used_without_network(published, weights):
-    weights = get_model_weights("shufflenet_v2_x0_5").DEFAULT if weights == "enum" else weights
-    model, x = backbone("shufflenet_v2_x0_5", weights=weights).eval(), images(32)
-    net = random_net("shufflenet_v2_x0_5", 1000)
-    assert torch.equal(model(x), net(x))
+def test_a_cache_that_is_there_is_used_without_network(published):
+    member, x = get_model_weights(NAME).DEFAULT, images(32)
+    expected = random_net(NAME, 1000)(x)
+    for weights in ("DEFAULT", "IMAGENET1K_V1", "ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1", member):
+        model = backbone(NAME, weights=weights).eval()
+        assert torch.equal(model(x), expected)
     assert len(imagenet_classes()) == model.head.out_features
     assert [path.name for path in published.parent.iterdir()] == [published.name]
 
 
-def test_a_damaged_cache_is_not_used(published):
+def test_without_network_and_with_a_damaged_cache(published):
     published.write_bytes(published.read_bytes()[:-7])
     with pytest.raises(DownloadError, match=r"could not download https://example.invalid/models/shuffle-"):
-        backbone("shufflenet_v2_x0_5", progress=False)
-
-
-def test_without_network_and_cache(torch_home):
+        backbone(NAME, progress=False)
     with pytest.raises(DownloadError, match=r"Meanwhile, backbone\(\"mobilenet_v2\", weights=PATH\)") as caught:
         backbone("mobilenet_v2", progress=False)
-    assert str(torch_home / "mobilenet_v2-7ebf99e0.pth") in str(caught.value)
+    assert str(published.parent / "mobilenet_v2-7ebf99e0.pth") in str(caught.value)
 
 
 # What is published
@@ -582,18 +545,10 @@ def test_without_network_and_cache(torch_home):
 
 def test_facts():
     facts = backbone_facts("mobilenet_v2", "IMAGENET1K_V1")
-    meta = MobileNet_V2_Weights.IMAGENET1K_V1.meta
-    assert (facts.name, facts.weights, facts.parameters) == ("mobilenet_v2", "IMAGENET1K_V1", meta["num_params"])
+    assert (facts.name, facts.weights) == ("mobilenet_v2", "IMAGENET1K_V1")
+    assert facts.parameters == MobileNet_V2_Weights.IMAGENET1K_V1.meta["num_params"]
+    assert facts.parameters == sum(p.numel() for p in backbone("mobilenet_v2", weights=None).parameters())
     assert facts.top1 == pytest.approx(71.878)
     assert facts.preprocessing.resize == 256
     assert facts.megabytes == pytest.approx(4 * facts.parameters / 2**20, rel=0.05)
     assert backbone_facts("mobilenet_v2").weights == "IMAGENET1K_V2"
-    with pytest.raises(ValueError, match="no weights 'V9'"):
-        backbone_facts("mobilenet_v2", "V9")
-    with pytest.raises(ValueError, match=r"no backbone 'resnet19'. Did you mean 'resnet18'"):
-        backbone_facts("resnet19")
-
-
-@pytest.mark.parametrize("name", ["mobilenet_v2", "shufflenet_v2_x0_5", "squeezenet1_1"])
-def test_the_published_count_is_ours(name):
-    assert sum(p.numel() for p in backbone(name, weights=None).parameters()) == backbone_facts(name).parameters

@@ -15,7 +15,6 @@ from tlcourse.data.worlds import load
 from tlcourse.models.tiny_resnet import TinyResNet
 from tlcourse.repro import seeded
 from tlcourse.storage import StorageError, read_bytes, save_object, sha256
-from tlcourse.training.checkpoint import TrainingState
 from tlcourse.training.loop import fit
 
 RUN = """
@@ -71,41 +70,55 @@ def equal(a, b):
     return all(torch.equal(tensor, b.state_dict()[name]) for name, tensor in a.state_dict().items())
 
 
-def test_interrupted_after_any_epoch_ends_with_the_same_bits(tmp_path):
-    whole, history = training()
+@pytest.fixture(scope="module")
+def whole():
+    """The model and the history of a training that was never interrupted."""
+    return training()
+
+
+def test_interrupted_after_any_epoch_ends_with_the_same_bits(tmp_path, whole):
+    model, history = whole
     for stop in (1, 3):
         training(epochs=stop, checkpoint=tmp_path / f"{stop}.training")
         resumed, again = training(checkpoint=tmp_path / f"{stop}.training")
-        assert equal(whole, resumed)
+        assert equal(model, resumed)
         assert again.train_loss == history.train_loss
         assert again.validation_loss == history.validation_loss
         assert again.learning_rate == history.learning_rate
 
 
 def test_the_best_weights_survive_an_interruption(tmp_path):
-    whole, history = training(patience=3, rate=0.3)
+    best, history = training(patience=3, rate=0.3)
     training(epochs=3, checkpoint=tmp_path / "a", patience=3, rate=0.3)
     resumed, again = training(checkpoint=tmp_path / "a", patience=3, rate=0.3)
     assert history.best_epoch == again.best_epoch < 2, "the best epoch should lie before the interruption"
-    assert equal(whole, resumed)
-    assert not equal(whole, training(rate=0.3)[0]), "the best weights should not be the last"
+    assert equal(best, resumed)
+    assert not equal(best, training(rate=0.3)[0]), "the best weights should not be the last"
 
 
-def test_the_checkpoint_matters(tmp_path):
-    training(epochs=1, checkpoint=tmp_path / "a")
-    saved = torch.load(tmp_path / "a", weights_only=True)
-    saved["model"]["head.weight"][0] += 1
-    save_object(tmp_path / "a", saved)
-    assert not equal(training()[0], training(checkpoint=tmp_path / "a")[0])
-
-
-def test_a_finished_training_is_not_run_again(tmp_path):
-    first, _ = training(checkpoint=tmp_path / "a")
+def test_a_finished_training_is_not_run_again(tmp_path, whole):
+    training(checkpoint=tmp_path / "a")
     digest = sha256(read_bytes(tmp_path / "a"))
     again, history = training(checkpoint=tmp_path / "a")
-    assert equal(first, again)
+    assert equal(whole[0], again)
     assert len(history) == 4
     assert sha256(read_bytes(tmp_path / "a")) == digest
+
+
+def test_a_shuffling_dataloader_goes_on_where_it_was(tmp_path):
+    target = load("handwritten-photo", count=40)
+    pairs = torch.utils.data.TensorDataset(scale(target.images), target.labels)
+
+    def run(epochs, checkpoint=None):
+        with seeded("start", 0):
+            model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 10))
+        torch.manual_seed(3)
+        loader = torch.utils.data.DataLoader(pairs, batch_size=16, shuffle=True)
+        fit(model, loader, epochs=epochs, checkpoint=checkpoint, progress=False, device="cpu")
+        return model
+
+    run(2, tmp_path / "a")
+    assert equal(run(4), run(4, tmp_path / "a"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL on Windows")
@@ -126,23 +139,19 @@ def test_killed_in_the_middle_of_an_epoch(tmp_path, environment):
     assert (tmp_path / "killed.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
 
 
-def test_another_training_is_refused(tmp_path):
+def test_another_training_is_refused_and_what_is_no_checkpoint(tmp_path):
     training(epochs=1, checkpoint=tmp_path / "a")
     with pytest.raises(StorageError, match=r"belongs to another training(?s:.*)Choose another file name"):
         training(checkpoint=tmp_path / "a", rate=0.01)
-
-
-def test_files_that_are_no_checkpoint_are_refused(tmp_path):
     save_object(tmp_path / "weights", {"a": torch.ones(1)})
     with pytest.raises(StorageError, match="is no training checkpoint of this version"):
         training(checkpoint=tmp_path / "weights")
-    training(epochs=1, checkpoint=tmp_path / "cut")
-    (tmp_path / "cut").write_bytes((tmp_path / "cut").read_bytes()[:5000])
+    (tmp_path / "a").write_bytes((tmp_path / "a").read_bytes()[:5000])
     with pytest.raises(StorageError, match="not a whole PyTorch file"):
-        training(checkpoint=tmp_path / "cut")
+        training(checkpoint=tmp_path / "a")
 
 
-def test_a_checkpoint_that_cannot_be_written_loses_nothing(tmp_path, monkeypatch):
+def test_a_checkpoint_that_cannot_be_written_loses_nothing(tmp_path, monkeypatch, whole):
     training(epochs=1, checkpoint=tmp_path / "a")
     digest = sha256(read_bytes(tmp_path / "a"))
     monkeypatch.setattr("tlcourse.storage.os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
@@ -150,30 +159,4 @@ def test_a_checkpoint_that_cannot_be_written_loses_nothing(tmp_path, monkeypatch
         training(epochs=2, checkpoint=tmp_path / "a")
     assert sha256(read_bytes(tmp_path / "a")) == digest
     monkeypatch.undo()
-    assert equal(training()[0], training(checkpoint=tmp_path / "a")[0])
-
-
-def test_fingerprint_tells_trainings_apart():
-    def fingerprint(model, rate=0.1):
-        scaler = torch.amp.GradScaler("cpu", enabled=False)
-        return TrainingState(model, torch.optim.SGD(model.parameters(), lr=rate), None, scaler).fingerprint()
-
-    assert fingerprint(TinyResNet(10)) == fingerprint(TinyResNet(10))
-    assert fingerprint(TinyResNet(10)) != fingerprint(TinyResNet(35))
-    assert fingerprint(TinyResNet(10)) != fingerprint(TinyResNet(10), 0.2)
-
-
-def test_a_shuffling_dataloader_goes_on_where_it_was(tmp_path):
-    target = load("handwritten-photo", count=40)
-    pairs = torch.utils.data.TensorDataset(scale(target.images), target.labels)
-
-    def run(epochs, checkpoint=None):
-        with seeded("start", 0):
-            model = TinyResNet(10)
-        torch.manual_seed(3)
-        loader = torch.utils.data.DataLoader(pairs, batch_size=16, shuffle=True)
-        fit(model, loader, epochs=epochs, checkpoint=checkpoint, progress=False, device="cpu")
-        return model
-
-    run(2, tmp_path / "a")
-    assert equal(run(4), run(4, tmp_path / "a"))
+    assert equal(whole[0], training(checkpoint=tmp_path / "a")[0])

@@ -101,30 +101,28 @@ def test_a_loss_that_is_no_number_ends_it():
     assert len(found.rates) == len(found.losses) < 20
 
 
-def test_smoothing_is_the_mean_of_neighbours():
+def test_smoothing_is_the_mean_of_neighbours_and_the_lowest_point_is_that_of_the_smooth_losses():
     values = torch.rand(9, generator=generator("smooth")).tolist()
     assert smoothed(values)[4] == pytest.approx(sum(values[2:7]) / 5)
     assert smoothed(values)[0] == pytest.approx(sum(values[:3]) / 3)
-    assert smoothed([2.0] * 4) == [2.0] * 4
-
-
-def test_the_lowest_point():
     assert RangeTest((0.1, 0.2, 0.3), (9.0, 1.0, 5.0), (9.0, 4.0, 5.0)).lowest == 0.2
 
 
-@pytest.mark.parametrize("options", [{"low": 0.0}, {"low": 2.0, "high": 1.0}, {"steps": 9}])
-def test_impossible_ranges(options):
+RANGE = "Expected 0 < low < high, and 10 or more"
+
+
+@pytest.mark.parametrize(
+    ("batches", "options", "message"),
+    [
+        (NOTHING, {"low": 0.0}, RANGE),
+        (NOTHING, {"low": 2.0, "high": 1.0}, RANGE),
+        (NOTHING, {"steps": 9}, RANGE),
+        ([], {}, "nothing to train on"),
+    ],
+)
+def test_impossible_ranges(batches, options, message):
     model = Parabola()
-    with pytest.raises(ValueError, match="Expected 0 < low < high, and 10 or more"):
-        range_test(model, NOTHING, torch.optim.SGD(model.parameters()), **options)
-
-
-def test_nothing_to_train_on():
-    model = Parabola()
-    with pytest.raises(ValueError, match="nothing to train on"):
-        range_test(model, [], torch.optim.SGD(model.parameters()))
-
-
-def test_an_optimiser_of_something_else():
+    with pytest.raises(ValueError, match=message):
+        range_test(model, batches, torch.optim.SGD(model.parameters()), **options)
     with pytest.raises(ValueError, match="does not know weight"):
-        range_test(Parabola(), NOTHING, torch.optim.SGD(Parabola().parameters()))
+        range_test(Parabola(), NOTHING, torch.optim.SGD(model.parameters()))

@@ -49,19 +49,8 @@ def test_every_step_is_the_librarys(name):
     rule, optimizer, options = CASES[name]
     ours, theirs = walk(slope, START, rule, RATE, STEPS), library(optimizer, **options)
     assert torch.allclose(ours, theirs, rtol=1e-10, atol=1e-12)
-    assert (ours[-1] - START).abs().max() > 0.1
-
-
-def test_the_rules_differ():
-    ends = [walk(slope, START, rule, RATE, STEPS)[20] for rule, *_ in CASES.values()]
-    for i, end in enumerate(ends):
-        assert not any(torch.allclose(end, other, atol=1e-6) for other in ends[:i])
-
-
-def test_one_step_in_plain_numbers():
-    theta, memory = gradient_descent(torch.tensor([1.0]), torch.tensor([4.0]), Memory(), 0.25)
-    assert theta.item() == 0
-    assert memory.step == 1
+    others = [walk(slope, START, other, RATE, 20)[-1] for key, (other, *_) in CASES.items() if key != name]
+    assert not any(torch.allclose(ours[20], other, atol=1e-6) for other in others), "the rules should differ"
 
 
 def test_the_first_step_of_adam_is_the_rate_whatever_the_gradient():
@@ -74,11 +63,6 @@ def test_decay_shrinks_weights_that_have_no_gradient_and_adam_leaves_them():
     theta, nothing = torch.tensor([2.0]), torch.tensor([0.0])
     assert adamw(theta, nothing, Memory(), 0.1, weight_decay=0.5)[0].item() == pytest.approx(1.9)
     assert adam(theta, nothing, Memory(), 0.1)[0].item() == 2.0
-
-
-def test_momentum_that_keeps_nothing_is_gradient_descent():
-    plain = walk(slope, START, gradient_descent, RATE, 30)
-    assert torch.equal(walk(slope, START, functools.partial(momentum, beta=0.0), RATE, 30), plain)
 
 
 def test_nothing_changes_in_place():
@@ -99,13 +83,10 @@ def test_too_large_a_rate_climbs_and_a_small_one_arrives():
     assert walk(lambda t: t, start, gradient_descent, 2.1, 100)[-1].abs() > 1e4
 
 
-@pytest.mark.parametrize(("rate", "steps"), [(0.0, 5), (-1.0, 5), (float("nan"), 5), (0.1, 0)])
-def test_impossible_walks(rate, steps):
-    with pytest.raises(ValueError, match="Expected a rate above 0 and at least one step"):
-        walk(slope, START, adam, rate, steps)
-
-
-def test_a_gradient_of_another_shape():
+def test_impossible_walks():
+    for rate, steps in ((0.0, 5), (-1.0, 5), (float("nan"), 5), (0.1, 0)):
+        with pytest.raises(ValueError, match="Expected a rate above 0 and at least one step"):
+            walk(slope, START, adam, rate, steps)
     with pytest.raises(ValueError, match=r"gradient has shape \[\], the weights \[4, 3\]"):
         walk(loss, START, adam, 0.1, 1)
 

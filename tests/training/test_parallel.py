@@ -13,9 +13,6 @@ def test_answers_come_in_the_order_of_the_plan():
     plan = [(0.05, "late"), (0.0, "soon"), (0.02, "later")]
     answers = side_by_side(lambda wait, name: (time.sleep(wait), name)[1], plan, progress=False)
     assert answers == ["late", "soon", "later"]
-
-
-def test_an_empty_plan():
     assert side_by_side(print, [], progress=False) == []
 
 

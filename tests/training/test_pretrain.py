@@ -66,6 +66,7 @@ def test_the_command_replaces_what_ships_only_when_told(tmp_path, monkeypatch):
 
 
 def test_judging_goes_both_ways(tmp_path):
+    assert set(NAMES) == set(zoo.manifest())
     file = save_tensors(tmp_path / "small_cnn-digits.safetensors", {"a": torch.ones(1)})
     entry = describe("small_cnn-digits", SMALL, [file], 97.0)
     near = entry | {"source_accuracy": 97.5}
@@ -75,7 +76,3 @@ def test_judging_goes_both_ways(tmp_path):
     assert judge(entry, near).startswith("reproduced")
     assert judge(entry, far).startswith("NOT reproduced")
     assert "other bits" in judge(entry, far)
-
-
-def test_names():
-    assert set(NAMES) == set(zoo.manifest())

@@ -46,14 +46,6 @@ def test_it_is_the_written_block_bit_for_bit(few, start):
     assert history.learning_rate[-1] == optimizer.param_groups[0]["lr"]
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_others(few):
-    models = [starting_model("fine-tuned", 0) for _ in range(3)]
-    for model, seed in zip(models, (0, 0, 1), strict=True):
-        train(model, few, QUICK, seed=seed)
-    assert equal(models[0], models[1])
-    assert not equal(models[0], models[2])
-
-
 def test_every_stage_may_have_its_own_rate():
     model = starting_model("fine-tuned", 0)
     rates = layerwise_lr(model, 0.1, 0.5)
@@ -61,28 +53,24 @@ def test_every_stage_may_have_its_own_rate():
     assert {group["name"]: group["max_lr"] for group in optimizer.param_groups} == pytest.approx(rates)
 
 
-def test_equal_rates_by_stage_are_one_rate(few):
-    one, staged = starting_model("fine-tuned", 0), starting_model("fine-tuned", 0)
+def test_equal_rates_by_stage_are_one_rate_and_another_seed_gives_other_bits(few):
+    one, staged, other = (starting_model("fine-tuned", 0) for _ in range(3))
     train(one, few, QUICK, lr=1e-3)
     train(staged, few, QUICK, lr=discriminative_lr(staged, 1e-3, 1e-3))
+    train(other, few, QUICK, lr=1e-3, seed=1)
     assert equal(one, staged)
+    assert not equal(one, other)
 
 
-def test_another_schedule_takes_the_place_of_the_cycle(few):
-    history = train(starting_model("linear probe", 0), few, QUICK, lr=2e-3, schedule=constant())
+def test_another_schedule_takes_the_place_of_the_cycle_and_what_fit_takes_can_be_given(few):
+    model = starting_model("linear probe", 0)
+    history = train(model, few, QUICK, lr=2e-3, schedule=constant(), validation=few, patience=2)
     assert history.learning_rate == [2e-3] * 2
+    assert len(history.validation_loss) == 2
 
 
-def test_without_steps_every_image_is_seen_once_an_epoch(few):
-    assert len(Recipe(steps=None, batch=8).batches(few)) == 3
-    history = train(starting_model("linear probe", 0), few, Recipe(epochs=1, steps=None, batch=8))
-    assert len(history) == 1
-
-
-def test_what_fit_takes_can_be_given(few):
-    history = train(starting_model("linear probe", 0), few, QUICK, validation=few, patience=1)
-    assert len(history.validation_loss) >= 1
-
-
-def test_a_recipe_counts_its_updates():
+def test_a_recipe_counts_its_updates_and_without_steps_every_image_is_seen_once_an_epoch(few):
     assert Recipe().updates == 100
+    whole = Recipe(epochs=1, steps=None, batch=8)
+    assert len(whole.batches(few)) == 3
+    assert len(train(starting_model("linear probe", 0), few, whole)) == 1
