@@ -205,7 +205,8 @@ def draw_images(
         if captions:
             colour = colours[i] if colours else "black"
             ax.text(left + width / 2, top + height, captions[i], ha="center", va="top", fontsize=10, color=colour)
-    ax.imshow(page, interpolation="nearest")
+    if count:  # there may be no image on which two networks differ
+        ax.imshow(page, interpolation="nearest")
     ax.set_axis_off()
     return ax
 
