@@ -2,10 +2,7 @@
 
 import argparse
 import sys
-from dataclasses import asdict
 from pathlib import Path
-
-import pandas as pd
 
 from tlcourse.lessons.nb12_your_own_images import classic
 from tlcourse.lessons.shipped import shipped_tables
@@ -27,9 +24,8 @@ def main() -> None:
     arguments = parser.parse_args()
     compute, seeds = tables[arguments.name]
     rows = compute(range(arguments.seeds or seeds))
-    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(map(asdict, rows))
-    path = save_results(frame, arguments.out or Path(f"{arguments.name}.csv"))
-    print(f"wrote {len(frame)} rows to {path}")
+    path = save_results(rows, arguments.out or Path(f"{arguments.name}.csv"))
+    print(f"wrote {len(rows)} rows to {path}")
 
 
 if __name__ == "__main__":
