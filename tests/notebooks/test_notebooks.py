@@ -49,20 +49,15 @@ def section(path, name):
     return found[1] if found else ""
 
 
-def test_there_are_notebooks():
-    assert (ROOT / "notebooks" / "00_start_here.ipynb") in NOTEBOOKS
-
-
 @every_notebook
-def test_it_is_a_valid_notebook(path):
-    assert not list(nbformat.validator.iter_validate(read(path)))
-
-
-@every_notebook
-def test_it_begins_with_its_number_and_its_question(path):
-    first = read(path).cells[0]
-    assert first.cell_type == "markdown"
-    assert re.match(rf"# {path.stem[:2]} · .*\?", first.source), "the first line is '# NN · question?'"
+def test_it_is_a_valid_notebook_that_begins_with_its_number_and_its_question(path):
+    notebook = read(path)
+    assert not list(nbformat.validator.iter_validate(notebook))
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}, "no state of widgets"
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert notebook.cells[0].cell_type == "markdown"
+    beginning = rf"# {path.stem[:2]} · .*\?"
+    assert re.match(beginning, notebook.cells[0].source), "the first line is '# NN · question?'"
 
 
 @every_notebook
@@ -99,17 +94,13 @@ def test_exercises_and_quiz_stand_there_word_for_word(path):
 
 
 @every_notebook
-def test_no_solution_stands_in_it(path):
+def test_no_solution_stands_in_it_and_objectives_that_exercises_serve_exist(path):
     everything = "\n".join(cell.source for cell in read(path).cells)
+    count = len(re.findall(r"^\d\. ", section(path, "Before you start"), re.MULTILINE))
     assert "<summary>Answer" not in everything
     for exercise in exercises_of(path.stem[:2]):
         assert exercise.reference.strip() not in everything
-
-
-@every_notebook
-def test_objectives_that_exercises_serve_exist(path):
-    count = len(re.findall(r"^\d\. ", section(path, "Before you start"), re.MULTILINE))
-    assert all(exercise.objective <= count for exercise in exercises_of(path.stem[:2]))
+        assert exercise.objective <= count
 
 
 @every_notebook
@@ -178,13 +169,6 @@ def test_outputs_are_kept_only_where_they_are_compared(path):
             assert not cell.outputs
             assert cell.execution_count is None
     assert compared, "at least one output should be compared"
-
-
-@every_notebook
-def test_no_widget_state_is_stored(path):
-    assert "widgets" not in read(path).metadata
-    assert set(read(path).metadata) == {"kernelspec", "language_info"}
-    assert read(path).metadata.kernelspec.name == "python3"
 
 
 @every_notebook
