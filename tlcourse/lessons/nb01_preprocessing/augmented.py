@@ -13,6 +13,7 @@ from tlcourse.data.imageset import ImageSet
 from tlcourse.data.mixing import soft_labels
 from tlcourse.data.normalisation import denormalise, scale
 from tlcourse.evaluation.predict import predict
+from tlcourse.lessons.nb01_preprocessing.figures import draw_page
 from tlcourse.lessons.nb01_preprocessing.label_rules import (
     AUGMENTATIONS,
     FAILS,
@@ -24,10 +25,10 @@ from tlcourse.lessons.nb01_preprocessing.label_rules import (
     check_mixed,
     measure_change,
 )
-from tlcourse.notebook.figures import COLOURS, GREY, RIGHT, WRONG, draw_images, plain
+from tlcourse.notebook.figures import COLOURS, RIGHT, WRONG, plain
 from tlcourse.repro import generator
 
-SHOWN, A_ROW, ROOM = 18, 6, 14  # images in a picture and in a row, pixels for two lines of caption
+SHOWN, A_ROW = 18, 6  # images in a picture and in a row
 MEASURED = (0.0, 0.25, 0.5, 0.75, 1.0)  # strengths of the curves
 KEY = f"{HOLDS} the label holds    {FAILS} it no longer does    {SHARED} two labels share the image"
 READ = COLOURS["fine-tuned"]
@@ -36,23 +37,14 @@ MARKS = {HOLDS: (RIGHT, 0.0, "-"), FAILS: (WRONG, 3.0, "-"), SHARED: (READ, 2.0,
 
 @dataclass(frozen=True)
 class Augmented:
-    """Digits after an augmentation.
+    """Digits after an augmentation."""
 
-    Attributes:
-        images: uint8 `[N, 3, 32, 32]`.
-        labels: their labels before, int64 `[N]`.
-        targets: what to read now: the label, or of a mixed image the larger part, int64 `[N]`.
-        answers: what the reader says now, int64 `[N]`.
-        verdicts: whether a person would still give each its label.
-        larger: share of the larger part in each soft label, float `[N]`; 1 where nothing was mixed.
-    """
-
-    images: torch.Tensor
-    labels: torch.Tensor
-    targets: torch.Tensor
-    answers: torch.Tensor
-    verdicts: tuple[Verdict, ...]
-    larger: torch.Tensor
+    images: torch.Tensor  # uint8 [N, 3, 32, 32]
+    labels: torch.Tensor  # as they were before, int64 [N]
+    targets: torch.Tensor  # what to read now: the label, or of a mixed image the larger part, int64 [N]
+    answers: torch.Tensor  # what the reader says now, int64 [N]
+    verdicts: tuple[Verdict, ...]  # whether a person would still give each its label
+    larger: torch.Tensor  # share of the larger part in each soft label, float [N]; 1 where nothing was mixed
 
     @property
     def holds(self) -> torch.Tensor:
@@ -128,10 +120,8 @@ def draw_augmented(ax: Axes, batch: Augmented) -> Axes:
     rows = zip(batch.targets.tolist(), batch.verdicts, batch.answers.tolist(), strict=True)
     captions = [_caption(*row) for row in rows][:SHOWN]
     marks = [MARKS[verdict.sign] for verdict in batch.verdicts[:SHOWN]]
-    blank = torch.full((SHOWN - len(captions), *batch.images.shape[1:]), 255, dtype=torch.uint8)
-    images = torch.cat([batch.images[:SHOWN], blank])  # a full page, so that its size does not jump
-    draw_images(ax, images, A_ROW, captions + [""] * len(blank), [m[0] for m in marks] + [GREY] * len(blank), ROOM)
-    height, width = images.shape[2:]
+    draw_page(ax, batch.images[:SHOWN], captions, [colour for colour, _, _ in marks], A_ROW, SHOWN)
+    height, width = batch.images.shape[2:]
     for text, (colour, line, style) in zip(ax.texts, marks, strict=False):
         x, y = text.get_position()
         if line:

@@ -17,60 +17,39 @@ from tlcourse.data.cleaning import (
 )
 from tlcourse.data.defects import Planted
 from tlcourse.data.imageset import ImageSet
-from tlcourse.lessons.nb01_preprocessing.figures import PRECISION_RECALL
-from tlcourse.notebook.figures import GREY, RIGHT, WRONG, draw_images, plain
+from tlcourse.lessons.nb01_preprocessing.figures import PRECISION_RECALL, draw_page
+from tlcourse.notebook.figures import GREY, RIGHT, WRONG, plain
 
-SHOWN, A_ROW, ROOM = 18, 6, 14  # images in a picture and in a row, pixels for two lines of caption
+SHOWN, A_ROW = 18, 6  # images in a picture and in a row
 VIEWS = ("last flagged", "false alarms", "missed")
 NOTHING = {"last flagged": "nothing is flagged", "false alarms": "no false alarm", "missed": "nothing is missed"}
-MISSED = "#0072B2"
+MISSED, PLANTED, FALSE = ("○ missed", "#0072B2"), ("✓ planted", RIGHT), ("✗ false", WRONG)
 SPARE = 1e-6  # floats that were meant to be equal to the threshold count as equal
 
 
 @dataclass(frozen=True)
 class Detector:
-    """A detector as the lab moves it: everything whose value is at most the threshold is flagged.
+    """A detector as the lab moves it: everything whose value is at most the threshold is flagged."""
 
-    Attributes:
-        values: what is compared with the threshold, float `[N]`; infinite where nothing was suspected.
-        right: whether flagging each image would be right, bool `[N]`.
-        planted: numbers of the images that should be found.
-        notes: what to write below each image when it is flagged.
-        regrets: what to write below a planted one when it is missed, by number.
-        thresholds: positions of the slider, in ascending order; one only if there is nothing to set.
-        usual: the position that the notebook uses.
-        unit: what the threshold is.
-        partners: for duplicates, the image that each was taken for a copy of, int64 `[N]`.
-        originals: for duplicates, the image that a planted one really is a copy of, by number.
-    """
-
-    values: torch.Tensor
-    right: torch.Tensor
-    planted: tuple[int, ...]
-    notes: tuple[str, ...]
-    regrets: Mapping[int, str]
-    thresholds: tuple[float, ...]
-    usual: int
-    unit: str
-    partners: torch.Tensor | None = None
-    originals: Mapping[int, int] = field(default_factory=dict)
+    values: torch.Tensor  # what is compared with the threshold, float [N]; infinite where nothing was suspected
+    right: torch.Tensor  # whether flagging each image would be right, bool [N]
+    planted: tuple[int, ...]  # numbers of the images that should be found
+    notes: tuple[str, ...]  # what to write below each image when it is flagged
+    regrets: Mapping[int, str]  # what to write below a planted one when it is missed, by number
+    thresholds: tuple[float, ...]  # positions of the slider, in ascending order; one only if there is nothing to set
+    usual: int  # the position that the notebook uses
+    unit: str  # what the threshold is
+    partners: torch.Tensor | None = None  # for duplicates, what each was taken for a copy of, int64 [N]
+    originals: Mapping[int, int] = field(default_factory=dict)  # what a planted one really is a copy of, by number
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a detector does at one threshold.
+    """What a detector does at one threshold; precision and recall are from 0 to 1, and 1 where there is nothing."""
 
-    Attributes:
-        flagged: numbers of the images, from barely to clearly flagged.
-        alarms: those of them that are false alarms, in the same order.
-        missed: numbers of the planted images that were not found.
-        precision: share of the flagged that are right, from 0 to 1; 1 when nothing is flagged.
-        recall: share of the planted that were found, from 0 to 1; 1 when nothing was planted.
-    """
-
-    flagged: tuple[int, ...]
-    alarms: tuple[int, ...]
-    missed: tuple[int, ...]
+    flagged: tuple[int, ...]  # numbers of the images, from barely to clearly flagged
+    alarms: tuple[int, ...]  # those of them that are false alarms, in the same order
+    missed: tuple[int, ...]  # numbers of the planted images that were not found
     precision: float
     recall: float
 
@@ -176,21 +155,21 @@ def describe_outcome(outcome: Outcome, detector: Detector, name: str, threshold:
 
 def draw_evidence(ax: Axes, images: torch.Tensor, detector: Detector, outcome: Outcome, view: str) -> Axes:
     """Draw the images, uint8 `[N, 3, 32, 32]`, of one of `VIEWS`, duplicates beside the image that they copy."""
-    paired = detector.partners is not None
+    paired, missed = detector.partners is not None, view == "missed"
     room, columns = (SHOWN // 2, A_ROW // 2) if paired else (SHOWN, A_ROW)
     chosen = list(outcome.view(view))
-    numbers = chosen[:room]
-    cards = [_card(images, detector, i, view == "missed") for i in numbers]
-    signs = ["○ missed" if view == "missed" else "✓ planted" if detector.right[i] else "✗ false" for i in numbers]
-    colours = [MISSED if view == "missed" else RIGHT if detector.right[i] else WRONG for i in numbers]
-    notes = [detector.regrets[i] if view == "missed" else detector.notes[i] for i in numbers]
-    empty = torch.full((3, images.shape[2], 2 * images.shape[3] + 2 if paired else images.shape[3]), 255)
-    cards += [empty.to(torch.uint8)] * (room - len(cards))  # a full page, so that its size does not jump
-    captions = [f"{sign}\n{note}" for sign, note in zip(signs, notes, strict=True)] + [""] * (room - len(notes))
-    draw_images(ax, torch.stack(cards), columns, captions, colours + [GREY] * (room - len(colours)), ROOM)
-    if not chosen:
+    captions, colours = [], []
+    for i in chosen[:room]:
+        sign, colour = MISSED if missed else PLANTED if detector.right[i] else FALSE
+        captions.append(f"{sign}\n{detector.regrets[i] if missed else detector.notes[i]}")
+        colours.append(colour)
+    cards = torch.zeros(0, *_card(images, detector, 0, False).shape, dtype=torch.uint8)
+    if chosen:
+        cards = torch.stack([_card(images, detector, i, missed) for i in chosen[:room]])
+    else:
         ax.text(0.5, 0.5, NOTHING[view], transform=ax.transAxes, ha="center", fontsize=14, color=GREY)
-    ax.set_title(f"{view}: {len(numbers)} of {len(chosen)}", fontsize=11, y=1.0)
+    draw_page(ax, cards, captions, colours, columns, room)
+    ax.set_title(f"{view}: {len(captions)} of {len(chosen)}", fontsize=11, y=1.0)
     return ax
 
 

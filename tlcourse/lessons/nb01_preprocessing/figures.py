@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from tlcourse.data.cleaning import Finding
 from tlcourse.data.imageset import ImageSet
 from tlcourse.lessons.nb01_preprocessing.experiment import gains
-from tlcourse.notebook.figures import RIGHT, WRONG, dots, draw_images, lines
+from tlcourse.notebook.figures import GREY, RIGHT, WRONG, dots, draw_images, lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +37,15 @@ def draw_suspects(
 def draw_pairs(ax: Axes, above: torch.Tensor, below: torch.Tensor, captions: Sequence[str]) -> Axes:
     """Draw images, uint8 `[N, 3, H, W]`, in two rows, partners one above the other, a caption a pair."""
     return draw_images(ax, torch.cat([above, below]), len(above), [""] * len(above) + list(captions))
+
+
+def draw_page(
+    ax: Axes, images: torch.Tensor, captions: Sequence[str], colours: Sequence[str], columns: int, places: int
+) -> Axes:
+    """Draw up to `places` images over captions of two lines; the page is full, so that its size does not jump."""
+    blank = torch.full((places - len(images), *images.shape[1:]), 255, dtype=torch.uint8)
+    captions, colours = [*captions, *[""] * len(blank)], [*colours, *[GREY] * len(blank)]
+    return draw_images(ax, torch.cat([images, blank]), columns, captions, colours, room=14)
 
 
 def draw_detections(ax: Axes, rows: "pd.DataFrame") -> str:

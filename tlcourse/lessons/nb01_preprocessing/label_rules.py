@@ -22,15 +22,10 @@ MIDDLE = slice(8, 24)  # rows and columns
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a person would still give an image its label.
+    """Whether a person would still give an image its label."""
 
-    Attributes:
-        sign: `HOLDS`, `FAILS` or `SHARED`.
-        words: what became of the digit, in one to three words; empty where the label holds.
-    """
-
-    sign: str
-    words: str = ""
+    sign: str  # HOLDS, FAILS or SHARED
+    words: str = ""  # what became of the digit, in one to three words; empty where the label holds
 
     @property
     def holds(self) -> bool:
@@ -40,19 +35,12 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Adjustable:
-    """An augmentation as the lab turns it.
+    """An augmentation as the lab turns it."""
 
-    Attributes:
-        make: makes it, from a value between 0 and `most`.
-        most: the value at full strength.
-        unit: what the value is, for an axis.
-        says: the value in words, a format for one number.
-    """
-
-    make: Callable[[float], Transform | Mixing]
-    most: float
-    unit: str
-    says: str
+    make: Callable[[float], Transform | Mixing]  # from a value between 0 and `most`
+    most: float  # the value at full strength
+    unit: str  # what the value is, for an axis
+    says: str  # the value in words, a format for one number
 
     def at(self, strength: float) -> Transform | Mixing:
         """Return the augmentation at a strength from 0 to 1."""
@@ -78,17 +66,17 @@ MIXING = ("MixUp", "CutMix")
 
 
 def check_crop(label: int, moved: float) -> Verdict:
-    """Judge a digit that was moved by so many pixels, the larger of both directions."""
+    """Look at a digit that was moved by so many pixels, the larger of both directions."""
     return Verdict(HOLDS) if moved <= FARTHEST else Verdict(FAILS, "cut off")
 
 
 def check_flip(label: int, mirrored: float) -> Verdict:
-    """Judge a digit that was mirrored (1) or not (0)."""
+    """Look at a digit that was mirrored (1) or not (0)."""
     return Verdict(HOLDS) if not mirrored or label in SAME_IN_A_MIRROR else Verdict(FAILS, "mirrored")
 
 
 def check_rotation(label: int, degrees: float) -> Verdict:
-    """Judge a digit that was turned: it stands up to 45 degrees, lies up to 135, and is upside down beyond."""
+    """Look at a digit that was turned: it stands up to 45 degrees, lies up to 135, and is upside down beyond."""
     if abs(degrees) <= 45 or label == 0:
         return Verdict(HOLDS)
     if abs(degrees) < 135:
@@ -100,17 +88,17 @@ def check_rotation(label: int, degrees: float) -> Verdict:
 
 
 def check_colour(label: int, contrast: float) -> Verdict:
-    """Judge a digit by the contrast that is left, as the cleaner judges blank images."""
+    """Look at the contrast that is left, as the cleaner does with blank images."""
     return Verdict(HOLDS) if contrast > BLANK else Verdict(FAILS, "too faint")
 
 
 def check_cut_out(label: int, hidden: float) -> Verdict:
-    """Judge a digit by the share of the middle that is painted over."""
+    """Look at the share of the middle that is painted over."""
     return Verdict(HOLDS) if hidden <= MOST_HIDDEN else Verdict(FAILS, "hidden")
 
 
 def check_mixed(row: torch.Tensor) -> Verdict:
-    """Judge a soft label, float `[classes]`: it is shared unless one class has practically all of it."""
+    """Look at a soft label, float `[classes]`: it is shared unless one class has practically all of it."""
     (first, second), (a, b) = (part.tolist() for part in row.topk(2))
     return Verdict(HOLDS) if second < 0.005 else Verdict(SHARED, f"{first:.0%} a {a}\n+ {second:.0%} a {b}")
 
