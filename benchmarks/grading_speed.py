@@ -16,11 +16,11 @@ import nbformat
 
 import tlcourse as tl
 from tlcourse import cli
-from tlcourse.exercises.cells import exercise_cells, quiz_cells
 from tlcourse.lessons.registry import MODULES, exercises_of, find, quiz_of
 from tlcourse.teaching import marking
 from tlcourse.teaching.judges import Judge
 from tlcourse.teaching.marks import names_in
+from tlcourse.teaching.student_edition import cells_of
 
 
 def answers(number: str, student: int) -> dict[str, str]:
@@ -35,8 +35,7 @@ def answers(number: str, student: int) -> dict[str, str]:
 
 
 def write_notebook(folder: Path, number: str, student: int) -> Path:
-    cells = [cell for exercise in exercises_of(number) for cell in exercise_cells(exercise)]
-    cells += quiz_cells(quiz_of(number))
+    cells = list(cells_of(number).values())
     written = answers(number, student)
     for cell in cells:
         cell.source = written.get(cell.id, cell.source)

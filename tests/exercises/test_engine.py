@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from tlcourse.exercises.answers import same_code
 from tlcourse.exercises.card import COLOURS, Card, Outcome, verdict
-from tlcourse.exercises.compare import same, show_value, size
+from tlcourse.exercises.compare import same, show_value
 from tlcourse.exercises.exercise import Mistake, NotSolvedError
 from tlcourse.exercises.kinds import Case, Challenge, Foresee, Function, Mend, Value
 from tlcourse.exercises.progress import read_records
@@ -28,55 +27,41 @@ def own_progress(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("got", "expected"),
+    ("expected", "others"),
     [
-        (1, 1.0),
-        (torch.tensor(2.0), 2),
-        (torch.tensor([2.0]), 2.0),
-        ([1, 2], torch.tensor([1, 2])),
-        ((1, 2), [1, 2]),
-        (np.array([1.0, NAN]), torch.tensor([1.0, NAN])),
-        (math.inf, math.inf),
-        (torch.tensor([1.0], dtype=torch.bfloat16), 1.0),
-        (1e6 + 50, 1e6),
-        (True, 1),
-        ("a", "a"),
-        (None, None),
-        ({"a": [1]}, {"a": torch.tensor([1])}),
-        ([1, 2], {2, 1}),
-        (torch.nn.Parameter(torch.ones(2)), torch.ones(2)),
-        (["a", 1], ("a", 1.0)),
-        ([], []),
+        (1.0, [1, True, 1 + 5e-5, torch.tensor([1.0]), torch.tensor([1.0], dtype=torch.bfloat16)]),
+        (1e6, [1e6 + 50, np.float32(1e6)]),
+        (math.inf, [math.inf]),
+        (torch.tensor([1, 2]), [[1, 2], (1.0, 2.0), np.array([1, 2]), torch.nn.Parameter(torch.tensor([1.0, 2.0]))]),
+        (torch.tensor([1.0, NAN]), [[1, NAN], np.array([1.0, NAN])]),
+        ([1, 2], [(1, 2), torch.tensor([1, 2])]),
+        (("a", 1.0), [["a", 1]]),
+        ({2, 1}, [[1, 2], {1, 2}]),
+        ({"a": torch.tensor([1])}, [{"a": [1]}]),
+        *[("a", ["a"]), (None, [None]), ([], [[], ()])],
     ],
 )
-def test_these_are_the_same(got, expected):
-    assert same(got, expected)
+def test_these_are_the_same(expected, others):
+    for got in others:
+        assert same(got, expected), got
 
 
 @pytest.mark.parametrize(
-    ("got", "expected"),
+    ("expected", "others"),
     [
-        (1, 1.01),
-        (NAN, 1.0),
-        (1.0, NAN),
-        (-math.inf, math.inf),
-        (torch.ones(2, 3), torch.ones(3, 2)),
-        (torch.ones(1, 3), torch.ones(3)),
-        (torch.ones(2), 1.0),
-        ([1, 2, 3], [1, 2]),
-        ("1", 1),
-        (1, "1"),
-        (None, 0),
-        (0, None),
-        ({"a": 1}, {"b": 1}),
-        ({"a": 1}, [1]),
-        ("ab", ["a", "b"]),
-        ([[1, 2], [3]], torch.ones(3)),
-        (object(), 1.0),
+        (1.0, [1.01, NAN, "1", torch.ones(2), object()]),
+        (0, [None, 1e-3]),
+        *[(NAN, [1.0]), (math.inf, [-math.inf]), (None, [0]), ("1", [1]), (["a", "b"], ["ab"])],
+        (torch.ones(3, 2), [torch.ones(2, 3)]),
+        (torch.ones(3), [torch.ones(1, 3), [[1, 2], [3]]]),
+        ([1, 2], [[1, 2, 3]]),
+        ({"b": 1}, [{"a": 1}]),
+        ([1], [{"a": 1}]),
     ],
 )
-def test_these_are_not(got, expected):
-    assert not same(got, expected)
+def test_these_are_not(expected, others):
+    for got in others:
+        assert not same(got, expected), got
 
 
 def test_tolerance_is_relative_to_large_numbers_and_absolute_for_small_ones():
@@ -94,12 +79,6 @@ def test_a_value_is_shown_short():
     assert len(show_value(["word"] * 1000)) <= 300
     assert show_value({"a": 1.0}) == "{'a': 1}"
     assert show_value(1 / 3) == "0.333333"
-
-
-def test_size_counts_numbers():
-    assert size(torch.ones(2, 3)) == 6
-    assert size([1, 2]) < size([1, 2, 3]) < size(torch.ones(10))
-    assert size({"a": torch.ones(4)}) == 4
 
 
 # --- cards -----------------------------------------------------------------------------------------------
@@ -154,13 +133,9 @@ def test_right_answers_are_right_however_they_are_written():
 
 
 def test_the_starter_is_recognised_however_it_is_laid_out():
-    def starter(x):
-        """Twice x."""
-
+    for starter in (double.starter, "# mine\n\n" + double.starter, 'def double(x):\n  """Twice x."""\n'):
+        assert double.check(double.made_by(starter)).outcome is Outcome.NOT_ATTEMPTED
     assert double.check(None).outcome is Outcome.NOT_ATTEMPTED
-    assert double.check(double.made_by(double.starter)).outcome is Outcome.NOT_ATTEMPTED
-    assert double.check(double.made_by("# mine\n\n" + double.starter)).outcome is Outcome.NOT_ATTEMPTED
-    assert same_code(starter, double.made_by(double.starter))
     assert double.check(lambda x: None).outcome is Outcome.WRONG
 
 
@@ -178,9 +153,6 @@ def test_known_mistakes_are_told_apart_by_what_they_do():
     assert double.check(lambda x: x**2).mistake == "squares"
     assert double.check(lambda x: abs(x) + abs(x)).message == "what about numbers below zero?"
     assert double.check(lambda x: x * 0).mistake == ""
-
-
-def test_a_forgotten_return_is_named():
     assert "is the `return` missing?" in double.check(lambda x: None).message
 
 
@@ -196,29 +168,6 @@ def test_an_error_is_the_learner_s_own_line():
     assert where.count("\n") == 0
     assert double.check(lambda x, y: x).outcome is Outcome.ERROR
     assert double.check(3).outcome is Outcome.ERROR
-
-
-ENDLESS = "def double(x):\n    while True:\n        pass\n"
-STUBBORN = (
-    "def double(x):\n    while True:\n        try:\n            while True: pass\n        except BaseException: pass\n"
-)
-HUNGRY = "def double(x):\n    kept = []\n    while True:\n        kept.append(bytearray(10**7))\n"
-
-
-@pytest.mark.parametrize(
-    ("source", "said"), [(ENDLESS, "did not come to an end"), (STUBBORN, "after 2 seconds"), (HUNGRY, "memory")]
-)
-def test_what_never_ends_is_ended_and_the_kernel_lives(source, said):
-    found = double.check(double.made_by(source))
-    assert found.outcome is Outcome.ERROR
-    assert said in found.message
-    assert double.check(lambda x: 2 * x).outcome is Outcome.CORRECT
-
-
-def test_exit_ends_nothing_here():
-    found = double.check(lambda x: exit(3))
-    assert found.outcome is Outcome.ERROR
-    assert "Let it return a value" in found.message
 
 
 def test_what_it_prints_is_shown_once():
@@ -254,15 +203,8 @@ def test_what_cannot_leave_the_notebook_is_named():
         with lock:
             return 2 * x
 
-    found = double.check(locked)
-    assert found.outcome is Outcome.ERROR
-    assert "cannot be copied into a process of its own" in found.message
-
-
-def test_a_result_that_is_no_value_is_named():
-    found = double.check(lambda x: torch.nn.Linear(1, 1))
-    assert found.outcome is Outcome.ERROR
-    assert "Linear" in found.message
+    assert repr(double.check(locked)).startswith("ERROR: TypeError: it uses something that cannot be copied")
+    assert repr(double.check(lambda x: torch.nn.Linear(1, 1))).startswith("ERROR: EncodingError: a Linear came")
 
 
 def test_globals_and_helpers_of_the_notebook_come_along():

@@ -6,108 +6,34 @@ from tlcourse.exercises.kinds import Case, Foresee, Function
 from tlcourse.exercises.markdown import ExerciseTextError, read_exercises
 from tlcourse.exercises.runner.process import Limits
 
-EXERCISES = """\
-# Setup
 
-```python
-import torch
-```
+def code(text):
+    return f"```python\n{text}\n```"
 
-# 99.q1: say it before
 
-- kind: Foresee
-- level: Read
-- objective: 1
-- answer: x
+def section(heading, *parts):
+    return "\n\n".join([heading, *parts])
 
-## Prompt
 
-What is `result`?
-
-```python
-# a comment is no heading
-result = 4
-```
-
-## Starter
-
-```python
-x = None  # a number
-```
-
-## Reference
-
-```python
-x = 4
-```
-
-## Alternative
-
-```python
-x = 2 + 2
-```
-
-## Hints
-
-1. Look at
-   the last line.
-2. It is 4.
-
-## Why
-
-It stands there.
-
-## Mistake: one too many: 5
-
-```python
-x = 5
-```
-
-Count *again*.
-
-# 99.q2: double it
-
-- kind: Function
-- level: Build
-- objective: 2
-- minutes: 7
-- answer: double
-- limits: 90 s, 2 GiB
-
-## Prompt
-
-Double it.
-
-## Setup
-
-```python
-import math
-```
-
-## Starter
-
-```python
-def double(x):
-
-    ...
-```
-
-## Reference
-
-```python
-double = lambda x: 2 * x
-```
-
-## Alternative
-
-```python
-double = lambda x: x + x
-```
-
-## Hints
-
-1. Twice.
-"""
+SECOND = "- kind: Function\n- level: Build\n- objective: 2\n- minutes: 7\n- answer: double\n- limits: 90 s, 2 GiB"
+EXERCISES = section(
+    section("# Setup", code("import torch")),
+    section("# 99.q1: say it before", "- kind: Foresee\n- level: Read\n- objective: 1\n- answer: x"),
+    section("## Prompt", "What is `result`?", code("# a comment is no heading\nresult = 4")),
+    section("## Starter", code("x = None  # a number")),
+    section("## Reference", code("x = 4")),
+    section("## Alternative", code("x = 2 + 2")),
+    section("## Hints", "1. Look at\n   the last line.\n2. It is 4."),
+    section("## Why", "It stands there."),
+    section("## Mistake: one too many: 5", code("x = 5"), "Count *again*."),
+    section("# 99.q2: double it", SECOND),
+    section("## Prompt", "Double it."),
+    section("## Setup", code("import math")),
+    section("## Starter", code("def double(x):\n\n    ...")),
+    section("## Reference", code("double = lambda x: 2 * x")),
+    section("## Alternative", code("double = lambda x: x + x")),
+    section("## Hints", "1. Twice."),
+)
 QUIZ = """\
 # 99.quiz
 
@@ -136,9 +62,8 @@ def read(tmp_path):
 def test_an_exercise_is_what_stands_there(read):
     five = lambda value: value == 5  # noqa: E731
     first, second, quiz = read(q1={"mistakes": {"one too many: 5": five}})
-    assert (type(first), first.id, first.title, first.level, first.objective) == (
-        Foresee, "99.q1", "say it before", "Read", 1
-    )  # fmt: skip
+    assert type(first) is Foresee
+    assert (first.id, first.title, first.level, first.objective) == ("99.q1", "say it before", "Read", 1)
     assert first.setup == "import torch"
     assert first.snippet == "# a comment is no heading\nresult = 4"
     assert first.prompt == f"What is `result`?\n\n```python\n{first.snippet}\n```"
@@ -147,12 +72,8 @@ def test_an_exercise_is_what_stands_there(read):
     (mistake,) = first.mistakes
     assert (mistake.name, mistake.answer, mistake.message) == ("one too many: 5", "x = 5", "Count *again*.")
     assert mistake.matches is five
-    assert (type(second), second.setup, second.minutes, second.limits) == (
-        Function,
-        "import math",
-        7,
-        Limits(90, 2**31),
-    )
+    assert type(second) is Function
+    assert (second.setup, second.minutes, second.limits) == ("import math", 7, Limits(90, 2**31))
     assert second.starter == "def double(x):\n\n    ..."
     assert second.cases is CASES["cases"]
     assert (quiz.id, quiz.questions[0].text, quiz.questions[0].right()) == ("99.quiz", "Which?", "b")

@@ -4,7 +4,7 @@ import pytest
 
 from tlcourse.evaluation.intervals import Interval
 from tlcourse.exercises import Prediction, guess
-from tlcourse.exercises.prediction import guesses_so_far
+from tlcourse.exercises.prediction import Guessed, guesses_so_far
 from tlcourse.exercises.progress import read_records
 from tlcourse.lessons.nb04_evaluation.figures import NONE_YET, draw_guesses
 from tlcourse.lessons.progress_report import predictions_sentence
@@ -51,10 +51,8 @@ def test_no_guess_leaves_no_trace_and_stops_nothing():
 def test_a_guess_is_kept_with_what_was_measured():
     guess("00.x", {"probe": (60, 72), "scratch": None}).compare(MEASURED | {"scratch": Interval(1.0, 0.0, 2.0)})
     (made,) = guesses_so_far()
-    assert (made.prediction, made.thing, made.low, made.high, made.measured) == ("00.x", "probe", 60, 72, 70.0)
-    assert made.is_range
-    assert made.holds
-    assert made.off == -4
+    assert made == Guessed("00.x", "probe", 60, 72, 70.0, "%")
+    assert (made.is_range, made.holds, made.off) == (True, True, -4)
 
 
 def test_only_the_first_guess_counts():
@@ -76,22 +74,22 @@ def test_other_things_are_refused(value):
         Prediction("00.x", {"probe": value})
 
 
-def test_a_range_the_wrong_way_round_is_refused():
-    with pytest.raises(ValueError, match="Expected the lower end first"):
-        guess("00.x", {"probe": (80, 60)})
+SHARE = "Expected a share, from 0 to 100"
 
 
-@pytest.mark.parametrize("value", [150, -3, (90, 110)])
-def test_a_share_lies_between_0_and_100(value):
-    with pytest.raises(ValueError, match="Expected a share, from 0 to 100"):
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [((80, 60), "Expected the lower end first"), (150, SHARE), (-3, SHARE), ((90, 110), SHARE)],
+)
+def test_other_numbers_are_refused(value, message):
+    with pytest.raises(ValueError, match=message):
         guess("00.x", {"probe": value})
     assert guess("00.x", {"gain": -3}, "points").guesses == {"gain": -3}
 
 
-def test_a_fraction_in_place_of_percent_is_asked_about():
-    assert "write 50 for one half" in repr(guess("00.x", {"probe": 0.5}))
-    assert "write 50" not in repr(guess("00.x", {"probe": 0.5}, "points"))
-    assert "write 50" not in repr(guess("00.x", {"probe": 50.0}))
+@pytest.mark.parametrize(("value", "unit", "asked"), [(0.5, "%", True), (0.5, "points", False), (50.0, "%", False)])
+def test_a_fraction_in_place_of_percent_is_asked_about(value, unit, asked):
+    assert ("write 50 for one half" in repr(guess("00.x", {"probe": value}, unit))) is asked
 
 
 def test_something_that_was_not_measured_is_named():

@@ -1,7 +1,6 @@
 """The two editions of the notebooks: no solution for students, all of them for teachers, and both for nbgrader."""
 
 import copy
-import functools
 import json
 import os
 import re
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from IPython.lib.pretty import pretty
 
 from tlcourse import cli
 from tlcourse.exercises.exercise import NotSolvedError
@@ -24,10 +24,10 @@ from tlcourse.teaching.teacher_notes import fenced, plain
 from tools import run_notebooks
 
 ROOT = Path(__file__).parents[2]
-EXERCISES = [exercise for number in MODULES for exercise in exercises_of(number)]
 ITEMS = [item for number in MODULES for item in items_of(number)]
 # What students have anyway: the lines of starters and prompts, and very few that a lesson shows.
-PUBLIC = {line.strip() for e in EXERCISES for line in [*e.starter.splitlines(), *e.prompt.splitlines()]}
+EXERCISES = [exercise for number in MODULES for exercise in exercises_of(number)]
+PUBLIC = {line.strip() for e in EXERCISES for line in f"{e.starter}\n{e.prompt}".splitlines()}
 PUBLIC |= set(student_edition.LESSONS)
 
 every_notebook = pytest.mark.parametrize("number", MODULES)
@@ -44,11 +44,6 @@ def written(tmp_path_factory):
 
 def notebook_in(folder, number):
     (path,) = folder.glob(f"{number}_*.ipynb")
-    return copy.deepcopy(read(path, path.stat().st_mtime_ns))
-
-
-@functools.cache
-def read(path, written):
     return nbformat.read(path, as_version=4)
 
 
@@ -62,30 +57,12 @@ def unlinked(text):
     return re.sub(r"\[([^]]*)\]\(\d\d_\w+\.ipynb[^)]*\)", r"\1", text)
 
 
-def texts(value):
-    """Every text in a notebook: sources, metadata and outputs, keys included."""
-    if isinstance(value, dict):
-        return [text for key, item in value.items() for text in (key, *texts(item))]
-    if isinstance(value, list):
-        return [text for item in value for text in texts(item)]
-    return [str(value)]
-
-
-def told(notebook, exercises, quizzes):
-    """What a notebook tells of solutions: telling lines, and letters of a quiz."""
-    everything = "\n".join(texts(notebook))
-    lines = [
-        line.strip()
-        for exercise in exercises
-        for line in [*exercise.reference.splitlines(), *exercise.alternative.splitlines()]
-        if len(line.strip()) > 20 and line.strip() not in PUBLIC
-    ]
-    found = [line for line in lines if line in everything]
-    for quiz in quizzes:
-        right = {f"q{i}": question.right() for i, question in enumerate(quiz.questions, 1)}
-        given = dict(re.findall(r"\b(q\d)\W{1,6}([a-f])\b", everything))
-        found += [quiz.id] if quiz.reference in everything or given.items() >= right.items() else []
-    return found
+def told(notebook):
+    """What a notebook tells of solutions, wherever it stands: in a cell, in a comment, in metadata."""
+    everything = json.dumps(notebook, ensure_ascii=False)
+    solved = [f"{item.reference}\n{getattr(item, 'alternative', '')}".splitlines() for item in ITEMS]
+    lines = {line.strip() for program in solved for line in program} - PUBLIC
+    return [line for line in lines if len(line) > 20 and json.dumps(line, ensure_ascii=False)[1:-1] in everything]
 
 
 def small_notebook():
@@ -114,6 +91,13 @@ def small(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.fixture
+def edition(small, tmp_path):
+    """The folder with both editions of the small course."""
+    editions.write_editions(tmp_path / "out", small, timing=False)
+    return tmp_path / "out"
+
+
 def without_training(notebook):
     """Its cells but for the challenge, which takes long on a busy machine."""
     return [cell for cell in notebook.cells if not cell.id.startswith("00-q4")]
@@ -130,21 +114,14 @@ def change(folder, edit):
 
 
 @every_notebook
-def test_no_solution_stands_in_any_student_notebook(written, number):
-    notebook = notebook_in(written / "student", number)
-    assert not told(notebook, EXERCISES, [quiz_of(number)])
-
-
-@every_item
-def test_the_search_finds_a_solution(written, item):
-    """Wherever it stands: in a cell, in a comment, in metadata."""
-    notebook = notebook_in(written / "student", item.id[:2])
-    exercises, quizzes = ([], [item]) if isinstance(item, Quiz) else ([item], [])
-    assert not told(notebook, exercises, quizzes)
-    notebook.cells[3].metadata["note"] = {"deep": [item.reference]}
-    found = told(notebook, exercises, quizzes)
-    assert found or (not quizzes and max(map(len, item.reference.splitlines())) <= 20)
-    assert list(student_edition.solution_lines_in(notebook, item.id[:2])) or not found
+def test_no_solution_stands_in_any_student_notebook_and_the_search_would_find_it(written, number):
+    clean = notebook_in(written / "student", number)
+    assert not told(clean)
+    for item in items_of(number):
+        notebook = copy.deepcopy(clean)
+        notebook.cells[3].metadata["note"] = {"deep": [item.reference]}
+        assert told(notebook) or max(map(len, item.reference.splitlines())) <= 20
+        assert list(student_edition.solution_lines_in(notebook, number)) or not told(notebook)
 
 
 @every_notebook
@@ -169,7 +146,7 @@ def test_what_was_typed_into_an_exercise_does_not_reach_a_student(small, tmp_pat
     editions.write_editions(tmp_path / "out", small, timing=False)
     notebook = notebook_in(tmp_path / "out" / "student", "00")
     assert cell(notebook, "00-q2-answer").source == exercises_of("00")[1].starter.strip("\n")
-    assert not told(notebook, EXERCISES, [quiz_of("00")])
+    assert not told(notebook)
 
 
 @pytest.mark.parametrize("leak", [exercises_of("00")[1].alternative, quiz_of("00").reference], ids=["line", "letters"])
@@ -197,7 +174,7 @@ def test_a_teacher_finds_the_solution_and_a_note_below_the_check(written, item):
     assert f"**Points**: {item.points}" in note.source
     assert "**The check takes**: not measured" in note.source
     for wanted in [] if isinstance(item, Quiz) else said_of(item, notebook):
-        assert wanted in re.sub(r"\n {3}", "\n", note.source)
+        assert wanted in note.source.replace("\n   ", "\n")
 
 
 def said_of(exercise, notebook):
@@ -268,15 +245,20 @@ def test_code_and_cards_come_through_markdown_unharmed():
 # --- files, links, folders -------------------------------------------------------------------------------
 
 
-def test_the_same_notebooks_give_the_same_bytes_and_replace_the_old_ones(small, tmp_path):
-    def contents():
-        return {path.relative_to(tmp_path): path.read_bytes() for path in (tmp_path / "out").rglob("*.*")}
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
-    editions.write_editions(tmp_path / "out", small, timing=False)
-    before = contents()
+
+def test_the_same_notebooks_give_the_same_bytes_and_replace_the_old_ones(small, edition):
+    before = contents(edition)
     assert len(before) == 3
-    editions.write_editions(tmp_path / "out", small, timing=False)
-    assert contents() == before
+    editions.write_editions(edition, small, timing=False)
+    assert contents(edition) == before
+
+
+def test_a_student_edition_is_as_good_a_source_as_the_course(edition, tmp_path):
+    editions.write_editions(tmp_path / "new", edition / "student", timing=False)
+    assert contents(tmp_path / "new") == contents(edition)
 
 
 @every_notebook
@@ -289,7 +271,7 @@ def test_every_link_and_image_leads_somewhere(written, number):
                 assert (written / edition / target.partition("#")[0]).is_file(), target
 
 
-def test_images_come_along_and_links_to_what_does_not_become_text(small, tmp_path):
+def test_images_come_along_while_they_are_needed_and_links_to_what_does_not_become_text(small, tmp_path):
     text = "![a curve that rises](images/a%20curve.png) [next](01_next.ipynb#Top) [here](00_start_here.ipynb) "
     text += "[web](https://example.org) [below](#Quiz) `steps[name](rate)`\n```\nsteps[0](gone.png)\n```"
     (small / "images").mkdir()
@@ -303,6 +285,9 @@ def test_images_come_along_and_links_to_what_does_not_become_text(small, tmp_pat
         assert (folder / "images" / "a curve.png").read_bytes() == b"picture"
         (found,) = [cell.source for cell in notebook_in(folder, "00").cells if "a curve that rises" in cell.source]
         assert found == text.replace("[next](01_next.ipynb#Top)", "next")
+    change(small, lambda notebook: notebook.cells.pop(0))
+    editions.write_editions(tmp_path / "out", small, timing=False)
+    assert not list((tmp_path / "out").rglob("*.png")), "what an edition no longer needs goes"
 
 
 @pytest.mark.parametrize(
@@ -321,9 +306,9 @@ def test_a_link_that_leads_nowhere_is_named(tmp_path, target, complaint):
 
 def refused(out, notebooks, capsys):
     """What the command says, having written nothing."""
-    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    before = contents(out)
     assert cli.main(["editions", "--out", str(out), "--notebooks", str(notebooks), "--no-timing"]) == 1
-    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert contents(out) == before
     return capsys.readouterr().err
 
 
@@ -337,15 +322,13 @@ def test_a_folder_with_other_files_is_refused(small, tmp_path, capsys):
     assert "Choose an empty folder" in complaint
 
 
-def test_an_edition_that_somebody_worked_in_is_refused(small, tmp_path, capsys):
-    editions.write_editions(tmp_path / "out", small, timing=False)
-    (tmp_path / "out" / "student" / ".ipynb_checkpoints").mkdir()
-    (tmp_path / "out" / "student" / ".ipynb_checkpoints" / "copy.ipynb").write_text("{}")
-    editions.write_editions(tmp_path / "out", small, timing=False)
-    change(tmp_path / "out" / "instructor", lambda notebook: notebook.cells.pop(0))
-    assert "were changed since it was written, such as instructor/00_start_here.ipynb" in refused(
-        tmp_path / "out", small, capsys
-    )
+def test_an_edition_that_somebody_worked_in_is_refused(small, edition, capsys):
+    (edition / "student" / ".ipynb_checkpoints").mkdir()
+    (edition / "student" / ".ipynb_checkpoints" / "copy.ipynb").write_text("{}")
+    editions.write_editions(edition, small, timing=False)
+    change(edition / "instructor", lambda notebook: notebook.cells.pop(0))
+    complaint = refused(edition, small, capsys)
+    assert "were changed since it was written, such as instructor/00_start_here.ipynb" in complaint
 
 
 @pytest.mark.parametrize("place", ["", "editions", "student/00"])
@@ -353,21 +336,10 @@ def test_the_originals_and_their_folder_are_left_alone(small, capsys, place):
     assert "written over them. Choose a folder of its own" in refused(small / place, small, capsys)
 
 
-def test_an_edition_is_never_written_over_itself(small, tmp_path, capsys):
-    editions.write_editions(tmp_path / "out", small, timing=False)
-    assert "written over them" in refused(tmp_path / "out", tmp_path / "out" / "student", capsys)
-
-
-def test_an_instructors_edition_is_no_source(small, tmp_path, capsys):
-    editions.write_editions(tmp_path / "out", small, timing=False)
-    complaint = refused(tmp_path / "new", tmp_path / "out" / "instructor", capsys)
+def test_an_edition_is_not_written_over_itself_nor_made_of_solutions(edition, tmp_path, capsys):
+    assert "written over them" in refused(edition, edition / "student", capsys)
+    complaint = refused(tmp_path / "new", edition / "instructor", capsys)
     assert "is of an instructor's edition. Expected the course's own notebooks" in complaint
-
-
-def test_a_student_edition_is_as_good_a_source_as_the_course(small, tmp_path):
-    first = editions.write_editions(tmp_path / "out", small, timing=False)
-    again = editions.write_editions(tmp_path / "new", tmp_path / "out" / "student", timing=False)
-    assert again == first
 
 
 def test_a_file_is_no_folder_and_a_folder_without_notebooks_no_course(small, tmp_path, capsys):
@@ -379,21 +351,10 @@ def test_a_file_is_no_folder_and_a_folder_without_notebooks_no_course(small, tmp
 
 def test_a_notebook_that_lost_a_cell_or_is_none_is_named(small, tmp_path, capsys):
     change(small, lambda notebook: notebook.cells.pop())
-    assert "notebook 00 lacks 1 cells of its exercises, among them '00-quiz-check'" in refused(
-        tmp_path / "out", small, capsys
-    )
+    complaint = refused(tmp_path / "out", small, capsys)
+    assert "notebook 00 lacks 1 cells of its exercises, among them '00-quiz-check'" in complaint
     (small / "00_start_here.ipynb").write_text("no notebook")
     assert "00_start_here.ipynb is no notebook" in refused(tmp_path / "out", small, capsys)
-
-
-def test_files_that_an_edition_no_longer_needs_go(small, tmp_path):
-    (small / "curve.png").write_bytes(b"picture")
-    change(small, lambda nb: nb.cells.insert(0, nbformat.v4.new_markdown_cell("![rising](curve.png)", id="p")))
-    editions.write_editions(tmp_path / "out", small, timing=False)
-    assert (tmp_path / "out" / "student" / "curve.png").exists()
-    change(small, lambda notebook: notebook.cells.pop(0))
-    editions.write_editions(tmp_path / "out", small, timing=False)
-    assert not (tmp_path / "out" / "student" / "curve.png").exists()
 
 
 # --- nbgrader --------------------------------------------------------------------------------------------
@@ -412,32 +373,25 @@ def test_nbgrader_reads_both_editions(written, edition, number):
     assert sum(cell.metadata.nbgrader.points for cell in graded) == sum(item.points for item in items_of(number))
 
 
-def shown_as_text(value):
-    """What a notebook stores as the plain text of a cell's result."""
-    from IPython.lib.pretty import pretty
-
-    return pretty(value)
+LETTERS = {f"q{i}": question.right() for i, question in enumerate(quiz_of("00").questions, 1)}
 
 
 def test_a_mark_of_nbgrader_is_a_number_that_counts_shares(monkeypatch):
-    quiz = quiz_of("00")
-    letters = {f"q{i}": question.right() for i, question in enumerate(quiz.questions, 1)}
-    assert shown_as_text(quiz.check(letters)) == repr(quiz.check(letters))
+    check = quiz_of("00").check
+    assert pretty(check(LETTERS)) == repr(check(LETTERS)), "what a notebook stores as the text of a result"
     monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
-    assert shown_as_text(quiz.check(letters)) == "2"
-    assert shown_as_text(quiz.check(letters | {"q1": "x"})) == "1.5"
-    assert "right" in quiz.check(letters)._repr_html_(), "the student's feedback shows the card"
+    assert pretty(check(LETTERS)) == "2"
+    assert pretty(check(LETTERS | {"q1": "x"})) == "1.5"
+    assert "right" in check(LETTERS)._repr_html_(), "the student's feedback shows the card"
     with pytest.raises(NotSolvedError, match="0 of 4 right"):
-        quiz.check({"q1": "x"})
+        check({"q1": "x"})
 
 
 def test_a_student_who_asks_nbgrader_hears_of_everything_that_is_not_right(monkeypatch):
-    quiz = quiz_of("00")
-    letters = {f"q{i}": question.right() for i, question in enumerate(quiz.questions, 1)}
     monkeypatch.setenv("NBGRADER_EXECUTION", "validate")
-    assert shown_as_text(quiz.check(letters)) == "2"
+    assert pretty(quiz_of("00").check(LETTERS)) == "2"
     with pytest.raises(NotSolvedError, match="3 of 4 right"):
-        quiz.check(letters | {"q1": "x"})
+        quiz_of("00").check(LETTERS | {"q1": "x"})
 
 
 def test_what_nbgrader_runs_is_nobodys_progress(monkeypatch, tmp_path):
@@ -468,12 +422,11 @@ print(json.dumps({"log": log, "good": [reply["success"] for reply in replies], "
 """
 
 
-def test_nbgrader_hands_out_the_starters_and_gives_the_points(small, tmp_path, environment):
-    editions.write_editions(tmp_path / "out", small, timing=False)
-    solved = notebook_in(tmp_path / "out" / "instructor", "00")
-    started = notebook_in(tmp_path / "out" / "student", "00")
+def test_nbgrader_hands_out_the_starters_and_gives_the_points(edition, tmp_path, environment):
+    solved = notebook_in(edition / "instructor", "00")
+    started = notebook_in(edition / "student", "00")
     cell(started, "00-quiz-answer").source = quiz_of("00").reference.replace('q1="b"', 'q1="a"')
-    handed_in = {"source": notebook_in(tmp_path / "out" / "student", "00"), "submitted/ada": solved}
+    handed_in = {"source": notebook_in(edition / "student", "00"), "submitted/ada": solved}
     for place, notebook in (handed_in | {"submitted/ben": started}).items():
         notebook.cells = without_training(notebook)
         folder = tmp_path / "school" / place / "unit"
@@ -504,10 +457,9 @@ def test_nbgrader_hands_out_the_starters_and_gives_the_points(small, tmp_path, e
 # --- the whole edition under nbval -----------------------------------------------------------------------
 
 
-def test_a_check_that_is_not_right_fails_under_nbval(small, tmp_path):
+def test_a_check_that_is_not_right_fails_under_nbval(edition):
     """`run_notebooks.py` runs the whole instructor's edition this way."""
-    editions.write_editions(tmp_path / "out", small, timing=False)
-    path = tmp_path / "out" / "instructor" / "00_start_here.ipynb"
+    path = edition / "instructor" / "00_start_here.ipynb"
     notebook = nbformat.read(path, as_version=4)
     notebook.cells = without_training(notebook)
     cell(notebook, "00-q1-answer").source = exercises_of("00")[0].mistakes[0].answer

@@ -5,44 +5,33 @@ import json
 import os
 import re
 import time
+from pathlib import PurePosixPath
 
 import nbformat
 import pytest
 
 from tlcourse import cli
-from tlcourse.exercises.card import Outcome
-from tlcourse.exercises.cells import exercise_cells, quiz_cells
-from tlcourse.lessons.registry import MODULES, exercises_of, find, quiz_of
+from tlcourse.lessons.registry import MODULES, find
 from tlcourse.teaching import cell_code, grade, marking, reading
 from tlcourse.teaching.judges import Bench, Judge, JudgeError, StoppedError
 from tlcourse.teaching.marks import Mark, Row, guarded, names_in, write_marks
 from tlcourse.teaching.report import report
+from tlcourse.teaching.student_edition import cells_of
 from tlcourse.teaching.submissions import Submission, find_submissions, names_of
 
 SOLUTION = grade.PACKAGE / "lessons" / "nb00_start_here" / "exercises.md"
 
 
-def short(name):
-    return name.partition(".")[2]
-
-
 def references(number):
-    return {short(name): find(name).reference for name in names_in(number)}
+    return {name.partition(".")[2]: find(name).reference for name in names_in(number)}
 
 
 def notebook(number, answers=None):
     """A notebook with the exercises' own cells, and answers by short name."""
-    cells = [cell for exercise in exercises_of(number) for cell in exercise_cells(exercise)]
-    cells += quiz_cells(quiz_of(number))
-    for cell in cells:
-        _, name, part = cell.id.split("-")
-        if part == "answer":
-            cell.source = (answers or {}).get(name, cell.source)
-    return nbformat.v4.new_notebook(cells=cells)
-
-
-def answer_cell(written, name):
-    return next(cell for cell in written.cells if cell.id.endswith(f"{name}-answer"))
+    cells = cells_of(number)
+    for name, source in (answers or {}).items():
+        cells[f"{number}-{name}-answer"].source = source
+    return nbformat.v4.new_notebook(cells=list(cells.values()))
 
 
 def put(folder, student, written, name="00_start_here.ipynb"):
@@ -135,7 +124,7 @@ def odd_notebooks(folder):
     put(folder, "deleted", deleted)
 
     renamed = notebook("00", {"q2": find("00.q2").reference.replace("labels_needed", "needed_labels")})
-    answer_cell(renamed, "q3").cell_type = "raw"
+    next(cell for cell in renamed.cells if cell.id == "00-q3-answer").cell_type = "raw"
     put(folder, "renamed", json.dumps(renamed))
 
     edited = notebook("00")
@@ -151,16 +140,10 @@ def odd_notebooks(folder):
         cell.id = f"new{cell.id[3:].replace('-', '')}"
     put(folder, "lost", lost)
 
-    helped = notebook(
-        "00",
-        {
-            "q1": "from tlcourse.lessons.nb00_start_here import checks as ex\n"
-            + find("00.q1").reference
-            + "\nex.q1.check(undecided)",
-            "q2": function("return smallest(n for n in curve if curve[n] >= goal)")
-            + "ex.q2.hint(); ex.q2.check(labels_needed)\nprint(guess('00.x', {'a': 1}, '%').compare({}))",
-        },
-    )
+    checked = f"from tlcourse.lessons.nb00_start_here import checks as ex\n{find('00.q1').reference}"
+    asking = "ex.q2.hint(); ex.q2.check(labels_needed)\nprint(guess('00.x', {'a': 1}, '%').compare({}))"
+    smallest = function("return smallest(n for n in curve if curve[n] >= goal)") + asking
+    helped = notebook("00", {"q1": f"{checked}\nex.q1.check(undecided)", "q2": smallest})
     helper = "import math\nfallback = None\ndef smallest(numbers): return min(numbers, default=fallback)\n1 / 0"
     helped.cells.insert(0, nbformat.v4.new_code_cell(helper))
     helped.cells.append(nbformat.v4.new_code_cell(find("00.q3").alternative))
@@ -182,10 +165,14 @@ def handed_in(tmp_path_factory):
     for student, answers in hostile(outside).items():
         put(folder / "in", student, notebook("00", answers))
     odd_notebooks(folder / "in")
-    begin = time.monotonic()
     status = cli.main(["grade", str(folder / "in"), "--out", str(folder / "marks.csv"), "--seed", "7", "--jobs", "2"])
     assert status == 0
-    return folder, marks_in(folder / "marks.csv"), time.monotonic() - begin
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rows(handed_in):
+    return marks_in(handed_in / "marks.csv")
 
 
 def outcomes(row):
@@ -193,11 +180,10 @@ def outcomes(row):
 
 
 def page(handed_in, student):
-    return (handed_in[0] / "marks-reports" / student / "00_start_here.html").read_text(encoding="utf-8")
+    return (handed_in / "marks-reports" / student / "00_start_here.html").read_text(encoding="utf-8")
 
 
-def test_a_perfect_and_an_unattempted_notebook_are_marked_right(handed_in):
-    _, rows, _ = handed_in
+def test_a_perfect_and_an_unattempted_notebook_are_marked_right(rows):
     assert outcomes(rows["'=perfect"]) == ["CORRECT"] * 5
     assert rows["'=perfect"]["points"] == rows["'=perfect"]["of"] == "7"
     assert outcomes(rows["unattempted"]) == ["NOT ATTEMPTED"] * 5
@@ -205,8 +191,7 @@ def test_a_perfect_and_an_unattempted_notebook_are_marked_right(handed_in):
     assert len(rows) == 2 + 7 + 9
 
 
-def test_nobody_gets_a_point_by_force(handed_in):
-    _, rows, _ = handed_in
+def test_nobody_gets_a_point_by_force(rows):
     for student in hostile(OUTSIDE):
         got = dict(zip(("q1", "q2", "q3", "q4", "quiz"), outcomes(rows[student]), strict=True))
         right = ["q2"] if student == "loud" else []
@@ -214,8 +199,7 @@ def test_nobody_gets_a_point_by_force(handed_in):
 
 
 def test_nothing_is_left_outside(handed_in):
-    folder, _, _ = handed_in
-    assert sorted(path.name for path in folder.iterdir()) == ["in", "marks-reports", "marks.csv"]
+    assert sorted(path.name for path in handed_in.iterdir()) == ["in", "marks-reports", "marks.csv"]
 
 
 @pytest.mark.parametrize(
@@ -236,25 +220,21 @@ def test_a_report_says_what_happened(handed_in, student, texts):
         assert wanted in text
 
 
-def test_what_was_deleted_or_renamed_is_named(handed_in):
-    _, rows, _ = handed_in
+def test_what_was_deleted_or_renamed_is_named(handed_in, rows):
     assert outcomes(rows["deleted"]) == ["CORRECT", "NO ANSWER CELL", "CORRECT", "NO ANSWER CELL", "CORRECT"]
     assert "the cell for this answer is gone, and no other one defines" in page(handed_in, "deleted")
     assert outcomes(rows["renamed"])[1:3] == ["ERROR", "NO ANSWER CELL"]
-    assert "defines <code>needed_labels</code>, but <code>labels_needed</code> was expected" in page(
-        handed_in, "renamed"
-    )
-    assert "is a raw cell" in page(handed_in, "renamed")
+    text = page(handed_in, "renamed")
+    assert "defines <code>needed_labels</code>, but <code>labels_needed</code> was expected" in text
+    assert "is a raw cell" in text
 
 
-def test_editing_the_checks_changes_nothing(handed_in):
-    _, rows, _ = handed_in
+def test_editing_the_checks_changes_nothing(rows):
     assert outcomes(rows["edited"]) == ["NOT ATTEMPTED"] * 5
     assert rows["edited"]["of"] == "7"
 
 
-def test_answers_are_found_without_their_cells_names_and_with_their_helpers(handed_in):
-    _, rows, _ = handed_in
+def test_answers_are_found_without_their_cells_names_and_with_their_helpers(rows):
     assert outcomes(rows["lost"]) == ["NO ANSWER CELL", "CORRECT", "CORRECT", "NO ANSWER CELL", "NO ANSWER CELL"]
     assert "left out, since it is no Python: `%time`, `!ls`" in rows["lost"]["note"]
     assert outcomes(rows["helped"])[:3] == ["CORRECT"] * 3
@@ -262,8 +242,7 @@ def test_answers_are_found_without_their_cells_names_and_with_their_helpers(hand
     assert "was left as it was; `carry_over` was taken from another cell" in rows["helped"]["note"]
 
 
-def test_what_is_no_notebook_has_a_row_that_says_so(handed_in):
-    _, rows, _ = handed_in
+def test_what_is_no_notebook_has_a_row_that_says_so(rows):
     wanted = {
         "no json": "it is no notebook: its text is not JSON",
         "huge": "it has 32 MiB, and at most 32 are read",
@@ -276,8 +255,7 @@ def test_what_is_no_notebook_has_a_row_that_says_so(handed_in):
 
 
 def test_reports_hold_strangers_text_as_text_and_no_solutions(handed_in):
-    folder, _, _ = handed_in
-    for path in (folder / "marks-reports").rglob("*.html"):
+    for path in (handed_in / "marks-reports").rglob("*.html"):
         text = path.read_text(encoding="utf-8")
         assert "<script" not in text
         assert "\x1b" not in text
@@ -313,14 +291,10 @@ def test_what_cannot_be_read_says_why(tmp_path, content, message):
 
 
 def test_cells_of_any_form_are_taken_as_far_as_they_go(tmp_path):
-    cells = [
-        3,
-        {},
-        {"cell_type": ["code"], "source": 3, "metadata": [], "id": {}},
-        {"cell_type": "code", "source": ["a\n", 3, "b"], "metadata": {"nbgrader": {"grade_id": "00-q1-answer"}}},
-    ]
+    odd = {"cell_type": ["code"], "source": 3, "metadata": [], "id": {}}
+    good = {"cell_type": "code", "source": ["a\n", 3, "b"], "metadata": {"nbgrader": {"grade_id": "00-q1-answer"}}}
     path = tmp_path / "x.ipynb"
-    path.write_text("\ufeff" + json.dumps({"cells": cells}), encoding="utf-8")
+    path.write_text("\ufeff" + json.dumps({"cells": [3, {}, odd, good]}), encoding="utf-8")
     read = reading.read_cells(path)
     assert [cell.kind for cell in read] == ["raw", "raw", "code"]
     assert read[2] == reading.Cell("code", ("00-q1-answer",), "a\nb")
@@ -329,8 +303,8 @@ def test_cells_of_any_form_are_taken_as_far_as_they_go(tmp_path):
 def test_the_number_comes_from_the_cells_or_from_the_name(tmp_path):
     named = [reading.Cell("code", ("00-q1-answer",), "")]
     assert reading.notebook_number(named, tmp_path / "03_mine.ipynb") == "00"
-    assert reading.notebook_number([], tmp_path / "Ana_2024_00_start_here (1).ipynb") == "00"
-    assert reading.notebook_number([], tmp_path / "my start_here.ipynb") == "00"
+    for name in ("Ana_2024_00_start_here (1).ipynb", "my start_here.ipynb"):
+        assert reading.notebook_number([], tmp_path / name) == "00"
     with pytest.raises(reading.SubmissionError, match="neither its cells nor its name"):
         reading.notebook_number([], tmp_path / "homework.ipynb")
     with pytest.raises(reading.SubmissionError, match="it seems to be notebook 05"):
@@ -380,81 +354,64 @@ def test_lines_for_the_notebook_are_left_out_and_named():
     assert code.count("\n") == 6
     assert "`%matplotlib inline`, `!pip install y`, `files = !ls`" in note
     assert cell_code.as_python("x = (7\n% 4)") == ("x = (7\n% 4)", "")
-    assert cell_code.as_python("# mine\n%%time\nx = 1") == (
-        "# mine\n\nx = 1",
-        "left out, since it is no Python: `%%time`",
-    )
+    left_out = "left out, since it is no Python: `%%time`"
+    assert cell_code.as_python("# mine\n%%time\nx = 1") == ("# mine\n\nx = 1", left_out)
     assert cell_code.as_python("x = )")[0] == "x = )"
     with pytest.raises(cell_code.NotPythonError, match="begins with `%%bash`"):
         cell_code.as_python("%%bash\nls")
 
 
-def test_programs_are_compared_without_comments():
-    assert cell_code.same_program("x = 1  # one", "x  =  1\n")
-    assert not cell_code.same_program("x = 1", "x = 2")
-    assert cell_code.same_program("x = )", "x  = )")
-    assert not cell_code.same_program("(" * 10_000, "x")
-    starter = find("00.q2").starter
-    assert cell_code.same_definition("import math\n" + starter, starter, "labels_needed")
-    assert not cell_code.same_definition("labels_needed = 3", starter, "labels_needed")
-    assert cell_code.is_empty("  # nothing\n\n")
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [
+        ("x = 1  # one", "x  =  1\n", True),
+        ("x = 1", "x = 2", False),
+        ("x = )", "x  = )", True),
+        ("(" * 10_000, "x", False),
+    ],
+    ids=range(4),
+)
+def test_programs_are_compared_without_comments(left, right, same):
+    assert cell_code.same_program(left, right) is same
 
 
 def test_an_answer_takes_along_what_it_uses_and_no_more():
-    others = [
-        "import numpy as np\nbase = 2\nheavy = train()",
-        "def twice(x):\n    return base * x",
-        "base = 3",
-        "x = (",
-    ]
-    code, names = cell_code.taken_along(
-        "def f(x):\n    y = np.abs(x)\n    return twice(y) + torch.ones(1)", others, {"torch"}
-    )
+    twice = "def twice(x):\n    return base * x"
+    others = ["import numpy as np\nbase = 2\nheavy = train()", twice, "base = 3", "x = ("]
+    mine = "def f(x, *more):\n    y = np.abs([i for i in x])\n    return twice(y) + torch.ones(1)"
+    code, names = cell_code.taken_along(mine, others, {"torch"})
     assert names == ["base", "np", "twice"]
-    assert code == "import numpy as np\ndef twice(x):\n    return base * x\nbase = 3"
-    assert cell_code.wanted_names("x = [i for i in y]\nx += 1\ndef f(a, *b): return a + b + c") == {"y", "c"}
-    assert cell_code.wanted_names("x = )") == set()
+    assert code == f"import numpy as np\n{twice}\nbase = 3"
+    assert cell_code.taken_along("x = )", others, {}) == ("", [])
 
 
 # --- marks, reports and the command ------------------------------------------------------------------------
 
 
-def test_the_table_is_safe_and_whole(tmp_path):
-    assert [guarded(text) for text in ("=1", "+1", "-a", "@a", "a=1", "a\n=b")] == [
-        "'=1",
-        "'+1",
-        "'-a",
-        "'@a",
-        "a=1",
-        "a =b",
-    ]
-    submission = Submission(tmp_path / "x.ipynb", (tmp_path / "x.ipynb").relative_to(tmp_path))
+@pytest.fixture
+def submission(tmp_path):
+    return Submission(tmp_path / "x.ipynb", PurePosixPath("x.ipynb"))
+
+
+def test_the_table_is_safe_and_whole(tmp_path, submission):
+    given = {"=1": "'=1", "+1": "'+1", "-a": "'-a", "@a": "'@a", "a=1": "a=1", "a\n=b": "a =b"}
+    assert {text: guarded(text) for text in given} == given
     marks = [Mark("00.q1", "CORRECT", "", share=1), Mark("00.quiz", "WRONG", "", share=0.5, notes=['odd, "very"'])]
-    rows = [Row(submission, "00", marks, name="ä"), Row(submission, note="no JSON", name="b")]
     path = tmp_path / "new" / "marks.csv"
-    write_marks(path, rows)
-    assert path.read_bytes().startswith(b"submission,notebook,points,of,q1,quiz,note\r\n")
-    found = marks_in(path)
-    assert found["ä"] | {"note": ""} == {
-        "submission": "ä", "notebook": "00", "points": "2", "of": "3", "q1": "CORRECT", "quiz": "WRONG", "note": ""
-    }  # fmt: skip
-    assert found["ä"]["note"] == 'quiz: odd, "very"'
-    assert found["b"]["points"] == ""
+    write_marks(path, [Row(submission, "00", marks, name="ä"), Row(submission, note="no JSON", name="b")])
+    assert path.read_text(encoding="utf-8").splitlines() == [
+        "submission,notebook,points,of,q1,quiz,note",
+        'ä,00,2,3,CORRECT,WRONG,"quiz: odd, ""very"""',
+        "b,,,,,,no JSON",
+    ]
 
 
-def test_a_report_gives_a_hint_and_escapes(tmp_path):
-    submission = Submission(tmp_path / "x.ipynb", (tmp_path / "x.ipynb").relative_to(tmp_path))
+def test_a_report_gives_a_hint_and_escapes(submission):
     marks = [Mark("00.q2", "WRONG", "not <b>yet</b>", [["for", "<i>"]], source="x < 1", notes=["<u>"])]
     text = report(Row(submission, "00", marks, name="<ana>"), 3, "2026-01-01", "Fence.")
-    for wanted in (
-        "&lt;ana&gt;: notebook 00",
-        "not &lt;b&gt;yet",
-        "&lt;i&gt;",
-        "x &lt; 1",
-        "&lt;u&gt;",
-        "A hint: Go through",
-    ):
-        assert wanted in text
+    for escaped in ("&lt;ana&gt;: notebook 00", "not &lt;b&gt;yet", "&lt;i&gt;", "x &lt; 1", "&lt;u&gt;"):
+        assert escaped in text
+    assert "A hint: Go through" in text
     assert "prefers-color-scheme: dark" in text
     assert "could not be marked: no JSON &amp; more." in report(Row(submission, note="no JSON & more"), 3, "d", "")
 
@@ -515,9 +472,9 @@ def test_right_answers_of_every_notebook_are_right_here_too(judge, tmp_path, num
 
 def test_a_seed_repeats_what_was_drawn(judge, tmp_path):
     path = str(put(tmp_path, "a", notebook("00", {"q2": find("00.q2").mistakes[2].answer})))
-    shown = [judge.ask(marking.mark, path, "00.q2", seed)["details"] for seed in (5, 5)]
-    assert shown[0] == shown[1]
-    assert judge.ask(marking.mark, path, "00.q2", 5)["mistake"] == "accuracy instead of labels"
+    first, again = (judge.ask(marking.mark, path, "00.q2", 5) for _ in range(2))
+    assert first["details"] == again["details"]
+    assert first["mistake"] == "accuracy instead of labels"
 
 
 class OneJudge:
@@ -529,9 +486,8 @@ class OneJudge:
     def share(self, work, things):
         return [work(self, thing) for thing in things]
 
-    def ask(self, work, name, seed, exercise=""):
-        missed = seed in self.unfair
-        return {"outcome": (Outcome.WRONG if missed else Outcome.CORRECT).value, "message": "74 %"}
+    def ask(self, work, name, seed, exercise):
+        return {"outcome": "WRONG" if seed in self.unfair else "CORRECT", "message": "74 %"}
 
 
 def test_a_seed_is_drawn_again_when_the_courses_own_answer_misses_its_goal(monkeypatch, capsys):
@@ -560,25 +516,15 @@ def test_an_interruption_ends_the_judges():
 
 
 def test_what_was_marked_before_an_interruption_is_kept(tmp_path, monkeypatch, capsys):
-    folder = tmp_path / "in"
+    def marked(judge, path, name, *_):
+        if path.parent.name == "b":
+            raise KeyboardInterrupt
+        return Mark(name, "CORRECT", "", share=1)
+
     for student in "ab":
-        put(folder, student, notebook("00"))
-
-    class Judges(OneJudge):
-        def ask(self, work, *arguments, exercise="", seconds=0):
-            if work is marking.read:
-                return {"number": "00", "complaint": ""}
-            if work is marking.mark and "b" in arguments[0].split(os.sep)[-2]:
-                raise KeyboardInterrupt
-            return {"outcome": "CORRECT", "message": "", "share": 1.0} if work is not marking.walls else ["files"]
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
-
-    monkeypatch.setattr(grade, "bench", lambda jobs: Judges(()))
-    assert cli.main(["grade", str(folder), "--out", str(tmp_path / "marks.csv")]) == 1
+        put(tmp_path / "in", student, notebook("00"))
+    monkeypatch.setattr(grade, "_mark", marked)
+    monkeypatch.setattr(grade, "fair_seed", lambda *_: 1)
+    assert cli.main(["grade", str(tmp_path / "in"), "--out", str(tmp_path / "marks.csv"), "--jobs", "1"]) == 1
     assert "1 of 2 notebooks" in capsys.readouterr().out
     assert list(marks_in(tmp_path / "marks.csv")) == ["a"]

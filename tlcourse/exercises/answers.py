@@ -13,13 +13,11 @@ from tlcourse.exercises.runner.process import TRAINING, Limits, Reply, Sandbox
 
 
 class Answer(Protocol):
-    """What a check may do with an answer."""
+    """What a check may do with an answer: look at it, and call it with copies of arguments in a process of its own."""
 
-    def value(self) -> Reply:
-        """Return the answer itself."""
+    def value(self) -> Reply: ...
 
-    def call(self, arguments: tuple, finisher: str | None = None, more: tuple = ()) -> Reply:
-        """Call the answer with copies of the arguments, in a process of its own."""
+    def call(self, arguments: tuple, finisher: str | None = None, more: tuple = ()) -> Reply: ...
 
 
 class KernelAnswer:
@@ -30,11 +28,9 @@ class KernelAnswer:
         self._loaded = False
 
     def value(self) -> Reply:
-        """Return the answer itself."""
         return Reply(self.answer)
 
     def call(self, arguments: tuple, finisher: str | None = None, more: tuple = ()) -> Reply:
-        """Call the answer with copies of the arguments, in a process of its own."""
         box = kernel_sandbox()
         box.limits = self.limits
         if not self._loaded:

@@ -37,7 +37,6 @@ class Card:
     code: str = ""
 
     def __repr__(self) -> str:
-        """The card as plain text."""
         width = max((len(name) for name, _ in self.details), default=0)
         lines = [f"{self.title}: {self.message}"]
         for name, text in self.details:
@@ -64,8 +63,8 @@ class Card:
 class Verdict(Card):
     """What a check found.
 
-    `share` of the points is from 0 to 1; `score` is what a challenge reached, in its own unit; `mistake` names the
-    known mistake that was recognised; `worth` is the points where nbgrader runs the check, None elsewhere.
+    `share` of the points is from 0 to 1, `score` what a challenge reached, `mistake` the name of a recognised one,
+    `worth` the points where nbgrader runs the check, None elsewhere.
     """
 
     outcome: Outcome = Outcome.WRONG

@@ -20,10 +20,9 @@ class NotSolvedError(AssertionError):
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong answer that people really give, and what helps them: what they did, and where to look.
+    """A wrong answer that people really give, and what helps them.
 
-    `matches` recognises it: a value gets the value, a challenge its report and its score. None means: by comparing with
-    what `answer`, the cell as they write it, gives.
+    `matches` recognises it, from the value, or from a challenge's report and score; None: `answer` gives the same.
     """
 
     name: str
@@ -34,10 +33,10 @@ class Mistake:
 
 @dataclass(frozen=True, kw_only=True)
 class Exercise:
-    """What is asked, from the first line to the solution; `markdown` says what each part is.
+    """What is asked, from the first line to the solution; `markdown.py` says what each part is.
 
-    `objective` counts the notebook's objectives from 1, `answer` is the name that is checked, and `setup` gives an
-    answer the names that the notebook has already. `limits` are for one call of the answer.
+    `objective` counts from 1, `answer` is the name that is checked, `setup` makes the names that the notebook has.
+    `limits` are for one call of the answer.
     """
 
     id: str
@@ -69,14 +68,11 @@ class Exercise:
         return for_nbgrader(found, self.points)
 
     def untouched(self, answer: object) -> bool:
-        """Say whether an answer is still the starter's."""
         return answer is None or same_code(answer, self.made_by(self.starter))
 
     def not_attempted(self) -> Verdict:
-        """The verdict on an answer that is still the starter's."""
-        return verdict(
-            Outcome.NOT_ATTEMPTED, f"write your answer into `{self.answer}`, run that cell, and check again."
-        )
+        message = f"write your answer into `{self.answer}`, run that cell, and check again."
+        return verdict(Outcome.NOT_ATTEMPTED, message)
 
     def judge(self, answer: Answer, seed: int = 0) -> Verdict:
         """Return WRONG, ERROR or CORRECT; `seed` draws the inputs, 0 in a notebook and a fresh one in a grader."""
@@ -87,6 +83,11 @@ class Exercise:
     def _judge(self, answer: Answer, seed: int) -> Verdict:
         raise NotImplementedError(f"{type(self).__name__} does not say how it is judged.")
 
+    def markdown(self) -> str:
+        """Return what is asked, as it stands in the notebook."""
+        title = self.title if self.title.endswith("?") else f"{self.title}."
+        return f"**{self.id.partition('.q')[2]}. {self.level}: {title}** {self.prompt}"
+
     def hint(self) -> Card:
         """Return the next hint; after the last one they begin again."""
         asked = _ASKED[self.id] = _ASKED.get(self.id, 0) + 1
@@ -96,7 +97,6 @@ class Exercise:
         return Card(f"Hint {number + 1} of {len(self.hints)}", self.hints[number] + after)
 
     def solution(self) -> Card:
-        """Return the course's own solution."""
         keep("solution", self.id)
         before = "" if standing(self.id).attempts else "You have not tried yet; a wrong try teaches more than this. "
         return Card("Solution", before + "One way to do it; others are as good:", code=self.reference)
@@ -136,8 +136,7 @@ def summary(found: Verdict) -> Mapping[str, object]:
 def for_nbgrader(found: Verdict, points: int) -> Verdict:
     """Return the verdict; where nbgrader runs the cell, in the form that it counts.
 
-    When nbgrader marks (`autograde`), a share of the points is a share, and no share is an exception. When a student
-    asks it whether all is well (`validate`), everything that is not right is an exception (NotSolvedError).
+    Raises NotSolvedError for no share of the points, and for less than all when a student asks nbgrader (`validate`).
     """
     asked_by = os.environ.get("NBGRADER_EXECUTION")
     if not asked_by:

@@ -69,12 +69,10 @@ class Case:
     note: str = ""
 
     def shown(self, function: str) -> str:
-        """Return the call as one would type it."""
         inside = ", ".join(show_value(argument) for argument in self.arguments)
         return f"{function}({inside})" + (f"    ({self.note})" if self.note else "")
 
     def size(self) -> int:
-        """Count what is in it, to find the smallest one that fails."""
         return size(self.arguments)
 
 
@@ -105,9 +103,8 @@ class Function(Exercise):
         failing = next((i for i in range(len(cases)) if not self._agree(got[i], right[i])), None)
         if failing is None:
             return verdict(Outcome.CORRECT, f"right on all {len(cases)} inputs.")
-        return self._explain(
-            cases[failing], got[failing], right[failing], self._recognise(cases, got), replies[failing]
-        )
+        mistake = self._recognise(cases, got)
+        return self._explain(cases[failing], got[failing], right[failing], mistake, replies[failing])
 
     def _explain(self, case: Case, got: object, right: object, mistake: Mistake | None, reply: Reply) -> Verdict:
         details = [("for", case.shown(self.answer)), ("you gave", show_value(got)), ("expected", show_value(right))]
@@ -119,8 +116,6 @@ class Function(Exercise):
         return [function(*copy.deepcopy(case.arguments)) for case in cases]
 
     def _recognise(self, cases: Sequence[Case], got: Sequence[object]) -> Mistake | None:
-        """Find the known mistake that gives the same on every input."""
-
         def gives_the_same(known: Mistake) -> bool:
             try:
                 theirs = self._results(self.made_by(known.answer), cases)
@@ -145,10 +140,9 @@ class Mend(Function):
 class Challenge(Exercise):
     """Build something that reaches a score on inputs that the notebook does not hold.
 
-    `inputs` takes a seed and returns the arguments for the learner's function; `score` and `explain` take what came
-    back and the seed, and return a number, higher is better, and details for the card. `finisher` names what the
-    sandbox asks about a result that cannot leave it, such as `"network_report"`, and `more` returns what that needs for
-    a seed.
+    `inputs` maps a seed to arguments; `score` and `explain` map what came back and the seed to a number, higher is
+    better, and to details for the card. `finisher` names what the sandbox asks about a result that cannot leave it,
+    such as `"network_report"`, and `more` maps a seed to what that needs.
     """
 
     inputs: Callable[[int], tuple]
@@ -171,15 +165,11 @@ class Challenge(Exercise):
             score = None
             unreadable = f"{show_value(report)} cannot be scored ({error}). Read again what it has to return."
         mistake = self._known_mistake(lambda known: known.matches is not None and bool(known.matches(report, score)))
-        reached = [*self._reached(score), *made_of]
+        reached = [] if score is None else [("reached", f"{score:.1f} {self.unit}")]
+        reached += [("goal", f"{self.goal:g} {self.unit}"), *made_of]
         if score is None or mistake:
             return wrong(self, mistake, "" if mistake else unreadable, [*reached, *printed(reply)])
         details = [*reached, *leaderboard(self.id, score, self.unit), *printed(reply)]
         if score < self.goal:
             return verdict(Outcome.WRONG, "it works, but the goal is further up.", details, score=score)
         return verdict(Outcome.CORRECT, "goal reached. How far up can you go?", details, score=score)
-
-    def _reached(self, score: float | None) -> list[tuple[str, str]]:
-        """What was reached and what is wanted."""
-        reached = [] if score is None else [("reached", f"{score:.1f} {self.unit}")]
-        return [*reached, ("goal", f"{self.goal:g} {self.unit}")]

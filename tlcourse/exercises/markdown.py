@@ -77,9 +77,8 @@ def _exercise(part: Part, path: Path, setup: str, code: Mapping[str, Mapping[str
     keys = _keys(listed, where)
     kind = keys.pop("kind", None)
     if not re.fullmatch(r"\d\d\.q\d", name) or kind not in KINDS:
-        raise ExerciseTextError(
-            f"{where}: kind {kind!r} came. Expected a heading such as `# 00.q1: title`, and a kind of {list(KINDS)}."
-        )
+        expected = f"a heading such as `# 00.q1: title`, and a kind of {list(KINDS)}"
+        raise ExerciseTextError(f"{where}: kind {kind!r} came. Expected {expected}.")
     given = dict(code.get(_short(name), {}))
     matchers = given.pop("mistakes", {})
     fields = {"id": name, "title": title, "setup": setup} | keys | _sections(sections, where, matchers)
@@ -92,7 +91,6 @@ def _exercise(part: Part, path: Path, setup: str, code: Mapping[str, Mapping[str
 
 
 def _keys(listed: str, where: str) -> dict[str, Any]:
-    """Read lines such as `- minutes: 6`."""
     keys = {}
     for line in listed.splitlines():
         key, colon, value = line.removeprefix("- ").partition(": ")
@@ -119,7 +117,6 @@ READ: Mapping[str, Callable[[str], Any]] = {
 
 
 def _sections(sections: Iterable[Part], where: str, matchers: Mapping[str, Callable]) -> dict[str, Any]:
-    """Read what stands below the headings of an exercise."""
     fields: dict[str, Any] = {}
     mistakes = []
     for heading, text in sections:

@@ -10,18 +10,13 @@ Guess = float | tuple[float, float] | None
 SURE = 80  # percent: how sure a range is meant to be
 
 
-def guess(name: str, guesses: Mapping[str, Guess], unit: str = "%") -> "Prediction":
-    """Write down what you expect before you measure it; everything runs without a guess too.
+class Prediction:
+    """What you expect, written down before you measure it; everything runs without a guess too.
 
     `name` is the notebook's number and a word, such as `"01.leakage"`. A guess is a number, a range (low, high) that
     you would bet on at four to one, or None. Raises TypeError for anything else, and ValueError for a range that ends
     before it begins or a share outside of 0 to 100 %.
     """
-    return Prediction(name, guesses, unit)
-
-
-class Prediction:
-    """The guesses at everything that will be measured; arguments and errors are those of `guess`."""
 
     def __init__(self, name: str, guesses: Mapping[str, Guess], unit: str = "%") -> None:
         for thing, value in guesses.items():
@@ -31,7 +26,6 @@ class Prediction:
         self.complaint = keep("prediction", name, guesses=made, unit=unit) if made else ""
 
     def __repr__(self) -> str:
-        """Say what was guessed."""
         made = [f"{name} {_shown(value)} {self.unit}" for name, value in self.guesses.items() if value is not None]
         said = f"You predict: {', '.join(made)}." if made else "No prediction yet: put numbers in place of None."
         small = self.unit == "%" and any(isinstance(g, float) and 0 < g <= 1 for g in self.guesses.values())
@@ -61,6 +55,9 @@ class Prediction:
         return f"{line}; you said {value:g}, {abs(value - interval.mean):.0f} too {side}"
 
 
+guess = Prediction  # what a notebook calls it
+
+
 @dataclass(frozen=True)
 class Guessed:
     """One guess beside the mean that was measured; `low` equals `high` where it was a number and no range."""
@@ -74,12 +71,10 @@ class Guessed:
 
     @property
     def is_range(self) -> bool:
-        """Whether a range was given, and not a number."""
         return self.high > self.low
 
     @property
     def holds(self) -> bool:
-        """Whether what was measured lies in the range."""
         return self.low <= self.measured <= self.high
 
     @property

@@ -26,7 +26,7 @@ class ProgressError(StorageError):
 def progress_file() -> Path | None:
     """Return where progress is kept: `TLCOURSE_PROGRESS`, else the system's place for user data, or None when off.
 
-    Nothing is kept while nbgrader runs a notebook: what thirty students handed in is not the teacher's own progress.
+    It is off too while nbgrader runs a notebook: what students handed in is not the teacher's own progress.
     """
     named = os.environ.get("TLCOURSE_PROGRESS")
     if os.environ.get("NBGRADER_EXECUTION"):
@@ -39,8 +39,7 @@ def progress_file() -> Path | None:
 def read_records(path: Path | None = None) -> list[Record]:
     """Read everything that was kept, oldest first; nothing when there is no file yet.
 
-    Each record has `id` (unique), `time` (seconds since 1970), `kind` and `name`. Raises ProgressError when the file
-    cannot be read or is no progress file; it is left as it is.
+    Each record has `id`, `time` (seconds since 1970), `kind` and `name`. Raises ProgressError for another file.
     """
     path = progress_file() if path is None else Path(path)
     if path is None or not path.exists():
@@ -64,10 +63,7 @@ def _is_record(record: object) -> bool:
 
 
 def keep(kind: str, name: str, **details: object) -> str:
-    """Add an `attempt`, `hint`, `solution`, `prediction` or `measured` to the learner's file.
-
-    Returns an empty text, or why it could not be kept: a full disk must not spoil a lesson.
-    """
+    """Add an `attempt`, `hint`, `solution`, `prediction` or `measured`; return why it could not be kept, else ""."""
     path = progress_file()
     if path is None:
         return ""
@@ -80,10 +76,7 @@ def keep(kind: str, name: str, **details: object) -> str:
 
 
 def merge(records: Iterable[Record], path: Path) -> int:
-    """Put records into a file, each once, whatever was there and in whatever order they come; return how many were new.
-
-    Raises StorageError when the file could not be written or is no progress file; it is left as it is.
-    """
+    """Put records into a file, each once, and return how many were new; raises StorageError, and the file stays."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(f"{path}.lock", timeout=10):
         there = {record["id"]: record for record in read_records(path)}
@@ -98,9 +91,8 @@ def merge(records: Iterable[Record], path: Path) -> int:
 class Standing:
     """How far the learner is with one exercise.
 
-    `attempts` counts checks that found something to judge; `outcome` is the best one, CORRECT before WRONG before
-    ERROR, empty before the first attempt; `share` is the largest share of the points, from 0 to 1, `best` the highest
-    score of a challenge.
+    `outcome` is the best one, CORRECT before WRONG before ERROR, empty before the first attempt; `share` is the largest
+    share of the points, from 0 to 1, `best` the highest score of a challenge.
     """
 
     attempts: int = 0

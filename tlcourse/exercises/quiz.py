@@ -28,11 +28,9 @@ class Question:
     options: Sequence[Option]
 
     def letters(self) -> dict[str, Option]:
-        """Return the options by letter."""
         return dict(zip("abcdef", self.options, strict=False))
 
     def right(self) -> str:
-        """Return the letter of the right option."""
         return next(letter for letter, option in self.letters().items() if option.right)
 
 
@@ -49,18 +47,15 @@ class Quiz:
 
     @property
     def starter(self) -> str:
-        """The answer cell as the learner finds it."""
         blanks = ", ".join(f"q{i}=None" for i in range(1, len(self.questions) + 1))
         return f'answers = dict({blanks})  # letters, such as "a"'
 
     @property
     def reference(self) -> str:
-        """The answer cell with the right letters."""
         filled = ", ".join(f'q{i}="{question.right()}"' for i, question in enumerate(self.questions, 1))
         return f"answers = dict({filled})"
 
     def markdown(self) -> str:
-        """Return the questions as they stand in the notebook."""
         return "\n\n".join(
             f"{i}. {question.text}\n"
             + "\n".join(f"   * **{letter}** {option.text}" for letter, option in question.letters().items())
@@ -80,11 +75,9 @@ class Quiz:
         return for_nbgrader(found, self.points)
 
     def untouched(self, answers: object) -> bool:
-        """Say whether no letter was given yet."""
         return answers is None or (isinstance(answers, Mapping) and not any(answers.values()))
 
     def not_attempted(self) -> Verdict:
-        """The verdict on a quiz without a letter."""
         return verdict(Outcome.NOT_ATTEMPTED, "put letters in place of None, run that cell, and check again.")
 
     def judge(self, answer: KernelAnswer, seed: int = 0) -> Verdict:

@@ -33,7 +33,7 @@ def exercises_of(notebook: str) -> tuple[Exercise, ...]:
 
 
 def quiz_of(notebook: str) -> Quiz | None:
-    """Return the quiz of a notebook, or None."""
+    """Return the quiz of a notebook, None for one that has no exercises."""
     return next((item for item in _checked_in(notebook) if isinstance(item, Quiz)), None)
 
 
@@ -44,7 +44,7 @@ def find(name: str) -> Exercise | Quiz | None:
 
 def items_of(notebook: str) -> list[Exercise | Quiz]:
     """Return everything in a notebook that is checked: its exercises and, behind them, its quiz."""
-    return [*exercises_of(notebook), *([quiz_of(notebook)] if quiz_of(notebook) else [])]
+    return [*exercises_of(notebook), quiz_of(notebook)] if notebook in MODULES else []
 
 
 def _checked_in(notebook: str) -> Iterable[object]:

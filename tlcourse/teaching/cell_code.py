@@ -17,9 +17,9 @@ class NotPythonError(ValueError):
 
 
 def as_python(source: str) -> tuple[str, str]:
-    """Make Python of a cell: lines for the notebook (`%magic`, `!shell`, `name?`) become calls that do nothing.
+    """Turn lines for the notebook (`%magic`, `!shell`, `name?`) into calls that do nothing.
 
-    Returns the code, with as many lines, and a note on what was left out; raises NotPythonError for another language.
+    Returns as many lines of code, and a note on what was left out; raises NotPythonError for another language.
     """
     lines = source.splitlines()
     first = next((i for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), 0)
@@ -77,10 +77,9 @@ def defined_names(source: str) -> set[str]:
 def wanted_names(source: str) -> set[str]:
     """Return the names that a cell uses without defining them, apart from those of Python itself."""
     try:
-        table = symtable.symtable(source, "<cell>", "exec")
-    except TOO_DEEP:
+        own, table = defined_names(source), symtable.symtable(source, "<cell>", "exec")
+    except SyntaxError:
         return set()
-    own = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
     used = {s.get_name() for s in table.get_symbols() if s.is_referenced()}
     for inside in _inside(table):
         used |= {s.get_name() for s in inside.get_symbols() if s.is_global() and s.is_referenced()}
@@ -88,10 +87,9 @@ def wanted_names(source: str) -> set[str]:
 
 
 def taken_along(source: str, others: Sequence[str], given: Collection[str]) -> tuple[str, list[str]]:
-    """Collect from other cells what an answer uses: a helper function, an import, a constant.
+    """Collect from other cells what an answer uses and is not `given`: a helper function, an import, a constant.
 
-    `given` names are there anyway. Returns code that defines what was found, in the order of the notebook, and the
-    names.
+    Returns code that defines it, in the order of the notebook, and its names.
     """
     found = {name: (place, statement) for place, name, statement in _definitions(others)}
     taken: dict[str, tuple[int, ast.stmt]] = {}
@@ -106,7 +104,6 @@ def taken_along(source: str, others: Sequence[str], given: Collection[str]) -> t
 
 
 def _definitions(cells: Sequence[str]) -> Iterator[tuple[int, str, ast.stmt]]:
-    """Every definition on the first level, numbered; later ones come later."""
     place = 0
     for source in cells:
         try:

@@ -11,10 +11,7 @@ PASSING = (".ipynb_checkpoints", ".DS_Store", "Thumbs.db")  # made by programs t
 
 
 def check_folder(folder: Path, notebooks: Path) -> None:
-    """Refuse a folder in which writing editions could cost somebody something; it need not exist.
-
-    Raises ValueError when it holds other files, or an edition that was changed since, or lies among the notebooks.
-    """
+    """Raise ValueError for a folder with other files, or with an edition that was changed, or among the notebooks."""
     here, originals = folder.resolve(), notebooks.resolve()
     places = [here, here / "student", here / "instructor"]
     if originals in (*places, *here.parents) or any(place in originals.parents for place in places[1:]):
@@ -44,7 +41,6 @@ def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
 
 
 def _listed(folder: Path) -> Mapping[str, str]:
-    """What an earlier edition in this folder consists of."""
     try:
         listed = json.loads((folder / LIST).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):

@@ -19,13 +19,11 @@ NOTEBOOKS = Path(__file__).parent.parent.parent / "notebooks"  # beside the pack
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what `tlcourse editions` understands."""
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="an empty folder; it gets `student` and `instructor`"
-    )
+    out = "an empty folder; it gets `student` and `instructor`"
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=out)
     parser.add_argument("--notebooks", type=Path, default=NOTEBOOKS, metavar="DIR", help="the course's notebooks")
-    parser.add_argument(
-        "--no-timing", dest="timing", action="store_false", help="do not measure how long the checks take"
-    )
+    timing = "do not measure how long the checks take"
+    parser.add_argument("--no-timing", dest="timing", action="store_false", help=timing)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -40,8 +38,8 @@ def run(options: argparse.Namespace) -> int:
 def write_editions(out: Path, notebooks: Path = NOTEBOOKS, *, timing: bool = True) -> Mapping[str, bytes]:
     """Write the student's edition into `out/student` and the instructor's into `out/instructor`.
 
-    Without `timing` of the checks, the same notebooks give the same bytes. Returns what was written by path relative to
-    `out`; raises ValueError when the notebooks are not the course's own or the folder holds other files.
+    Without `timing` of the checks, the same notebooks give the same bytes. Returns what was written by path in `out`;
+    raises ValueError when the notebooks are not the course's own or the folder holds other files.
     """
     check_folder(out, notebooks)
     sources = read_sources(notebooks)
@@ -50,11 +48,9 @@ def write_editions(out: Path, notebooks: Path = NOTEBOOKS, *, timing: bool = Tru
     contents: dict[str, bytes] = {}
     for path, notebook in sources.items():
         number = path.stem[:2]
-        editions = {
-            "student": student_notebook(notebook, number),
-            "instructor": instructor_notebook(notebook, number, seconds),
-        }
-        for edition, new in editions.items():
+        student = student_notebook(notebook, number)
+        instructor = instructor_notebook(notebook, number, seconds)
+        for edition, new in (("student", student), ("instructor", instructor)):
             files = tidy_links(new, notebooks, [source.name for source in sources])
             contents |= {f"{edition}/{name}": (notebooks / name).read_bytes() for name in files}
             contents[f"{edition}/{path.name}"] = (nbformat.writes(new) + "\n").encode()
@@ -63,10 +59,7 @@ def write_editions(out: Path, notebooks: Path = NOTEBOOKS, *, timing: bool = Tru
 
 
 def read_sources(folder: Path) -> dict[Path, NotebookNode]:
-    """Read the notebooks that have exercises, in order.
-
-    Raises ValueError when one is missing, is no notebook, or is an instructor's edition.
-    """
+    """Read the notebooks in order; raises ValueError for a missing one, no notebook, or an instructor's edition."""
     sources = {path: _read(path) for number in MODULES for path in _paths(folder, number)}
     solved = [path for path, notebook in sources.items() if "tlcourse" in notebook.metadata]
     if solved:
@@ -78,10 +71,8 @@ def _paths(folder: Path, number: str) -> Iterable[Path]:
     paths = sorted(folder.glob(f"{number}_*.ipynb"))
     if len(paths) != 1:
         found = "nothing" if not paths else ", ".join(path.name for path in paths)
-        raise ValueError(
-            f"{folder} should hold one notebook {number}_….ipynb, but {found} was found. Name the folder of the "
-            "course's notebooks with --notebooks."
-        )
+        wanted = f"{folder} should hold one notebook {number}_….ipynb, but {found} was found"
+        raise ValueError(f"{wanted}. Name the folder of the course's notebooks with --notebooks.")
     return paths
 
 

@@ -1,6 +1,7 @@
 """The command that marks what a class handed in."""
 
 import argparse
+import contextlib
 import os
 import secrets
 import time
@@ -16,7 +17,7 @@ from tlcourse.exercises.kinds import Challenge
 from tlcourse.lessons.registry import exercises_of
 from tlcourse.storage import write_atomically
 from tlcourse.teaching import marking
-from tlcourse.teaching.judges import Bench, Judge, JudgeError, bench
+from tlcourse.teaching.judges import Bench, Judge, JudgeError
 from tlcourse.teaching.marking import clean
 from tlcourse.teaching.marks import Mark, Row, names_in, write_marks
 from tlcourse.teaching.report import report
@@ -39,9 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "submissions", nargs="+", type=Path, metavar="SUBMISSIONS", help="notebooks, or folders that hold them"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="the table of marks to write")
-    parser.add_argument(
-        "--reports", type=Path, metavar="DIR", help="pages for the students; by default beside the table"
-    )
+    parser.add_argument("--reports", type=Path, metavar="DIR", help="the students' pages; by default beside the table")
     parser.add_argument("--seed", type=int, help="repeat the draws of an earlier run")
     parser.add_argument("--jobs", type=int, help="notebooks marked at the same time; by default one a core, at most 4")
 
@@ -49,8 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Mark, write the table and the reports, and say where they are; returns 1 when it was interrupted.
 
-    Raises OSError when the table or a report cannot be written, ValueError when there is nothing to mark or an option
-    makes no sense.
+    Raises OSError when something cannot be written, ValueError for nothing to mark or an option without sense.
     """
     submissions = find_submissions(options.submissions)
     reports = options.reports or options.out.with_name(f"{options.out.stem}-reports")
@@ -58,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     closed = [str(path.absolute()) for path in (*CLOSED, *options.submissions, options.out.absolute().parent, reports)]
     rows: dict[int, Row] = {}
     print(f"{len(submissions)} notebooks", flush=True)
-    with bench(options.jobs or min(os.cpu_count() or 1, 4)) as judges:
+    with contextlib.closing(Bench(options.jobs or min(os.cpu_count() or 1, 4))) as judges:
         try:
             (walls,) = judges.share(lambda judge, _: judge.ask(marking.walls, closed), [0])
             fence = WALLS if {"files", "calls"} <= set(walls) else HOOK
@@ -93,8 +91,7 @@ def _check(options: argparse.Namespace, submissions: Sequence[Submission], repor
 def fair_seed(judges: Bench, numbers: Collection[str], seed: int | None = None) -> int:
     """Draw a seed with which the course's own answers reach the goals of the notebooks' challenges.
 
-    A given seed is taken in any case, but told when it is not fair. Raises ValueError when no draw was fair, so that
-    something is wrong with the course or this machine.
+    A given seed is taken in any case, but told when it is not fair. Raises ValueError when no draw was fair.
     """
     names = [e.id for number in sorted(numbers) for e in exercises_of(number) if isinstance(e, Challenge)]
     for _ in range(DRAWS):
@@ -152,9 +149,8 @@ def _mark(judge: Judge, path: Path, name: str, seed: int, closed: Sequence[str])
         return Mark(name, **judge.ask(marking.mark, str(path), name, seed, closed, exercise=name))
     except JudgeError as error:
         note = f"marking it failed ({clean(str(error))}); look at it yourself"
-        return Mark(
-            name, "NOT MARKED", "this answer brought the marking down; your teacher will look at it.", notes=[note]
-        )
+        message = "this answer brought the marking down; your teacher will look at it."
+        return Mark(name, "NOT MARKED", message, notes=[note])
 
 
 def _page(submission: Submission) -> Path:

@@ -56,10 +56,7 @@ def objectives_of(notebook: NotebookNode) -> list[str]:
 
 
 def seconds_of_checks(items: Iterable[Exercise | Quiz]) -> dict[str, float]:
-    """Measure how long the check of each reference takes, in a sandbox that is already running; seconds by id.
-
-    Raises ValueError when a check does not find its own reference right.
-    """
+    """Measure the check of each reference, in seconds by id; raises ValueError when one is not found right."""
     kernel_sandbox().ask("prepare", setup="")
     return {item.id: _seconds(item) for item in items}
 

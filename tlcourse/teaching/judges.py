@@ -5,7 +5,7 @@ import functools
 import queue
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -38,8 +38,8 @@ class Judge:
     def ask(self, work: Callable, *arguments: object, exercise: str = "", seconds: float = AROUND) -> Any:  # noqa: ANN401
         """Let the judge call a function of the course that takes and returns plain values.
 
-        It has `seconds` for its own work and the limits of an `exercise` besides. Raises JudgeError when it raised,
-        died, or took too long or too much, and StoppedError when the judge was closed.
+        It has `seconds` and the limits of an `exercise` besides. Raises JudgeError when it raised, died, or took too
+        much, StoppedError when the judge was closed.
         """
         if self._closed:
             raise StoppedError("this judge was closed")
@@ -98,16 +98,5 @@ class Bench:
             self._free.put(judge)
 
     def close(self) -> None:
-        """End all judges."""
         for judge in self._judges:
             judge.close()
-
-
-@contextlib.contextmanager
-def bench(number: int) -> Iterator[Bench]:
-    """Have some judges for a while."""
-    judges = Bench(number)
-    try:
-        yield judges
-    finally:
-        judges.close()

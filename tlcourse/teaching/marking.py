@@ -1,7 +1,6 @@
 """Marking one answer: it runs behind the fence, and the course's own check asks it there.
 
-This is what a judge does, a process of its own (see `judges`): what comes out of the fence is a stranger's, and a check
-that chokes on it must not take the other students' marks along.
+A judge does this, a process of its own: a check that chokes on a stranger's values takes no other marks along.
 """
 
 import functools
@@ -24,15 +23,8 @@ from tlcourse.exercises.quiz import Quiz
 from tlcourse.exercises.runner.process import TRAINING, Limits, Reply, Sandbox
 from tlcourse.exercises.runner.worker import ANSWER_FILE
 from tlcourse.lessons.registry import MODULES, SOLUTION_FILES, exercises_of, find, solution_modules
-from tlcourse.teaching.cell_code import (
-    LONGEST_CELL,
-    NotPythonError,
-    as_python,
-    is_empty,
-    same_definition,
-    same_program,
-    taken_along,
-)
+from tlcourse.teaching import cell_code
+from tlcourse.teaching.cell_code import LONGEST_CELL, NotPythonError, as_python
 from tlcourse.teaching.reading import Cell, SubmissionError, find_answer, notebook_number, read_cells
 from tlcourse.teaching.stand_ins import stand_ins
 
@@ -58,11 +50,9 @@ class SubmittedAnswer:
         self._left = ALL_CALLS * limits.seconds
 
     def value(self) -> Reply:
-        """Return the answer itself."""
         return self._ask("get")
 
     def call(self, arguments: tuple, finisher: str | None = None, more: tuple = ()) -> Reply:
-        """Call the answer with copies of the arguments."""
         return self._ask("call", arguments=arguments, finisher=finisher, more=more)
 
     def run(self, source: str, name: str, file: str = ANSWER_FILE) -> Reply:
@@ -93,10 +83,7 @@ def read(path: str) -> Plain:
 
 
 def mark(path: str, name: str, seed: int, closed: Sequence[str] = ()) -> Plain:
-    """Mark one answer of one notebook; `seed` draws what the check tries, `closed` may not be read.
-
-    Returns the verdict as plain values, with `notes` on anything unusual, `source` (the answer) and `seconds`.
-    """
+    """Mark one answer of one notebook; `seed` draws what the check tries, `closed` may not be read."""
     item = find(name)
     cells = read_cells(Path(path))
     found = find_answer(cells, item)
@@ -130,21 +117,20 @@ def _judge(
 ) -> Verdict:
     if len(cell.source) > LONGEST_CELL:
         return verdict(Outcome.ERROR, f"the cell has {len(cell.source):,} letters; at most {LONGEST_CELL:,} are run.")
-    if is_empty(cell.source) or same_program(cell.source, item.starter):
+    if cell_code.is_empty(cell.source) or cell_code.same_program(cell.source, item.starter):
         return item.not_attempted()
-    if same_definition(cell.source, item.starter, item.answer):
+    if cell_code.same_definition(cell.source, item.starter, item.answer):
         return item.not_attempted()
     try:
         code, left_out = as_python(cell.source)
     except NotPythonError as error:
         return verdict(Outcome.ERROR, str(error))
     notes += [left_out] if left_out else []
-    limits = item.limits
     box = _box(tuple(closed))
-    box.limits = limits
+    box.limits = item.limits
     if box.starts_quickly:
         box.renew()
-    answer = SubmittedAnswer(box, limits)
+    answer = SubmittedAnswer(box, item.limits)
     return _run(item, answer, code, others, notes) or _ask(item, answer, seed)
 
 
@@ -155,7 +141,7 @@ def _run(
     given = answer._box.ask("prepare", 60.0, setup=item.setup + stand_ins())
     if given.error:
         raise RuntimeError(f"the names that {item.id} gives cannot be made: {given.error['message']}")
-    before, names = taken_along(code, [_python(source) for source in others], given.value)
+    before, names = cell_code.taken_along(code, [_python(source) for source in others], given.value)
     if names:
         notes.append(f"taken along from other cells: {', '.join(names[:8])}")
         helped = answer.run(before, item.answer, OTHER_CELLS)

@@ -38,7 +38,6 @@ class Mark:
 
     @property
     def points(self) -> float:
-        """What the answer got."""
         return self.share * find(self.name).points
 
 
@@ -54,17 +53,14 @@ class Row:
 
     @property
     def points(self) -> float | None:
-        """The sum, or None where the notebook could not be marked."""
         return sum(mark.points for mark in self.marks) if self.marks else None
 
     @property
     def possible(self) -> int | None:
-        """What a perfect notebook gets, or None."""
         return sum(find(mark.name).points for mark in self.marks) if self.marks else None
 
     @property
     def notes(self) -> list[str]:
-        """Everything unusual, for the last column."""
         return [*([self.note] if self.note else []), *(f"{m.short}: {note}" for m in self.marks for note in m.notes)]
 
 
@@ -74,7 +70,7 @@ def names_in(number: str) -> list[str]:
 
 
 def write_marks(path: Path, rows: Sequence[Row]) -> None:
-    """Write the table, whole or not at all; raises StorageError when it could not, and an older one is as it was."""
+    """Write the table, whole or not at all; raises StorageError, and an older one is as it was."""
     columns = sorted({mark.short for row in rows for mark in row.marks}, key=lambda short: (short == "quiz", short))
     text = io.StringIO(newline="")
     table = csv.writer(text)

@@ -41,10 +41,7 @@ footer {{ margin-top: 3rem; font-size: 0.9rem; }}
 
 
 def report(row: Row, seed: int, date: str, fence: str) -> str:
-    """Return the page of one submission: HTML that needs nothing from anywhere; a student's text in it is text.
-
-    `fence` is a sentence on how the answers were kept apart.
-    """
+    """Return the HTML page of one submission; `fence` is a sentence on how the answers were kept apart."""
     title = f"{row.name}: notebook {row.number}" if row.number else row.name
     footer = (
         f"Marked on {date}. The checks tried inputs that were drawn with the seed {seed}; "
@@ -67,7 +64,6 @@ def _marked(row: Row) -> str:
 
 
 def _in_words(marks: Sequence[Mark]) -> str:
-    """Say in a few sentences what was right and what was not."""
     groups = {
         "Right": [m for m in marks if m.outcome == Outcome.CORRECT.value],
         "Not right yet": [m for m in marks if m.outcome == Outcome.WRONG.value],

@@ -34,5 +34,3 @@ class _StandIn:
 _StandIn.__name__ = _StandIn.__qualname__ = "StandIn"
 ex = guess = display = get_ipython = _StandIn()
 '''
-
-__all__ = ["stand_ins"]

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import nbformat
 from nbformat import NotebookNode
 
-from tlcourse.exercises.cells import exercise_cells, quiz_cells
-from tlcourse.lessons.registry import exercises_of, quiz_of
+from tlcourse.exercises.cells import cells_for
+from tlcourse.lessons.registry import exercises_of, items_of, quiz_of
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -43,17 +43,12 @@ def student_notebook(notebook: NotebookNode, number: str) -> NotebookNode:
 
 
 def with_exercises(notebook: NotebookNode, number: str) -> NotebookNode:
-    """Return a copy with the cells of all exercises as the package has them, and without what only a session needs.
-
-    Raises ValueError when a cell of an exercise is missing.
-    """
+    """Return a copy with the package's own cells of exercises; raises ValueError when one of them is missing."""
     new, wanted = copy.deepcopy(notebook), cells_of(number)
     lost = wanted.keys() - {cell.get("id") for cell in new.cells}
     if lost:
-        raise ValueError(
-            f"notebook {number} lacks {len(lost)} cells of its exercises, among them {min(lost)!r}. Expected the "
-            "course's own notebook; get it again."
-        )
+        lacks = f"notebook {number} lacks {len(lost)} cells of its exercises, among them {min(lost)!r}"
+        raise ValueError(f"{lacks}. Expected the course's own notebook; get it again.")
     new.metadata = nbformat.from_dict(METADATA)
     new.cells = [wanted.get(cell.get("id"), cell) for cell in new.cells]
     for cell in new.cells:
@@ -63,9 +58,7 @@ def with_exercises(notebook: NotebookNode, number: str) -> NotebookNode:
 
 def cells_of(number: str) -> dict[str, NotebookNode]:
     """Return the cells of a notebook's exercises and of its quiz by id, as a student finds them."""
-    quiz = quiz_of(number)
-    cells = [cell for exercise in exercises_of(number) for cell in exercise_cells(exercise)]
-    return {cell.id: cell for cell in [*cells, *(quiz_cells(quiz) if quiz else [])]}
+    return {cell.id: cell for item in items_of(number) for cell in cells_for(item)}
 
 
 def telling_lines(number: str) -> list[str]:
@@ -82,7 +75,7 @@ def solution_lines_in(notebook: NotebookNode, number: str) -> Iterator[str]:
     for line in telling_lines(number):
         if json.dumps(line, ensure_ascii=False)[1:-1] in everything:
             yield line
-    letters = [question.right() for question in quiz_of(number).questions] if quiz_of(number) else []
-    told = r"\W+".join(rf"q{i}\W{{1,6}}{letter}" for i, letter in enumerate(letters, 1))
-    if letters and re.search(rf"\b{told}\b", everything):
-        yield quiz_of(number).reference
+    quiz = quiz_of(number)
+    told = r"\W+".join(rf"q{i}\W{{1,6}}{question.right()}" for i, question in enumerate(quiz.questions, 1))
+    if re.search(rf"\b{told}\b", everything):
+        yield quiz.reference

@@ -19,10 +19,7 @@ class Submission:
 
 
 def find_submissions(given: Sequence[Path]) -> list[Submission]:
-    """Find the notebooks among files and in folders to their bottom, sorted by their places.
-
-    Raises ValueError when a path does not exist, or there is no notebook at all.
-    """
+    """Find the notebooks among files and in folders, sorted by their places; raises ValueError when there is none."""
     for path in given:
         if not path.exists():
             raise ValueError(f"{path} does not exist. Expected a notebook, or a folder with notebooks.")
@@ -35,11 +32,7 @@ def find_submissions(given: Sequence[Path]) -> list[Submission]:
 
 
 def names_of(submissions: Sequence[Submission], numbers: Sequence[str]) -> list[str]:
-    """Say whose each submission is: by its folder where a folder is a student's, by folder and file elsewhere.
-
-    `numbers` are those of their notebooks, empty where one was not recognised: those of one folder share a name when
-    the notebooks in it all have different numbers.
-    """
+    """Say whose each submission is: by its folder where all in it have different `numbers`, else by its file too."""
     several: Counter[tuple[PurePosixPath, str]] = Counter(
         (submission.inside.parent, number) for submission, number in zip(submissions, numbers, strict=True)
     )

@@ -19,11 +19,8 @@ def exercise_note(exercise: Exercise, objective: str, seconds: float | None) -> 
         f"**Points**: {exercise.points}",
     ]
     parts = [f"{TITLE}, exercise {exercise.id}", _listed(facts)]
-    parts += [
-        "Another right answer:",
-        fenced(exercise.alternative),
-        "Common mistakes, and what the card says about each:",
-    ]
+    parts += ["Another right answer:", fenced(exercise.alternative)]
+    parts += ["Common mistakes, and what the card says about each:"]
     parts += [_mistake(number, mistake) for number, mistake in enumerate(exercise.mistakes, 1)]
     return "\n\n".join(parts)
 

@@ -17,6 +17,7 @@ LONGEST = 2**25  # bytes of the text in it; objects take more memory than the nu
 WHOLE = 2**53  # JSON readers agree on whole numbers up to here
 NAMES = "bool uint8 int8 int16 int32 int64 uint16 uint32 uint64 float16 bfloat16 float32 float64 complex64 complex128"
 DTYPES = {f"torch.{name}": getattr(torch, name) for name in NAMES.split() if hasattr(torch, name)}
+FORGED = (ValueError, LookupError, TypeError, OverflowError, struct.error, RuntimeError)  # what forged bytes lead to
 CONTAINERS = {"list": list, "tuple": tuple, "set": set}
 
 
@@ -25,10 +26,7 @@ class EncodingError(ValueError):
 
 
 def encode(value: object) -> bytes:
-    """Turn numbers, texts, tensors, arrays and containers into bytes that are read back without running code.
-
-    Raises EncodingError when a value is of another kind, too large, or refers to itself.
-    """
+    """Turn a value into bytes; raises EncodingError for one that is of another kind, too large, or endless."""
     numbers: list[bytes] = []
     try:
         text = json.dumps(_to_plain(value, numbers)).encode()
@@ -47,17 +45,8 @@ def decode(data: bytes) -> object:
         if length > min(LONGEST, len(data) - 8):
             raise ValueError("the text is longer than what came")
         return _from_plain(json.loads(data[8 : 8 + length]), memoryview(data)[8 + length :])
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        IndexError,
-        OverflowError,
-        struct.error,
-        RecursionError,
-        RuntimeError,
-    ) as e:
-        raise EncodingError(f"{len(data):,} bytes that are no encoded value came: {type(e).__name__}") from e
+    except FORGED as error:
+        raise EncodingError(f"{len(data):,} bytes that are no encoded value came: {type(error).__name__}") from error
 
 
 def _to_plain(value: object, numbers: list[bytes]) -> object:
@@ -79,14 +68,11 @@ def _to_plain(value: object, numbers: list[bytes]) -> object:
     for kind, container in (("list", list), ("tuple", tuple), ("set", set | frozenset)):
         if isinstance(value, container):
             return {"kind": kind, "of": [_to_plain(item, numbers) for item in value]}
-    raise EncodingError(
-        f"a {type(value).__name__} came. Expected a number, a text, a tensor, an array, or a list, tuple or "
-        "dict of these."
-    )
+    kinds = "a number, a text, a tensor, an array, or a list, tuple or dict of these"
+    raise EncodingError(f"a {type(value).__name__} came. Expected {kinds}.")
 
 
 def _add(data: bytes, numbers: list[bytes]) -> list[int]:
-    """Put bytes behind the others, and say from where they go and how far."""
     begin = sum(map(len, numbers))
     numbers.append(data)
     return [begin, begin + len(data)]

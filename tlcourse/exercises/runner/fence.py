@@ -1,14 +1,12 @@
 """A fence around a process: no network, no other programs, no writing outside its folder, no reading of what is closed.
 
-It is made of two parts. Python tells an audit hook (PEP 578, 2019) about the files, sockets and processes that Python
-code touches. That works on every system and says clearly what was refused, but it stops only answers that look around:
-libraries written in C open files without asking, and who attacks Python itself gets past it. So on Linux the system
-refuses the same things once more (`walls`), whatever the code is written in.
+An audit hook (PEP 578, 2019) hears of the files, sockets and processes that Python code touches: it works on every
+system and says clearly what was refused, but libraries written in C and attacks on Python itself get past it. So on
+Linux the system refuses the same things once more (`walls`).
 
-What neither part stops: reading what an answer may read anyway (Python, PyTorch and the course without its solutions,
-and therefore the labelled images of the test half), using the time and memory that it is given, and faults of the
-system itself. On macOS and Windows, and on a Linux without Landlock, only the hook is there: who has to expect attacks
-there runs the grader in a container or in a virtual machine.
+What neither stops: reading what an answer may read anyway (Python, PyTorch, the course without its solutions, and so
+the labelled images of the test half), using the time and memory it is given, and faults of the system. Without Landlock
+(macOS, Windows) only the hook is there: who expects attacks runs the grader in a container or a virtual machine.
 """
 
 import os
@@ -21,33 +19,12 @@ from tlcourse.exercises.runner.walls import raise_walls
 PACKAGE = Path(__file__).parents[2]
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 NEVER = (
-    "socket.",
-    "subprocess.",
-    "os.system",
-    "os.exec",
-    "os.fork",
-    "os.posix_spawn",
-    "os.spawn",
-    "os.kill",
-    "os.startfile",
-    "pty.",
-    "signal.pthread_kill",
-    "resource.",
-    "syslog.",
-    "ftplib.",
-    "smtplib.",
-    "urllib.",
-    "http.",
-    "webbrowser.",
-    "winreg.",
-    "_winapi.",
-    "sqlite3.",
-    "os.symlink",
-    "os.link",
+    *("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.kill"),
+    *("os.startfile", "os.symlink", "os.link", "pty.", "signal.pthread_kill", "resource.", "syslog.", "ftplib."),
+    *("smtplib.", "urllib.", "http.", "webbrowser.", "winreg.", "_winapi.", "sqlite3."),
 )
-CHANGING = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.chmod", "os.chown", "os.truncate", "os.utime",
-            "os.setxattr", "os.removexattr", "shutil.", "os.chflags")  # fmt: skip
 BY_NUMBER = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.chmod", "os.chown")  # their last argument may be one
+CHANGING = (*BY_NUMBER, "os.truncate", "os.utime", "os.setxattr", "os.removexattr", "shutil.", "os.chflags")
 # Modules that do what the hook is never told about: they reach the system, the network or files from C.
 FOREIGN = ("_posixsubprocess", "cffi", "_cffi_backend", "zmq", "readline", "_winapi", "_gdbm", "_dbm", "pyarrow")
 # What the interpreter and PyTorch read of the system; names that a system does not have are left out.
@@ -66,9 +43,8 @@ class FencedError(PermissionError):
 def close_fence(folder: Path, closed: Sequence[Path], secret: Sequence[str]) -> list[str]:
     """Fence this process in, for the rest of its life.
 
-    Files may be written, changed or removed in `folder` alone; `closed` may not be read, although it lies where Python
-    and the course are; `secret` modules may not be imported. Returns what the operating system refuses by itself from
-    now on, such as `"files"`; nothing where it cannot.
+    Files may be changed in `folder` alone; `closed` may not be read, although it lies where the course is; `secret`
+    modules may not be imported. Returns what the system refuses by itself from now on, as `raise_walls` does.
     """
     home, shut, secret = _real(folder), tuple(_real(path) for path in closed), tuple(secret)
     packages = [path for path in sys.path if "packages" in path]
@@ -117,8 +93,8 @@ def _check_import(arguments: tuple, home: str, secret: Sequence[str]) -> None:
     name, file = arguments[:2]
     if name.startswith(secret):
         raise FencedError(f"an answer may not import {name}: that is where the solutions are.")
-    if name.partition(".")[0] in FOREIGN:
-        raise FencedError(f"an answer may not import {name}, which reaches past Python.")
+    if name.partition(".")[0] in FOREIGN:  # an ImportError, since pandas and others do without such a module
+        raise ImportError(f"an answer may not import {name}, which reaches past Python.")
     if file and _inside(_real(file), home):
         raise FencedError(f"an answer may not load machine code of its own ({file}).")
 

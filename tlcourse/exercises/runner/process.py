@@ -49,9 +49,8 @@ class Limits:
 class Sandbox:
     """A process of its own for somebody's code; it starts with the first task and again after it was ended.
 
-    `fenced` means without network, other programs and writing, for code of strangers, which may not read `closed` or
-    import `secret`. `warm` is code of the course that a new process has run already, where processes start quickly, and
-    `later` the same as soon as there is a moment for it. `walls` says after a task what the system itself refuses.
+    `fenced` is for strangers: no network, other programs or writing, nor reading `closed` or importing `secret`. `warm`
+    is course code that a new process has run already (`later`: once there is time); `walls` what the system refuses.
     """
 
     def __init__(
@@ -76,10 +75,9 @@ class Sandbox:
         return Template.possible()
 
     def ask(self, task: str, seconds: float | None = None, **arguments: object) -> Reply:
-        """Let the worker do a task, a method of `worker.Worker`, in the time of the limits unless told otherwise.
+        """Let the worker do a task, a method of `worker.Worker`, in the limits' time unless told otherwise.
 
-        Too much time or memory, or a process that died, comes back as an error and costs the process: the next task
-        starts a new one, which knows nothing of the old.
+        Too much time or memory, or a process that died, comes back as an error; the next task starts a new process.
         """
         if self._process is None or not self._process.running():
             self._start()
@@ -87,7 +85,7 @@ class Sandbox:
         return self._exchange(message, self.limits.seconds if seconds is None else seconds)
 
     def renew(self) -> None:
-        """End the process and all that it started; the next task starts a new one, which knows nothing of the old."""
+        """End the process and all that it started; the next one knows nothing of it."""
         if self._process is None:
             return
         self._process.end()
@@ -97,23 +95,14 @@ class Sandbox:
             self._folder.cleanup()
 
     def close(self) -> None:
-        """End everything."""
         self.renew()
         self._end_template()
 
-    def __enter__(self) -> "Sandbox":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def _start(self) -> None:
-        """Start the worker, let it import what is heavy, and close the fence behind it."""
         self.renew()
         self._folder = tempfile.TemporaryDirectory(prefix="tlcourse-", ignore_cleanup_errors=True)
         self._process = self._new_process()
-        self._messages: queue.Queue[bytes | None] = queue.Queue()
-        self._replies: queue.Queue[bytes | None] = queue.Queue()
+        self._messages, self._replies = queue.Queue(), queue.Queue()
         pipes = self._process.to_it, self._process.from_it, self._messages, self._replies
         threading.Thread(target=_talk, args=pipes, daemon=True).start()
         self._before = 2**40
@@ -156,7 +145,6 @@ class Sandbox:
         return kept | own | dict.fromkeys(PRIVATE, home) | {"PYTHONDONTWRITEBYTECODE": "1"}
 
     def _exchange(self, message: bytes, seconds: float) -> Reply:
-        """Send a task and wait for the reply, watching clock, memory and disk."""
         end, around = time.monotonic() + seconds, time.monotonic() + LOOK_AROUND_EVERY
         self._messages.put(message)
         try:
@@ -201,9 +189,7 @@ class Sandbox:
 _NEEDED = ("PATH", "SYSTEMROOT", "SYSTEMDRIVE", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "NUMBER_OF_PROCESSORS")
 
 
-def _talk(
-    to_it: BinaryIO, from_it: BinaryIO, messages: "queue.Queue[bytes | None]", replies: "queue.Queue[bytes | None]"
-) -> None:
+def _talk(to_it: BinaryIO, from_it: BinaryIO, messages: queue.Queue, replies: queue.Queue) -> None:
     """Pass on one message and one reply after the other; None when there will be no more."""
     with contextlib.suppress(OSError, ValueError, struct.error), from_it, to_it:
         while (message := messages.get()) is not None:

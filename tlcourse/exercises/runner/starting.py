@@ -12,7 +12,6 @@ from collections.abc import Mapping
 import psutil
 
 READY_SECONDS = 180  # importing PyTorch on a busy machine with a slow disk
-COPY_SECONDS = 30
 
 
 class Program:
@@ -30,11 +29,9 @@ class Program:
         self.pid, self.to_it, self.from_it = self._process.pid, self._process.stdin, self._process.stdout
 
     def running(self) -> bool:
-        """Say whether it is still there."""
         return self._process.poll() is None
 
     def end(self) -> None:
-        """End it, and all that it started."""
         end_family(self.pid)
         self._process.kill()
         self._process.wait()
@@ -48,14 +45,12 @@ class Copy:
         self.to_it, self.from_it = os.fdopen(to_it, "wb"), os.fdopen(from_it, "rb")
 
     def running(self) -> bool:
-        """Say whether it is still there."""
         try:
             return psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
 
     def end(self) -> None:
-        """End it, and all that it started."""
         end_family(self.pid)
         if self._template.running():
             self._template.end_copy()
@@ -84,7 +79,6 @@ class Template:
         text = pickle.dumps((warm, later))
         self._control.sendall(struct.pack("<Q", len(text)) + text)
         self._answer()
-        self._control.settimeout(COPY_SECONDS)
 
     @staticmethod
     def possible() -> bool:
@@ -92,7 +86,6 @@ class Template:
         return sys.platform == "linux"
 
     def running(self) -> bool:
-        """Say whether it is still there."""
         return self._process.poll() is None
 
     def copy(self) -> Copy:
@@ -105,19 +98,20 @@ class Template:
         except OSError:
             os.close(to_it)
             os.close(from_it)
+            self.close()
             raise
         finally:
             os.close(their_in)
             os.close(their_out)
 
     def end_copy(self) -> None:
-        """End the copy that there is."""
-        with contextlib.suppress(OSError):
+        try:
             self._control.sendall(b"e")
             self._answer()
+        except OSError:  # a late answer would be taken for the one to the next request
+            self.close()
 
     def close(self) -> None:
-        """End the template, and its copy with it."""
         self._control.close()
         end_family(self._process.pid)
         self._process.kill()

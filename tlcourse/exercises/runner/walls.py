@@ -146,7 +146,6 @@ def _program(machine: str, me: int) -> list[tuple[int, int, int, int]]:
 
 
 def _only(number: int, conditions: list[tuple[int, int, int]]) -> list[tuple[int, int, int, int]]:
-    """Allow a call only when all conditions on its arguments hold."""
     steps = [(EQUAL, 0, 3 * len(conditions) + 1, number)]
     for where, test, value in conditions:
         steps += [(LOAD, 0, 0, where), (test, 1, 0, value), (RETURN, 0, 0, REFUSE)]
@@ -154,7 +153,6 @@ def _only(number: int, conditions: list[tuple[int, int, int]]) -> list[tuple[int
 
 
 def _system(number: int, *arguments: int | bytes | None) -> int:
-    """Call the system by number."""
     result = _c_library().syscall(ctypes.c_long(number), *[_as_c(argument) for argument in arguments])
     if result < 0:
         raise OSError(ctypes.get_errno(), f"call {number} is refused or unknown here")

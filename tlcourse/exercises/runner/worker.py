@@ -43,7 +43,6 @@ class Worker:
         self.answer: object = NOTHING
 
     def prepare(self, setup: str) -> list[str]:
-        """Start afresh with the names an answer may use."""
         self.names = {"__name__": "__main__", "__builtins__": __builtins__}
         exec(compile(setup, "<setup>", "exec"), self.names)  # the course's own code
         return [name for name in self.names if not name.startswith("__")]
@@ -57,11 +56,9 @@ class Worker:
         return {"there": name in self.names, "made": made, "callable": callable(self.answer)}
 
     def load(self, pickled: bytes) -> None:
-        """Take an answer that was made elsewhere."""
         self.answer = pickle.loads(pickled)
 
     def get(self) -> object:
-        """Return the answer itself."""
         return self.answer
 
     def call(self, arguments: tuple, finisher: str | None, more: tuple) -> dict[str, object]:
