@@ -16,6 +16,11 @@ OFFLINE = Path(__file__).parent / "offline"
 runpy.run_path(str(OFFLINE / "sitecustomize.py"))
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with what takes longest, so that in the end no worker is alone with it."""
+    items.sort(key=lambda item: item.path.name != "test_browser.py")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory):
     os.environ["TLCOURSE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
