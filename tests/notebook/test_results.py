@@ -131,3 +131,11 @@ def test_names_that_do_not_exist(curve):
         intervals(curve, by=("start", "depth"))
     with pytest.raises(ValueError, match=r"no row has 'tuned' as start\. Expected one of: 'scratch', 'linear probe'"):
         paired(curve, "accuracy", "start", "tuned", "scratch", by="per_class")
+
+
+def test_a_later_grid_is_added_to_an_earlier_one():
+    first = grid(lambda start: {"accuracy": 1.0}, start=["scratch"], progress=False)
+    both = grid(lambda start: {"accuracy": 2.0}, start=["fine-tuned"], progress=False, add_to=first)
+    assert both.start.tolist() == ["scratch", "fine-tuned"]
+    assert both.accuracy.tolist() == [1.0, 2.0]
+    assert len(first) == 1

@@ -20,12 +20,19 @@ Columns = str | Sequence[str]
 Estimate = Callable[[Sequence[float]], Interval]
 
 
-def grid(trial: Callable[..., Row | list[Row]], *, progress: bool = True, **axes: Iterable[Any]) -> pd.DataFrame:
+def grid(
+    trial: Callable[..., Row | list[Row]],
+    *,
+    progress: bool = True,
+    add_to: pd.DataFrame | None = None,
+    **axes: Iterable[Any],
+) -> pd.DataFrame:
     """Call `trial(start="scratch", seed=0, ...)` for every combination of the axes, several at a time, one core each.
 
     A trial returns what it measured, by name. One that measured several times returns a list of those; one for which
     there is nothing to do, an empty list. The frame has the axes as columns, then what was measured; the first axis
-    changes slowest. Raises TypeError when an axis is no list, and whatever the first trial that fails raises.
+    changes slowest. The rows of an earlier grid come first, where they are given as `add_to`. Raises TypeError when an
+    axis is no list, and whatever the first trial that fails raises.
     """
     for name, values in axes.items():
         if isinstance(values, str) or not isinstance(values, Iterable):
@@ -36,7 +43,8 @@ def grid(trial: Callable[..., Row | list[Row]], *, progress: bool = True, **axes
     for point, answer in zip(points, answers, strict=True):
         measured = answer if isinstance(answer, list) else [answer]
         rows += [{**point, **row} for row in measured]
-    return pd.DataFrame(rows)
+    frame = pd.DataFrame(rows)
+    return frame if add_to is None else pd.concat([add_to, frame], ignore_index=True)
 
 
 def results(name: str) -> pd.DataFrame:
