@@ -211,14 +211,14 @@ class Lab:
         how = "failed" if end.error else "was stopped" if end.stopped else "is done"
         with self._drawing:
             self.failure = end.error
-            self.say(end.said or f"{doing} {how}.")
-            self._refresh()
             try:
-                self.redraw()
+                self.redraw()  # first: what is said to be done is to be seen
             except Exception as error:
                 self.failure = self.failure or error
             if end.error is not None:
                 self._complain(end.error)
+            self.say(end.said or f"{doing} {how}.")
+            self._refresh()
 
     def _refresh(self) -> None:
         """Let the buttons offer what can be done now."""
