@@ -11,7 +11,7 @@ from tlcourse.data import worlds as domains
 from tlcourse.data.backgrounds import SOURCE_PHOTO, TARGET_PHOTO, cells, cut_patches, patch_boxes, photograph
 from tlcourse.data.glyphs import DIGITS, FACES, LETTERS, draw_printed, has_glyph
 from tlcourse.data.handwriting import SHEETS, handwritten_digits
-from tlcourse.data.worlds import WORLDS, blend, lean, load
+from tlcourse.data.worlds import WORLDS, blend, exam_room, lean, load
 from tlcourse.repro import generator
 
 PRINTED = [name for name, world in WORLDS.items() if not world.handwritten]
@@ -53,18 +53,31 @@ def test_a_set_does_not_depend_on_the_number_of_threads(monkeypatch):
     assert torch.equal(alone.images, load("printed-photo", "letters", count=100).images)
 
 
-def test_handwriting_is_all_of_the_real_digits():
-    (ink, labels, sheets), (test_ink, test_labels, test_sheets) = (
-        handwritten_digits(pool, generator(0)) for pool in ("train", "test")
-    )
-    assert {"train": len(ink), "test": len(test_ink)} == domains.HANDWRITTEN_COUNT
-    assert (len(ink), len(test_ink)) == (906, 891)
-    assert torch.bincount(labels, minlength=10).min() >= 86  # enough for 50 labels per class
-    assert set(sheets.tolist()) == set(range(7))
-    assert set(test_sheets.tolist()) == set(range(7, 14))
-    assert torch.bincount(test_labels, minlength=10).min() >= 84
-    assert ink.min() == 0
-    assert ink.max() == 1
+def test_three_pools_of_sheets_are_all_of_the_real_digits():
+    pools = {pool: handwritten_digits(pool, generator(0)) for pool in ("train", "test", "exam")}
+    assert {pool: len(ink) for pool, (ink, _, _) in pools.items()} == domains.HANDWRITTEN_COUNT
+    assert sum(domains.HANDWRITTEN_COUNT.values()) == 1797
+    sheets = {pool: set(sheet.tolist()) for pool, (_, _, sheet) in pools.items()}
+    assert sheets == {"train": set(range(7)), "test": set(range(7, 11)), "exam": set(range(11, 14))}
+    fewest = {pool: int(torch.bincount(labels, minlength=10).min()) for pool, (_, labels, _) in pools.items()}
+    assert fewest["train"] >= 86  # enough for 50 labels per class
+    assert fewest["test"] >= 46
+    assert fewest["exam"] >= 35
+    for ink, _, _ in pools.values():
+        assert ink.min() == 0
+        assert ink.max() == 1
+
+
+def test_the_exam_pool_opens_in_the_exam_room_alone():
+    for world in ("handwritten", "handwritten-photo"):
+        with pytest.raises(ValueError, match=r"exam pool is for checks and grading alone.*split='test'"):
+            load(world, split="exam")
+        with exam_room():
+            assert set(load(world, split="exam").attributes["sheet"].tolist()) == {11, 12, 13}
+    with pytest.raises(ValueError, match="checks and grading alone"):
+        load("handwritten", split="exam")
+    with exam_room(), pytest.raises(ValueError, match=r"'printed' has no exam pool\. Expected a handwritten world"):
+        load("printed", split="exam")
 
 
 def test_every_sheet_holds_one_form():

@@ -32,7 +32,7 @@ def test_lines_go_through_the_means_with_bands_around_them(ax, curve):
     assert ax.get_xlabel() == "labelled images per class"
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "2", "5", "10", "20", "50"]
     assert text.startswith(
-        "Mean accuracy on the test half (%) against labelled images per class: scratch from 24.4 at 1"
+        "Mean accuracy on the test pool (%) against labelled images per class: scratch from 24.4 at 1"
     )
 
 

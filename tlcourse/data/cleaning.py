@@ -64,7 +64,7 @@ def precision_recall(found: Collection, planted: Collection) -> tuple[float, flo
 def find_exact_duplicates(images: torch.Tensor, others: torch.Tensor | None = None) -> list[Finding]:
     """Find images, uint8 `[N, 3, H, W]`, that are equal to another one in every pixel.
 
-    `others` may be the training half where `images` are the test half. The partner is the first equal image; in one
+    `others` may be the training pool where `images` are the test pool. The partner is the first equal image; in one
     set, that first one is not reported.
     """
     ours = hash_pixels(images)

@@ -10,18 +10,18 @@ from tlcourse.repro import uniform
 # The 1,797 digits stand in the order in which the paper forms were read. Every form asks for the same digits, and the
 # labels show where each begins: 0 to 9 three times over, 0 9 5 5 6 5, and so on to 4 9 0 8 9 8, with a digit missing
 # here and there. That gives 14 sheets; 13 people wrote them (E. Alpaydin and C. Kaynak, UCI, 1998). A test that shared
-# sheets with the training half would ask the easier question whether the network knows these hands, so the halves are
+# sheets with the training pool would ask the easier question whether the network knows these hands, so the pools are
 # cut between two sheets.
 SHEETS = (0, 130, 256, 386, 516, 646, 776, 906, 1029, 1157, 1287, 1415, 1545, 1667, 1797)
-FIRST_TEST_SHEET = 7
+POOLS = {"train": range(7), "test": range(7, 11), "exam": range(11, 14)}  # the sheets of each
 SIDES = (24.0, 30.0)  # a digit's 8x8 square becomes this large, in pixels of the 32x32 image
 
 
 def handwritten_digits(pool: str, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the digits of one half in the order of the file, each enlarged to a random size and put in a random place.
+    """Return the digits of one pool in the order of the file, each enlarged to a random size and put in a random place.
 
-    `"train"` has 906 digits on 7 sheets, `"test"` 891 on 7 others. Returns ink, float32 `[N, 32, 32]` from 0 (paper) to
-    1; labels and sheet numbers, int64 `[N]`.
+    `"train"` has 906 digits on 7 sheets, `"test"` 509 on 4 others, `"exam"` 382 on the last 3. Returns ink, float32
+    `[N, 32, 32]` from 0 (paper) to 1; labels and sheet numbers, int64 `[N]`.
 
     Source: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", 1998, UCI Machine Learning
     Repository.
@@ -29,8 +29,8 @@ def handwritten_digits(pool: str, generator: torch.Generator) -> tuple[torch.Ten
     small, labels = _all_digits()
     lengths = torch.diff(torch.tensor(SHEETS))
     sheets = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
-    half = (sheets >= FIRST_TEST_SHEET) == (pool == "test")
-    return _place(small[half], generator), labels[half], sheets[half]
+    chosen = torch.isin(sheets, torch.tensor(POOLS[pool]))
+    return _place(small[chosen], generator), labels[chosen], sheets[chosen]
 
 
 def _place(small: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Images that no notebook holds: the test half's handwriting on new patches of the photograph."""
+"""Images that no notebook holds: the handwriting of the exam pool, which `load` gives out in the exam room alone."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from tlcourse.data.imageset import ImageSet
-from tlcourse.data.worlds import load
+from tlcourse.data.worlds import EXAM, exam_room, load
 
 FRESH = 10_000  # seeds from here on belong to checks; the notebooks use small ones
 
@@ -18,7 +18,7 @@ def few_digits(per_class: int) -> Callable[[int], tuple[ImageSet]]:
 
 
 def unlabelled(seed: int) -> tuple[ImageSet]:
-    """Return the 891 held-out images of a draw with all labels set to 0, to be answered inside a sandbox."""
+    """Return the 382 held-out images of a draw with all labels set to 0, to be answered inside a sandbox."""
     images = held_out(seed)
     return (replace(images, labels=torch.zeros_like(images.labels), name="held-out images"),)
 
@@ -45,5 +45,6 @@ def scores_below(limit: float) -> Callable[[Mapping[str, torch.Tensor], float | 
 
 @functools.lru_cache(maxsize=4)
 def held_out(seed: int) -> ImageSet:
-    """Return the 891 held-out images of a draw with their labels."""
-    return load("handwritten-photo", split="test", seed=FRESH + seed)
+    """Return the 382 held-out images of a draw with their labels."""
+    with exam_room():
+        return load("handwritten-photo", split=EXAM, seed=FRESH + seed)

@@ -19,7 +19,7 @@ RIGHT, WRONG, GREY = "#009E73", "#D55E00", "#666666"
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SHAPES = ("o", "s", "D", "^", "v", "P")
 AXES = {
-    "accuracy": "accuracy on the test half (%)",
+    "accuracy": "accuracy on the test pool (%)",
     "loss": "training loss (nats)",
     "per_class": "labelled images per class",
 }

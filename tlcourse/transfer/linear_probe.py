@@ -11,7 +11,7 @@ from tlcourse.evaluation.predict import extract_features
 from tlcourse.transfer.heads import get_classifier
 
 GRADIENT = 1e-5  # converged when no entry of the gradient is larger
-PENALTY = 5.0  # chosen on the training half, see `results/strategy_settings.csv`
+PENALTY = 5.0  # chosen on the training pool, see `results/strategy_settings.csv`
 ROUNDS, ITERATIONS = 20, 100  # L-BFGS is asked for at most this many rounds of so many iterations
 
 
