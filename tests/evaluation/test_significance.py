@@ -3,7 +3,7 @@ import pytest
 import scipy.stats
 
 from tlcourse.evaluation.intervals import Interval, t_interval
-from tlcourse.evaluation.significance import coverage, mcnemar, power_curve, seeds_needed, selection_optimism
+from tlcourse.evaluation.significance import coverage, holm, mcnemar, power_curve, seeds_needed, selection_optimism
 
 
 def hits(both, only_a, only_b, neither):
@@ -24,6 +24,31 @@ def test_mcnemar_looks_only_at_images_that_tell_them_apart():
     assert mcnemar(*hits(0, 3, 9, 0)) == mcnemar(*hits(500, 3, 9, 70))
     assert mcnemar(*hits(5, 0, 0, 5)).p_value == 1
     assert str(mcnemar(*hits(0, 3, 9, 0))) == "only A right: 3, only B right: 9, p = 0.146"
+
+
+def step_down(p_values, level):
+    """Holm's procedure as its author tells it: reject the smallest while it is at most level / tests that are left."""
+    left, rejected = list(enumerate(p_values)), set()
+    while left:
+        test, p = min(left, key=lambda item: item[1])
+        if p > level / len(left):
+            break
+        rejected.add(test)
+        left.remove((test, p))
+    return rejected
+
+
+def test_holm_rejects_what_the_procedure_rejects():
+    draws = np.random.default_rng(0)
+    for tests in (1, 2, 5, 13):
+        p_values = (draws.random(tests) ** 3).tolist()
+        corrected = holm(p_values)
+        for level in (0.01, 0.05, 0.2, 0.5):
+            assert {test for test, p in enumerate(corrected) if p <= level} == step_down(p_values, level)
+    assert holm([0.01, 0.04, 0.03, 0.6]) == pytest.approx([0.04, 0.09, 0.09, 0.6])
+    assert holm([0.03, 0.03]) == [0.06, 0.06]
+    assert holm([0.9, 0.8]) == [1, 1]
+    assert holm([]) == []
 
 
 def test_coverage_at_its_limits():
@@ -80,6 +105,8 @@ def test_optimism_agrees_with_the_exact_mean_of_the_largest():
         (mcnemar, ([True], [True, False]), "Expected one value an image, for the same images"),
         (mcnemar, ([], []), "Expected one value an image"),
         (mcnemar, ([[True]], [[True]]), "Expected one value an image"),
+        (holm, ([0.5, 1.5],), r"got p-values \[0.5, 1.5\]. Expected numbers from 0 to 1"),
+        (holm, ([float("nan")],), "Expected numbers from 0 to 1"),
         (coverage, (t_interval, 1), "got 1 seeds"),
         (power_curve, (2.0, 0), "Expected a spread above 0"),
         (power_curve, (2.0, float("nan")), "Expected a spread above 0"),

@@ -1,4 +1,4 @@
-"""Is A better than B? McNemar's test, and simulations: what an interval is worth, and how many seeds are enough."""
+"""Is A better than B? McNemar's test, Holm's correction, and simulations: what intervals and seed counts are worth."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -46,6 +46,24 @@ def mcnemar(hits_a: Sequence[bool], hits_b: Sequence[bool]) -> McNemar:
     n = only_a + only_b
     tail = sum(math.comb(n, k) for k in range(min(only_a, only_b) + 1))  # ways in which the coins fall so unevenly
     return McNemar(only_a, only_b, min(1.0, 2 * tail / 2**n))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values for how many tests there are, so that a false alarm among all of them stays as rare as stated.
+
+    The smallest of m p-values is multiplied by m, the next by m - 1, and so on, and none ends below one before it.
+    Reject what is at most the level, such as 0.05. Returns them in the order they came in.
+
+    Source: Holm, "A simple sequentially rejective multiple test procedure", 1979, Scandinavian Journal of Statistics.
+    """
+    if not all(0 <= p <= 1 for p in p_values):
+        raise ValueError(f"got p-values {list(p_values)}. Expected numbers from 0 to 1.")
+    corrected, largest = [0.0] * len(p_values), 0.0
+    smallest_first = sorted(range(len(p_values)), key=lambda test: p_values[test])
+    for rank, test in enumerate(smallest_first):
+        largest = max(largest, (len(p_values) - rank) * p_values[test])
+        corrected[test] = min(1.0, largest)
+    return corrected
 
 
 def coverage(
