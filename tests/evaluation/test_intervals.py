@@ -149,8 +149,8 @@ def test_groups_must_fit(function, groups):
 
 def test_pairs_take_the_interval_that_is_asked_for():
     a, b = VALUES, [value - 2 for value in VALUES[::-1]]
-    assert paired_difference(a, b, interval=t_interval) == t_interval(np.subtract(a, b))
-    assert paired_difference(a, b) == bootstrap_mean(np.subtract(a, b))
+    assert paired_difference(a, b, interval=bootstrap_mean) == bootstrap_mean(np.subtract(a, b))
+    assert paired_difference(a, b) == t_interval(np.subtract(a, b))
 
 
 @pytest.mark.parametrize(("make", "seeds", "expected"), [(QUICK, 5, 0.83), (QUICK, 30, 0.94), *T_COVERAGE])

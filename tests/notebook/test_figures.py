@@ -1,13 +1,8 @@
 import pandas as pd
 import pytest
 
-from tlcourse.notebook.figures import COLOURS, MARKERS, PALETTE, SHAPES, dots, lines, styles_of
-from tlcourse.notebook.results import intervals, paired, results
-
-
-@pytest.fixture(scope="module")
-def curve():
-    return results("labels_curve")
+from tlcourse.notebook.figures import COLOURS, MARKERS, PALETTE, SHAPES, budget_of, dots, lines, styles_of
+from tlcourse.notebook.results import intervals, paired
 
 
 def line_called(ax, name):
@@ -31,8 +26,9 @@ def test_lines_go_through_the_means_with_bands_around_them(ax, curve):
     assert line_called(ax, "fine-tuned").get_color() == COLOURS["fine-tuned"]
     assert ax.get_xlabel() == "labelled images per class"
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "2", "5", "10", "20", "50"]
+    first = curve[(curve.start == "scratch") & (curve.per_class == 1)].accuracy.mean()
     assert text.startswith(
-        "Mean accuracy on the test pool (%) against labelled images per class: scratch from 24.4 at 1"
+        f"Mean accuracy on the test pool (%) against labelled images per class: scratch from {first:.3g} at 1"
     )
 
 
@@ -74,7 +70,7 @@ def test_dots_have_a_row_each_and_a_colour_for_each_kind(ax, curve):
     scratch = ax.containers[0][0]
     assert scratch.get_xdata() == pytest.approx(few[few.start == "scratch"].groupby("per_class").accuracy.mean())
     assert [round(y) for y in scratch.get_ydata()] == [2, 1]
-    assert "1: scratch 24.4 [" in text
+    assert f"1: scratch {few[(few.start == 'scratch') & (few.per_class == 1)].accuracy.mean():.1f} [" in text
     assert "; 2: scratch" in text
 
 
@@ -103,3 +99,12 @@ def test_a_name_looks_the_same_everywhere_and_no_two_look_alike():
     assert len({style["color"] for style in drawn.values()}) == len({style["marker"] for style in drawn.values()}) == 3
     assert [style["color"] for style in styles_of("abcdef").values()] == list(PALETTE)
     assert [style["marker"] for style in styles_of("abcdef").values()] == list(SHAPES)
+
+
+def test_a_caption_names_the_budget():
+    short = {"updates": 200, "batch": 50, "lr": 0.005, "augmented": True}
+    assert budget_of(pd.DataFrame([short])) == "200 updates of 50 images, rate up to 0.005, augmented"
+    both = pd.DataFrame([short, short | {"updates": 600, "augmented": False}])
+    assert budget_of(both) == "200 or 600 updates of 50 images, rate up to 0.005, augmented or as they are"
+    with pytest.raises(ValueError, match="there is no column augmented"):
+        budget_of(both.drop(columns="augmented"))

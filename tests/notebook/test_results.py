@@ -20,11 +20,6 @@ from tlcourse.notebook.results import (
 SHIPPED = sorted(LESSONS.glob("*/results/*.csv"))
 
 
-@pytest.fixture(scope="module")
-def curve():
-    return results("labels_curve")
-
-
 def test_a_grid_has_every_combination_with_the_first_axis_slowest():
     frame = grid(lambda start, seed: {"accuracy": seed / 2}, progress=False, start=["b", "a"], seed=range(3))
     assert list(frame) == ["start", "seed", "accuracy"]
@@ -83,7 +78,7 @@ def test_intervals_are_those_of_every_group(curve):
     assert list(summary) == ["start", "per_class", "mean", "low", "high", "n"]
     for (start, per_class), found in as_dict(summary).items():
         rows = curve[(curve.start == start) & (curve.per_class == per_class)].sort_values("seed")
-        assert found == bootstrap_mean(rows.accuracy.tolist())
+        assert found == t_interval(rows.accuracy.tolist())
     means = curve.groupby(["start", "per_class"]).accuracy.mean()
     assert summary.set_index(["start", "per_class"])["mean"].sort_index().to_numpy() == pytest.approx(means.to_numpy())
     assert summary.per_class.drop_duplicates().tolist() == [50, 20, 10, 5, 2, 1]
@@ -91,16 +86,18 @@ def test_intervals_are_those_of_every_group(curve):
 
 
 def test_another_value_grouping_and_interval(curve):
-    summary = intervals(curve, "seconds", "start", t_interval)
-    assert as_dict(summary)["scratch"] == t_interval(curve[curve.start == "scratch"].sort_values("seed").seconds)
+    summary = intervals(curve, "seconds", "start", bootstrap_mean)
+    assert as_dict(summary)["scratch"] == bootstrap_mean(
+        curve[curve.start == "scratch"].sort_values("seed", kind="stable").seconds
+    )
     assert intervals(curve, by=())["mean"].item() == pytest.approx(curve.accuracy.mean())
 
 
 def test_what_was_never_measured_stays_empty():
-    rows = pd.DataFrame({"start": ["a", "a", "b", "b"], "drift": [np.nan, np.nan, 1.0, 3.0]})
+    rows = pd.DataFrame({"start": ["a", "a", "b", "b", "b"], "drift": [np.nan, np.nan, 1.0, 2.0, 3.0]})
     summary = intervals(rows, "drift", "start")
-    assert summary.n.tolist() == [0, 2]
-    assert as_texts(summary) == ["–", "2.0 [1.0, 3.0]"]
+    assert summary.n.tolist() == [0, 3]
+    assert as_texts(summary) == ["–", "2.0 [-0.5, 4.5]"]
     with pytest.raises(ValueError, match="nan"):
         intervals(rows, "drift", by=())
 
@@ -116,6 +113,26 @@ def test_pairs_are_compared_seed_by_seed(curve):
     whole = paired(curve, "accuracy", "start", "fine-tuned", "scratch", pair=("per_class", "seed"))
     assert whole["mean"].item() == pytest.approx(gain["mean"].mean())
     assert whole.n.item() == 60
+
+
+@pytest.mark.parametrize(
+    ("differences", "verdict", "text"),
+    [
+        ((1.0, 2.0, 3.0), "open", "2.0 [-0.5, 4.5] (open)"),
+        ((1.9, 2.0, 2.1), "higher", "2.0 [1.8, 2.2]"),
+        ((-1.9, -2.0, -2.1), "lower", "-2.0 [-2.2, -1.8]"),
+        ((np.nan, np.nan, np.nan), "open", "–"),
+    ],
+)
+def test_a_difference_whose_interval_contains_0_is_open(differences, verdict, text):
+    rows = pd.DataFrame(
+        [{"start": "a", "seed": seed, "accuracy": 50 + gain} for seed, gain in enumerate(differences)]
+        + [{"start": "b", "seed": seed, "accuracy": 50.0} for seed in range(3)]
+    )
+    found = paired(rows, "accuracy", "start", "a", "b")
+    assert found["verdict"].tolist() == [verdict]
+    assert as_texts(found) == [text]
+    assert list(as_dict(paired(rows.assign(k=1), "accuracy", "start", "a", "b", by="k"))) == [1]
 
 
 def test_a_pair_that_is_not_whole(curve):

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from tlcourse.data.worlds import load
 from tlcourse.repro import pick_device
-from tlcourse.training.recipe import Recipe, adamw, train
+from tlcourse.training.recipe import CONVERGED, Recipe, adamw, train
 from tlcourse.training.schedules import constant
 from tlcourse.training.starts import starting_model
 from tlcourse.transfer.freezing import discriminative_lr, layerwise_lr, trainable, training_mode
@@ -71,6 +71,10 @@ def test_another_schedule_takes_the_place_of_the_cycle_and_what_fit_takes_can_be
 
 def test_a_recipe_counts_its_updates_and_without_steps_every_image_is_seen_once_an_epoch(few):
     assert Recipe().updates == 100
+    assert CONVERGED.budget == {"updates": 600, "batch": 50, "lr": 5e-3, "augmented": True}
+    assert not Recipe(augment=None).budget["augmented"]
     whole = Recipe(epochs=1, steps=None, batch=8)
     assert len(whole.batches(few)) == 3
+    with pytest.raises(ValueError, match=r"steps is None.*Set steps=10"):
+        _ = whole.updates
     assert len(train(starting_model("linear probe", 0), few, whole)) == 1

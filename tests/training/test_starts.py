@@ -1,9 +1,12 @@
 import pytest
 import torch
 
+from tlcourse.data.worlds import load
 from tlcourse.models.pretrained import pretrained
-from tlcourse.training.starts import STARTS, starting_model
+from tlcourse.training.recipe import Recipe, train
+from tlcourse.training.starts import STARTS, starting_model, train_from
 from tlcourse.transfer.heads import get_classifier
+from tlcourse.transfer.linear_probe import linear_probe
 
 
 def state(model, but=()):
@@ -30,3 +33,15 @@ def test_starts_differ_in_their_weights_alone(network):
 def test_unknown_start():
     with pytest.raises(ValueError, match="'luck' is not a way to start"):
         starting_model("luck", 0)
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_learning_from_a_start_is_the_recipe_or_for_the_probe_the_best_head(start):
+    few, short = load("handwritten-photo").few(2), Recipe(epochs=1, steps=2, batch=10)
+    learned = train_from(start, few, short, seed=3)
+    expected = starting_model(start, 3)
+    if start == "linear probe":
+        linear_probe(expected, few)
+    else:
+        train(expected, few, short, seed=3)
+    assert same(state(learned), state(expected))

@@ -65,8 +65,9 @@ def load(
 
     Worlds are `"printed"`, `"printed-photo"`, `"handwritten"`, `"handwritten-photo"`, or `"cifar10"`, small photographs
     that are downloaded once (170 MB). Fonts, regions of the photographs and sheets of handwriting are split into a
-    training and a test pool that share nothing. A third pool of handwriting, `"exam"`, opens in `exam_room` alone. `labels` is `"digits"` or, for printed worlds, `"letters"` (35 classes,
-    none of which looks like a digit); CIFAR-10 has ten classes of its own.
+    training and a test pool that share nothing; a third pool of handwriting, `"exam"`, opens in `exam_room` alone.
+    `labels` is `"digits"` or, for printed worlds, `"letters"` (35 classes, none of which looks like a digit); CIFAR-10
+    has ten classes of its own.
 
     `shift`, from 0 to 1, moves the very same images away: it leans the characters (of CIFAR-10 the whole photograph),
     fades the ink and turns the light to evening, a little at 0.1 and hard at 1.

@@ -108,13 +108,13 @@ def paired_difference(
     a: Sequence[float],
     b: Sequence[float],
     level: float = 0.95,
-    interval: Callable[[Sequence[float], float], Interval] = bootstrap_mean,
+    interval: Callable[[Sequence[float], float], Interval] = t_interval,
 ) -> Interval:
     """Estimate the mean of `a - b`, where both were measured with the same seeds, in the same order.
 
     Pairing takes out what both runs of a seed share, such as an easy choice of labelled images, so the interval is
-    usually narrower than what the two separate intervals suggest. `t_interval` is wider than `bootstrap_mean`, and
-    right with few seeds.
+    usually narrower than what the two separate intervals suggest. `bootstrap_mean` is narrower than `t_interval`, and
+    wrong with few seeds.
     """
     if len(a) != len(b):
         raise ValueError(

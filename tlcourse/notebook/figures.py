@@ -127,6 +127,24 @@ def dots(
     return f"Mean {AXES.get(x, x)} and 95 % interval: {_in_words(summary, y, by)}."
 
 
+def budget_of(rows: "pd.DataFrame") -> str:
+    """Say in a caption what the trainings in a frame could spend; its columns are those of `Recipe.budget`.
+
+    Where trainings differ, all values are said: `200 or 600 updates of 50 images, rate up to 0.005, augmented`. Raises
+    ValueError when a column is missing.
+    """
+    missing = [name for name in ("updates", "batch", "lr", "augmented") if name not in rows]
+    if missing:
+        raise ValueError(f"there is no column {', '.join(missing)}. Expected rows of trials that name their budget.")
+
+    def said(name: str) -> str:
+        return " or ".join(f"{value:g}" for value in sorted(rows[name].dropna().unique()))
+
+    augmented = {True: "augmented", False: "as they are"}
+    how = " or ".join(augmented[value] for value in (True, False) if (rows["augmented"] == value).any())
+    return f"{said('updates')} updates of {said('batch')} images, rate up to {said('lr')}, {how}"
+
+
 def _summary(rows: "pd.DataFrame | list[dict[str, Any]]", value: str, by: list[str]) -> "pd.DataFrame":
     """Means with intervals: as they are, or from trials; a value that stands alone is its own mean."""
     import pandas as pd  # here, because that takes a while

@@ -7,12 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from tlcourse.evaluation.intervals import Interval, bootstrap_mean
+from tlcourse.evaluation.intervals import Interval, t_interval
 from tlcourse.storage import write_atomically
 from tlcourse.training.parallel import side_by_side
 
 LESSONS = Path(__file__).parent.parent / "lessons"
 ENDS = ("mean", "low", "high")
+OPEN, HIGHER, LOWER = "open", "higher", "lower"  # what an interval of differences says
 TEXTS = ("answers", "curve", "setting")  # columns that look like numbers and are none: "0311" is four answers
 
 Row = dict[str, Any]
@@ -70,10 +71,11 @@ def intervals(
     rows: pd.DataFrame,
     value: str = "accuracy",
     by: Columns = ("start", "per_class"),
-    interval: Estimate = bootstrap_mean,
+    interval: Estimate = t_interval,
 ) -> pd.DataFrame:
     """Estimate the mean of a column for every combination of the columns `by`, in order of first appearance.
 
+    The interval is Student's t: seeds are few, and the bootstrap of few values is too narrow (notebook 04 counts).
     The frame has the columns `by`, `mean`, `low`, `high` and `n`, the number of values. Where nothing could be measured
     (all values are `nan`), it has `nan` and `n` is 0. Raises ValueError when `interval` refuses a group's values.
     """
@@ -98,12 +100,14 @@ def paired(
     b: Hashable,
     by: Columns = (),
     pair: Columns = ("seed",),
-    interval: Estimate = bootstrap_mean,
+    interval: Estimate = t_interval,
 ) -> pd.DataFrame:
     """Estimate by how much `value` is higher where the column `of` is `a` than where it is `b`, pair by pair.
 
     `paired(rows, "accuracy", "start", "fine-tuned", "scratch", by="per_class")` says what fine-tuning gains, seed by
-    seed. The frame is that of `intervals`. Raises ValueError when a row has no partner, or more than one.
+    seed. The frame is that of `intervals`, with a `verdict`: "higher" or "lower", or "open" where the interval contains
+    0, since these seeds then do not say which of the two is better. Raises ValueError when a row has no partner, or
+    more than one.
     """
     by, pair = _existing(rows, by), _existing(rows, pair)
     first, second = (_side(rows, value, of, which, [*by, *pair]) for which in (a, b))
@@ -115,7 +119,14 @@ def paired(
             f"row where {of} is {a!r} and one where it is {b!r}."
         )
     differences = first - second.loc[first.index]
-    return intervals(differences.reset_index(), value, by, interval)
+    found = intervals(differences.reset_index(), value, by, interval)
+    return found.assign(verdict=[_verdict(each) for each in _each(found)])
+
+
+def _verdict(difference: Interval) -> str:
+    if difference.low > 0:
+        return HIGHER
+    return LOWER if difference.high < 0 else OPEN  # also where nothing could be measured
 
 
 def _side(rows: pd.DataFrame, value: str, of: str, which: Hashable, keys: list[str]) -> pd.Series:
@@ -144,14 +155,22 @@ def _existing(rows: pd.DataFrame, columns: Columns) -> list[str]:
 
 def as_dict(summary: pd.DataFrame) -> dict[Any, Interval]:
     """Turn a frame of `intervals` into a dictionary: `{("scratch", 5): Interval, ...}`, or `{"scratch": ...}`."""
-    by = [name for name in summary if name not in (*ENDS, "n")]
+    by = [name for name in summary if name not in (*ENDS, "n", "verdict")]
     keys = summary[by[0]] if len(by) == 1 else summary[by].itertuples(index=False, name=None)
     return dict(zip(keys, _each(summary), strict=True))
 
 
 def as_texts(summary: pd.DataFrame) -> list[str]:
-    """Write every interval of a frame as tables show it, such as `88.6 [87.6, 89.5]`; a dash where there is none."""
-    return ["–" if found.mean != found.mean else str(found) for found in _each(summary)]
+    """Write every interval of a frame as tables show it, such as `88.6 [87.6, 89.5]`; a dash where there is none.
+
+    Differences that `paired` left open say so: `-1.5 [-3.5, 0.6] (open)`.
+    """
+    verdicts = summary["verdict"] if "verdict" in summary else [""] * len(summary)
+    texts = []
+    for found, verdict in zip(_each(summary), verdicts, strict=True):
+        measured = found.mean == found.mean  # nan is not equal to itself
+        texts.append(f"{found} (open)" if measured and verdict == OPEN else str(found) if measured else "–")
+    return texts
 
 
 def _each(summary: pd.DataFrame) -> list[Interval]:

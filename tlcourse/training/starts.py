@@ -1,11 +1,16 @@
 """The ways to begin that the course compares: with random weights, or with pretrained ones and a fresh head."""
 
+from typing import Any
+
 from torch import nn
 
+from tlcourse.data.imageset import ImageSet
 from tlcourse.models.pretrained import build, pretrained
 from tlcourse.repro import seeded
+from tlcourse.training.recipe import CONVERGED, Recipe, train
 from tlcourse.transfer.freezing import freeze
 from tlcourse.transfer.heads import reset_classifier
+from tlcourse.transfer.linear_probe import linear_probe
 
 STARTS = ("scratch", "linear probe", "fine-tuned")
 
@@ -27,4 +32,28 @@ def starting_model(
         reset_classifier(model, classes)
     if start == "linear probe":
         freeze(model)
+    return model
+
+
+def train_from(
+    start: str,
+    labelled: ImageSet,
+    recipe: Recipe = CONVERGED,
+    *,
+    seed: int = 0,
+    network: str = "tiny_resnet",
+    source: str = "letters",
+    **options: Any,  # noqa: ANN401
+) -> nn.Module:
+    """Begin one of the three ways and learn from labelled images; return the network.
+
+    A linear probe is solved, not trained: its head is the best there is for the frozen features, and the recipe counts
+    for the other two only. The seed is that of fresh weights, batches and augmentation; further options are those of
+    `train`. Raises what `starting_model`, `train` and `linear_probe` do.
+    """
+    model = starting_model(start, seed, classes=len(labelled.classes), network=network, source=source)
+    if start == "linear probe":
+        linear_probe(model, labelled)
+    else:
+        train(model, labelled, recipe, seed=seed, **options)
     return model
