@@ -32,6 +32,7 @@ __version__ = "0.1.0"
 FOR_NOTEBOOKS = {
     "as_dict": "tlcourse.notebook.results",
     "calibration_error": "tlcourse.evaluation.calibration",
+    "draw_network": "tlcourse.notebook.network_diagram",
     "figures": "tlcourse.notebook.figures",
     "grid": "tlcourse.notebook.results",
     "guess": "tlcourse.exercises",
