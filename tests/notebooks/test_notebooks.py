@@ -15,17 +15,21 @@ ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SECTIONS = (  # in this order; others may stand between them
     "Before you start",
-    "Predict",
     "By hand",
     "Measure",
     "Lab",
     "Exercises",
     "Quiz",
     "Recap",
+    "The same in the libraries you will meet at work",
     "References",
     "Next step",
 )
 COMPARED = "# NBVAL_CHECK_OUTPUT"
+MOST_WORDS, MOST_MINUTES = 3_500, 75  # of a sitting
+WORDS_A_MINUTE, MINUTES_A_CELL = 180, 0.3  # read with care; run, looked at and compared
+MOST_CELLS_TO_AN_ANSWER = 10
+SKIPPED = ("Optional", "References", "Glossary", "Map of the course", "Questions people ask")  # not for everyone
 MEDIAN_LINES, MOST_LINES, WIDEST_LINE = 4, 20, 88  # at 1280 pixels, JupyterLab shows 88 characters beside its sidebar
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -115,12 +119,51 @@ def test_every_prediction_has_a_name_of_its_own_and_is_compared(path):
 
 
 @every_notebook
-def test_a_prediction_stands_before_the_first_measurement(path):
+def test_a_prediction_stands_right_before_its_experiment(path):
+    """Who has to scroll back for what was foreseen no longer knows why."""
     sources = [cell.source for cell in read(path).cells]
-    predicts = next(i for i, source in enumerate(sources) if 'guess("' in source or "guess(\n" in source)
-    measures = next(i for i, source in enumerate(sources) if source.startswith("## Measure"))
-    compares = next(i for i, source in enumerate(sources) if ".compare(" in source)
-    assert predicts < measures < compares
+    for place, source in enumerate(sources):
+        for variable in re.findall(r"(\w+) = (?:tl\.)?guess\(", source):
+            compared = next(i for i, other in enumerate(sources) if f"{variable}.compare(" in other)
+            assert 1 <= compared - place <= MOST_CELLS_TO_AN_ANSWER, variable
+
+
+def sittings(path):
+    """The cells that everyone goes through, without optional and reference sections; a break is a heading."""
+    parts, skipped = [[]], False
+    for cell in read(path).cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            skipped = cell.source.removeprefix("## ").startswith(SKIPPED)
+            if cell.source.startswith("## A break"):
+                parts.append([])
+        if not skipped:
+            parts[-1].append(cell)
+    return parts
+
+
+def words(cells):
+    """What there is to read, without folds."""
+    prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    unfolded = re.sub(r"<details>.*?</details>", "", prose, flags=re.DOTALL)
+    return len([word for word in unfolded.split() if re.search(r"\w", word)])
+
+
+@every_notebook
+def test_it_is_one_sitting_or_two_with_a_marked_break(path):
+    counts = [words(cells) for cells in sittings(path)]
+    assert len(counts) <= 2
+    assert max(counts) <= MOST_WORDS, counts
+
+
+@every_notebook
+def test_its_time_is_the_sum_of_what_its_parts_take(path):
+    stated = int(re.search(r"\*\*Time\*\*: about (\d+) minutes", text(path))[1])
+    parts = sittings(path)
+    reading = sum(map(words, parts)) / WORDS_A_MINUTE
+    looking = MINUTES_A_CELL * sum(cell.cell_type == "code" for cells in parts for cell in cells)
+    exercises = sum(exercise.minutes for exercise in exercises_of(path.stem[:2]))
+    assert stated == pytest.approx(reading + looking + exercises, abs=5), (reading, looking, exercises)
+    assert stated <= MOST_MINUTES * len(parts)
 
 
 @every_notebook
