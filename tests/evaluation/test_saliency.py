@@ -1,11 +1,13 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from tlcourse.data.normalisation import scale
 from tlcourse.data.worlds import load
-from tlcourse.evaluation.saliency import gradient_saliency, hide, occlusion_map, patch_map
+from tlcourse.evaluation.saliency import grad_cam, gradient_saliency, hide, occlusion_map, patch_map
 from tlcourse.models.tiny_resnet import TinyResNet
+from tlcourse.models.torchvision_backbones import backbone
 
 ROWS, COLUMNS = slice(8, 16), slice(20, 28)  # the only region that the network below looks at
 
@@ -104,6 +106,60 @@ def test_occlusion_agrees_with_a_naive_one(model, images):
             assert ours[top : top + 8, left : left + 8] == pytest.approx(
                 torch.full((8, 8), (before - after).item()), abs=1e-6
             )
+
+
+def test_grad_cam_is_the_head_applied_at_every_place_where_only_an_average_stands_between():
+    torch.manual_seed(0)
+    model, data = TinyResNet(10).train(), load("handwritten-photo", count=3)
+    found = grad_cam(model, data.images, data.labels, "block4")
+    assert model.training
+    assert all(p.grad is None for p in model.parameters())
+    model.eval()
+    with torch.inference_mode():
+        x = scale(data.images)
+        for part in model.stages().values():
+            x = part(x)  # in the end [3, 128, 2, 2]
+        for image, label, mine in zip(x, data.labels, found, strict=True):
+            places = torch.zeros(2, 2)
+            for row in range(2):
+                for column in range(2):
+                    places[row, column] = max(0, model.head.weight[label] @ image[:, row, column] / 4)
+            large = F.interpolate(places[None, None], (32, 32), mode="bilinear")[0, 0]
+            assert torch.allclose(mine, large, atol=1e-5)
+
+
+def test_grad_cam_of_an_earlier_stage_by_finite_differences():
+    torch.manual_seed(0)
+    model, data = TinyResNet(10).eval().double(), load("handwritten-photo", count=1)
+    for p in model.parameters():
+        p.requires_grad_(False)  # a frozen network has a map, too
+    x, label, step = scale(data.images).double(), int(data.labels[0]), 1e-5
+    with torch.inference_mode():
+        maps = model.block3(model.block2(model.block1(model.stem(x))))  # [1, 64, 4, 4]
+
+        def logit(maps):
+            return model.head(model.block4(maps).mean((2, 3)))[0, label]
+
+        expected = torch.zeros(4, 4, dtype=torch.float64)
+        for k in range(64):
+            moved = torch.zeros_like(maps)
+            moved[0, k] = step / 16  # all places together: 16 times the mean gradient, times a sixteenth of the step
+            expected += maps[0, k] * (logit(maps + moved) - logit(maps - moved)) / (2 * step)
+    large = F.interpolate(expected.relu()[None, None], (32, 32), mode="bilinear")[0]
+    for stage in ("block3", None):  # the last one with maps of 4 x 4
+        assert torch.allclose(grad_cam(model, x, data.labels, stage).double(), large, atol=1e-5)
+
+
+def test_grad_cam_takes_networks_of_torchvision_and_prepared_photographs():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model, x = backbone("mobilenet_v3_small", 4, None), torch.randn(2, 3, 128, 128)  # its last stage has no maps
+    maps = grad_cam(model, x, torch.tensor([1, 3]))
+    assert maps.shape == (2, 128, 128)
+    assert maps.min() >= 0
+    assert not any(module._forward_hooks for module in model.modules())
+    with pytest.raises(ValueError, match=r"'block9' is not a stage. Expected one of: 'stage1'"):
+        grad_cam(model, x, torch.tensor([1, 3]), "block9")
 
 
 @pytest.mark.parametrize(("patch", "stride"), [(8, 4), (7, 5), (32, 32), (3, 3)])

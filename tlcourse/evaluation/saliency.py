@@ -1,4 +1,4 @@
-"""Where does the network look? Gradients of the logit, and covering the image piece by piece."""
+"""Where does the network look? Gradients of the logit, covering the image piece by piece, and Grad-CAM."""
 
 import torch
 import torch.nn.functional as F
@@ -7,6 +7,8 @@ from torch import nn
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.normalisation import scale
 from tlcourse.evaluation.predict import evaluation_mode, predict
+
+COARSEST = 4  # height and width of the maps that Grad-CAM looks at by itself
 
 
 def gradient_saliency(model: nn.Module, images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
@@ -49,6 +51,40 @@ def occlusion_map(
     after = _probability(model, covered.flatten(0, 1), classes.repeat(len(masks))).reshape(len(masks), -1)  # [P, N]
     falls = torch.einsum("pn,phw->nhw", before - after, masks.float())
     return falls / masks.sum(0)
+
+
+def grad_cam(model: nn.Module, images: torch.Tensor, classes: torch.Tensor, stage: str | None = None) -> torch.Tensor:
+    """Say which places speak for a class, by the maps of a stage: each map counts as much as its mean gradient says.
+
+    Images are uint8 `[N, 3, H, W]`, or floats that are prepared for the network already. `stage` is one of
+    `model.stages()`; by default the last whose maps are at least 4 x 4. Late stages know more of classes, early ones of
+    places: the 2 x 2 of TinyResNet's `block4` are too coarse to look at. Returns float32 `[N, H, W]`, enlarged from the
+    stage's own size and never negative; sizes may be compared within a map, not between maps.
+
+    Source: Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based localization", 2017,
+    ICCV.
+    """
+    stages = model.stages()
+    if stage is not None and stage not in stages:
+        raise ValueError(f"{stage!r} is not a stage. Expected one of: {', '.join(map(repr, stages))}.")
+    _check(images, classes, prepared=True)
+    found: list[torch.Tensor] = []  # what the stages make, in order
+    ends = [_end(part) for name, part in stages.items() if stage in (None, name)]
+    hooks = [end.register_forward_hook(lambda _, __, out: found.append(out)) for end in ends]
+    try:
+        with evaluation_mode(model) as device:
+            x = images.to(device)
+            x = (x if x.is_floating_point() else scale(x)).requires_grad_()  # a frozen network has gradients, too
+            logits = model(x).gather(1, classes.to(device)[:, None])  # [N, 1]
+            seen = [out for out in found if out.ndim == 4 and (stage or min(out.shape[2:]) >= COARSEST)]
+            maps = seen[-1]  # [N, K, h, w]
+            (gradient,) = torch.autograd.grad(logits.sum(), maps)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    weights = gradient.mean((2, 3), keepdim=True)  # [N, K, 1, 1]
+    places = F.relu((weights * maps).sum(1, keepdim=True)).detach()  # [N, 1, h, w]
+    return F.interpolate(places, images.shape[2:], mode="bilinear", align_corners=False)[:, 0].float().cpu()
 
 
 def hide(images: torch.Tensor, importance: torch.Tensor, share: float) -> torch.Tensor:
@@ -99,8 +135,13 @@ def _probability(model: nn.Module, images: torch.Tensor, classes: torch.Tensor) 
     return F.softmax(logits, 1).gather(1, classes.cpu()[:, None])[:, 0]
 
 
-def _check(images: torch.Tensor, classes: torch.Tensor) -> None:
-    if images.dtype != torch.uint8:
+def _end(stage: nn.Module) -> nn.Module:
+    """Return the module whose output is that of the stage; a stage of torchvision's networks is a list of modules."""
+    return stage[-1] if isinstance(stage, nn.ModuleList) else stage
+
+
+def _check(images: torch.Tensor, classes: torch.Tensor, prepared: bool = False) -> None:
+    if images.dtype != torch.uint8 and not (prepared and images.is_floating_point()):
         raise TypeError(f"images are {images.dtype}, but uint8 from 0 to 255 was expected, as in ImageSet.images.")
     if images.ndim != 4 or classes.shape != images.shape[:1] or not len(images):
         raise ValueError(
