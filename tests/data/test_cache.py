@@ -4,7 +4,7 @@ import sys
 import pytest
 import torch
 
-from tlcourse.data.cache import CacheError, cache_folder, cached
+from tlcourse.data.cache import CacheError, cached
 from tlcourse.data.worlds import load
 
 KEY = {"what": "a test"}
@@ -38,14 +38,6 @@ def test_the_second_time_comes_from_disk_and_a_damaged_file_is_made_again(folder
     path.write_bytes({"cut": bytes(data[:-7]), "flip": bytes(data), "empty": b""}[damage])
     assert equal(good, cached(KEY, make))
     assert equal(good, cached(KEY, never))
-
-
-@pytest.mark.parametrize(("system", "variable"), [("linux", "XDG_CACHE_HOME"), ("win32", "LOCALAPPDATA")])
-def test_folder_follows_the_system(monkeypatch, tmp_path, system, variable):
-    monkeypatch.delenv("TLCOURSE_CACHE")
-    monkeypatch.setattr(sys, "platform", system)
-    monkeypatch.setenv(variable, str(tmp_path))
-    assert cache_folder().is_relative_to(tmp_path)
 
 
 def test_unwritable_folder_says_what_to_do(tmp_path, monkeypatch):

@@ -1,5 +1,3 @@
-import itertools
-
 import numpy as np
 import pytest
 import torch
@@ -69,18 +67,6 @@ def test_brightness_and_contrast_do_not_matter_and_mirroring_does(images, gain, 
     assert [f.partner for f in findings] == chosen.nonzero()[:, 0].tolist()
     assert find_near_duplicates(images.flip(3), images, threshold=0.05) == []
     assert find_near_duplicates(images[:0]) == find_near_duplicates(images, images[:0]) == []
-
-
-def test_a_larger_threshold_finds_no_less_and_is_surer(images):
-    found = [set(which(find_near_duplicates(images, threshold=t))) for t in (0.01, 0.3, 0.8, 2)]
-    assert all(a <= b for a, b in itertools.pairwise(found))
-    assert len(found[-1]) == 11
-    near = images[:1].float()
-    near[:, :, :16] += 20
-    near = near.clamp(0, 255).to(torch.uint8)
-    (finding,) = find_near_duplicates(near, images, threshold=0.5)
-    assert 0 < finding.confidence < 1
-    assert finding.confidence == pytest.approx(1 - thumbnail_distances(near, images).min().item() / 0.5)
 
 
 def test_groups_join_duplicates_of_duplicates():
@@ -177,32 +163,3 @@ def test_a_report_counts_and_lists_and_changes_nothing():
 )
 def test_precision_and_recall(found, planted, expected):
     assert precision_recall(found, planted) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    ("find", "arguments", "message"),
-    [
-        *(
-            (find_near_duplicates, (None, t), r"a distance above 0, up to 2, was expected, like 0\.05")
-            for t in (0, 2.5)
-        ),
-        (find_near_duplicates, (None, float("nan")), "threshold is nan"),
-        *((find_blank, (t,), r"a contrast above 0, up to 127\.5") for t in (0, 128, float("nan"))),
-    ],
-)
-def test_a_threshold_out_of_range_is_refused(images, find, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        find(images, *arguments)
-
-
-@pytest.mark.parametrize(
-    ("probabilities", "message"),
-    [
-        ([[2.0, 1.0], [0.0, 1.0]], r"do not sum to 1.*softmax\(1\)"),
-        ([[-0.5, 1.5], [0.0, 1.0]], "do not sum to 1"),
-        ([[0.5, 0.5]] * 3, r"\[3, 2\] and labels \[2\].*\[N, C\] and \[N\]"),
-    ],
-)
-def test_wrong_labels_refuse_what_are_not_probabilities(probabilities, message):
-    with pytest.raises(ValueError, match=message):
-        find_wrong_labels(torch.tensor(probabilities), torch.tensor([0, 1]))

@@ -8,7 +8,6 @@ from tlcourse.data.cleaning import contrasts, find_corrupt
 from tlcourse.data.defects import (
     CHANGES,
     DAMAGE,
-    decode_files,
     encode_files,
     plant_across,
     plant_corruption,
@@ -50,16 +49,6 @@ def test_nothing_is_lost_and_kinds_of_defects_do_not_meet(clean, planted):
     assert ((found < 5).sum(), (found < 15).sum(), (found < 40).sum()) == (2, 4, 6)
 
 
-def test_the_truth_about_exact_copies(planted):
-    dirty, truth = planted
-    assert len(truth.exact) == 4
-    for copy, original in truth.exact.items():
-        assert copy != original
-        assert torch.equal(dirty.images[copy], dirty.images[original])
-        assert dirty.labels[copy] == dirty.labels[original]
-        assert dirty.attributes["sheet"][copy] == dirty.attributes["sheet"][original]
-
-
 @pytest.mark.parametrize("way", CHANGES)
 def test_the_truth_about_changed_copies(planted, way):
     dirty, truth = planted
@@ -92,13 +81,6 @@ def test_the_truth_about_labels(clean, planted):
             assert int(dirty.labels[i]) == right
 
 
-def test_defects_depend_on_the_generator_alone(clean):
-    a, b, c = (plant_defects(clean, generator("dirt", s), exact=4, near=6, blank=3, wrong=5) for s in (1, 1, 2))
-    assert torch.equal(a[0].images, b[0].images)
-    assert a[1] == b[1]
-    assert not torch.equal(a[0].images, c[0].images)
-
-
 def test_copies_across_the_split(clean):
     train, test = clean.subset(torch.arange(30)), clean.subset(torch.arange(30, 60))
     dirty, truth = plant_across(train, test, generator("across"), exact=3, near=6)
@@ -124,12 +106,6 @@ def test_damage_is_where_the_truth_says(clean):
     changed = [name for name, kind in truth.items() if kind == "changed bytes"]
     assert all(len(files[name]) == len(damaged[name]) for name in changed)
     assert {f.which for f in find_corrupt(damaged)} >= set(truth) - set(changed)
-
-
-def test_decoded_files_are_nearly_the_images(clean):
-    files = encode_files(clean.images[:3])
-    assert list(files) == ["image0000.jpg", "image0001.jpg", "image0002.jpg"]
-    assert (decode_files(list(files.values())).float() - clean.images[:3].float()).abs().mean() < 4
 
 
 @pytest.mark.parametrize(

@@ -81,10 +81,6 @@ def test_grouped_folds_are_as_even_as_scikit_learns(folds):
     assert sorted(len(held) for _, held in ours) == sorted(len(held) for _, held in theirs)
 
 
-def test_shared_groups_are_named():
-    assert shared_groups(GROUPS, torch.tensor([0, 7, 19]), torch.tensor([1, 8, 39])).tolist() == [0, 4]
-
-
 def test_a_preparation_that_looks_at_held_out_rows_is_caught():
     x = torch.rand(35, 4, generator=generator("x"))
     train, held_out = stratified_split(LABELS, 0.7, generator(0))

@@ -1,6 +1,3 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -9,11 +6,9 @@ from torchvision.models import get_model_weights
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms._presets import ImageClassification
 
-from tlcourse.data.normalisation import denormalise, normalise
 from tlcourse.data.transforms import Preprocessing
-from tlcourse.models.backbone_families import backbone_names
+from tlcourse.models.torchvision_backbones import backbone_names
 
-PHOTOS = Path(os.environ.get("TLCOURSE_REAL_DATA", "missing")) / "groceries" / "test"
 # landscape, portrait, square, one pixel more and less than the size asked for, that size itself, to be enlarged, odd
 SIZES = [(300, 200), (123, 377), (256, 256), (233, 232), (231, 232), (232, 232), (20, 15), (40, 351)]
 
@@ -57,31 +52,6 @@ def test_bytes_agree_with_torchvision_too(size, interpolation):
     assert torch.equal(prepared[1], ours(batch[1]))
 
 
-def test_pil_and_bytes_agree_up_to_rounding():
-    ours, image = Preprocessing(64, 56), noise(150, 100)
-    apart = (ours(image) - ours(torch.from_numpy(np.array(image)).permute(2, 0, 1))).abs().max().item()
-    assert 0 < apart <= 2 / 255 / min(ours.std)  # at most two of 255 steps
-
-
-def test_nothing_to_resize_or_crop_is_normalising_alone():
-    ours, image = Preprocessing(32, 32), noise(32, 32)
-    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]
-    assert torch.allclose(ours(image), normalise(pixels, ours.statistics)[0], atol=1e-6)
-    assert torch.equal(denormalise(ours(image)[None], ours.statistics), pixels)
-
-
-@pytest.mark.skipif(not PHOTOS.is_dir(), reason="TLCOURSE_REAL_DATA does not name a folder with real photographs")
-@pytest.mark.parametrize("name", ["mobilenet_v2", "squeezenet1_0", "vit_b_16", "efficientnet_b0"])
-def test_real_photographs(name):
-    ours, theirs = Preprocessing.for_weights(name), get_model_weights(name).DEFAULT.transforms()
-    for path in sorted(PHOTOS.rglob("*.jpg"))[::50]:
-        with Image.open(path) as file:
-            image = file.convert("RGB")
-        assert (ours(image) - theirs(image)).abs().max() <= 1e-6, path
-        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
-        assert (ours(pixels) - theirs(pixels)).abs().max() <= 1e-6, path
-
-
 @pytest.mark.parametrize("name", backbone_names())
 def test_all_weights_of_torchvision_have_one(name):
     for member, weights in get_model_weights(name).__members__.items():
@@ -117,25 +87,6 @@ def test_impossible_settings(change, message):
         Preprocessing(**change)
     with pytest.raises(ValueError, match=message):
         Preprocessing.from_json(Preprocessing().to_json() | change)
-
-
-SETTINGS = Preprocessing().to_json()
-INCOMPLETE = r"was described by .* Expected a dict with \['crop', "
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({}, INCOMPLETE),
-        ([1], INCOMPLETE),
-        (SETTINGS | {"pad": 1}, INCOMPLETE),
-        (SETTINGS | {"mean": [0.5, 0.5, "wide"]}, "which cannot be"),
-        (SETTINGS | {"mean": [0.5, 0.5, None]}, "which cannot be"),
-    ],
-)
-def test_incomplete_settings(settings, message):
-    with pytest.raises(ValueError, match=message):
-        Preprocessing.from_json(settings)
 
 
 @pytest.mark.parametrize(

@@ -20,15 +20,6 @@ POSITIVE, SURE = LABELS == 2, LOGITS.softmax(1)[:, 2]
 TIED = (10 * SURE).round() / 10  # many equal scores
 
 
-def test_confusion_agrees_with_counting_and_with_scikit_learn():
-    ours = confusion_matrix(LABELS, ANSWERS, 5)
-    naive = [
-        [sum(1 for t, a in zip(LABELS, ANSWERS, strict=True) if (t, a) == (r, c)) for c in range(5)] for r in range(5)
-    ]
-    assert ours.tolist() == naive == sk.confusion_matrix(LABELS, ANSWERS).tolist()
-    assert ours.sum() == 200
-
-
 @pytest.mark.parametrize("answers", [ANSWERS, torch.where(ANSWERS == 3, 1, ANSWERS), torch.zeros_like(ANSWERS)])
 @pytest.mark.parametrize("labels", [LABELS, torch.where(LABELS == 4, 0, LABELS)])
 def test_report_agrees_with_scikit_learn_also_where_it_divides_by_nothing(labels, answers):
@@ -40,27 +31,11 @@ def test_report_agrees_with_scikit_learn_also_where_it_divides_by_nothing(labels
     assert report.macro() == pytest.approx(macro)
 
 
-def test_report_at_its_limits():
-    perfect = class_report(torch.diag(torch.tensor([3, 4])))
-    assert perfect.macro() == (1, 1, 1)
-    swapped = class_report(torch.tensor([[0, 3], [4, 0]]))
-    assert swapped.macro() == (0, 0, 0)
-
-
 @pytest.mark.parametrize("k", [1, 2, 4, 5])
 @pytest.mark.parametrize("logits", [LOGITS, LOGITS.round(), torch.zeros_like(LOGITS)])
 def test_top_k_agrees_with_scikit_learn_ties_included(logits, k):
     theirs = sk.top_k_accuracy_score(LABELS, logits, k=k, labels=range(5)) if k < 5 else 1.0
     assert top_k_accuracy(logits, LABELS, k) == pytest.approx(100 * theirs)
-
-
-def test_curves_at_their_limits():
-    sorted_right = POSITIVE.float()
-    assert area_under(roc_curve(POSITIVE, sorted_right)) == 1
-    assert area_under(roc_curve(POSITIVE, -sorted_right)) == 0
-    assert area_under(roc_curve(POSITIVE, torch.zeros(200))) == 0.5
-    assert average_precision(pr_curve(POSITIVE, sorted_right)) == 1
-    assert average_precision(pr_curve(POSITIVE, torch.zeros(200))) == pytest.approx(POSITIVE.double().mean().item())
 
 
 @pytest.mark.parametrize("curve", [roc_curve, pr_curve])

@@ -57,14 +57,6 @@ def test_coverage_at_its_limits():
     assert coverage(lambda v: Interval(0, np.mean(v), 100), 3) == pytest.approx(50, abs=5)
 
 
-def test_coverage_knows_the_mean_of_its_population():
-    assert coverage(lambda _: Interval(0, 19.9, 20.1), 2, population=[10.0, 30.0], experiments=20) == 100
-    seen = []
-    coverage(lambda v: seen.append(v) or Interval(0, 0, 0), 3, population=[7.0, 8.0], experiments=50)
-    assert {x for sample in seen for x in sample} == {7.0, 8.0}
-    assert {len(sample) for sample in seen} == {3}
-
-
 @pytest.mark.parametrize(("difference", "spread"), [(2.0, 1.5), (2.0, 4.0), (0.0, 1.0)])
 def test_power_agrees_with_the_noncentral_t_distribution(difference, spread):
     power = power_curve(difference, spread, most=20)
@@ -81,15 +73,6 @@ def test_seeds_needed():
     assert seeds_needed({2: 10.0, 3: 20.0}, 5) == 2
     with pytest.raises(ValueError, match="wanted is 0"):
         seeds_needed({2: 10.0}, 0)
-
-
-def test_choosing_is_optimistic_only_on_the_images_it_was_done_with():
-    shown, new = selection_optimism(10, 50, 80)
-    assert shown > 5
-    assert new == pytest.approx(0, abs=0.4)
-    assert selection_optimism(1, 50, 80)[0] == pytest.approx(0, abs=0.4)
-    assert selection_optimism(10, 50, 80)[0] > selection_optimism(10, 500, 80)[0] > selection_optimism(2, 500, 80)[0]
-    assert selection_optimism(10, 50, 100) == (0, 0)
 
 
 def test_optimism_agrees_with_the_exact_mean_of_the_largest():

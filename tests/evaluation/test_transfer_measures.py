@@ -46,19 +46,6 @@ def test_label_counts_read_well():
     assert str(LabelCount(2.34)) == "about 2.3"
 
 
-def test_time_to_accuracy_is_the_first_time():
-    assert time_to_accuracy([40, 70, 60, 80], 8.0, 70) == 4.0
-    assert time_to_accuracy([40, 70, 60, 80], 8.0, 71) == 8.0
-    assert time_to_accuracy([40, 70], 8.0, 10) == 4.0
-    assert time_to_accuracy([40, 70], 8.0, 90) is None
-
-
-def test_forgetting_has_a_sign():
-    assert forgetting(97.0, 34.0) == 63.0
-    assert forgetting(50.0, 50.0) == 0
-    assert forgetting(50.0, 60.0) == -10
-
-
 @pytest.mark.parametrize(
     ("function", "arguments", "message"),
     [

@@ -43,20 +43,6 @@ def test_surface(network):
     assert sorted(inside) == sorted(id(parameter) for parameter in model.parameters())
 
 
-def test_small_cnn_is_exactly_the_classic_network():
-    classic = nn.Sequential(
-        nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(64 * 8 * 8, 128), nn.ReLU(), nn.Linear(128, 10),
-    )  # fmt: skip
-    model = SmallCNN(10)
-    names = [f"{layer}.{kind}" for layer in ("conv1", "conv2", "fc1", "fc2") for kind in ("weight", "bias")]
-    assert list(model.state_dict()) == names
-    model.load_state_dict(dict(zip(names, classic.state_dict().values(), strict=True)))
-    x = torch.randn(3, 3, 32, 32)
-    assert torch.allclose(model(x), classic(x), atol=1e-6)
-
-
 def test_tiny_resnet_is_as_small_as_it_says():
     model = TinyResNet(10).eval()
     assert multiply_adds(model, torch.zeros(1, 3, 32, 32)) == pytest.approx(4.1e6, rel=0.02)

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from tlcourse.notebook.figures import COLOURS, MARKERS, PALETTE, SHAPES, budget_of, dots, lines, styles_of
-from tlcourse.notebook.results import intervals, paired
+from tlcourse.notebook.results import intervals
 
 
 def line_called(ax, name):
@@ -56,12 +56,6 @@ def test_runs_of_this_session_are_rings_at_their_means(ax, curve):
     assert "your runs" in [text.get_text() for text in ax.get_legend().get_texts()]
 
 
-def test_lines_set_apart_have_whiskers(ax, curve):
-    lines(ax, curve, "per_class", apart=0.1)
-    starts = [bars[0].get_xdata()[0] for bars in ax.containers]
-    assert starts == pytest.approx([0.9, 1.0, 1.1])
-
-
 def test_dots_have_a_row_each_and_a_colour_for_each_kind(ax, curve):
     few = curve[curve.per_class <= 2]
     text = dots(ax, few, "accuracy", "per_class", "start", order=[5, 2, 1])
@@ -82,12 +76,6 @@ def test_dots_of_one_kind_say_their_means_and_may_show_every_seed(ax, curve):
     assert f"scratch {mean:.1f} [" in text
     assert len(ax.collections[0].get_offsets()) == 30
     assert rings(ax)[0].get_xdata().tolist() == five[five.seed == 0].groupby("start").accuracy.mean().tolist()
-
-
-def test_dots_take_differences(ax, curve):
-    gain = paired(curve, "accuracy", "start", "fine-tuned", "scratch", by="per_class")
-    dots(ax, gain, "accuracy", "per_class")
-    assert ax.containers[0][0].get_xdata().tolist() == gain["mean"].tolist()
 
 
 def test_a_name_looks_the_same_everywhere_and_no_two_look_alike():

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tlcourse.evaluation.intervals import bootstrap_mean, paired_difference, t_interval
+from tlcourse.evaluation.intervals import paired_difference, t_interval
 from tlcourse.notebook.results import (
     LESSONS,
     as_dict,
@@ -35,14 +35,6 @@ def test_a_trial_may_give_several_rows_or_none():
 def test_an_axis_is_a_list(axis, value):
     with pytest.raises(TypeError, match=f"{axis} is {value!r}, but a list was expected, such as"):
         grid(lambda **_: {}, **{axis: value})
-
-
-def test_what_a_trial_raises_comes_out():
-    def trial(seed):
-        raise ArithmeticError(f"seed {seed}")
-
-    with pytest.raises(ArithmeticError, match="seed 3"):
-        grid(trial, progress=False, seed=[3])
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
@@ -83,14 +75,6 @@ def test_intervals_are_those_of_every_group(curve):
     assert summary.set_index(["start", "per_class"])["mean"].sort_index().to_numpy() == pytest.approx(means.to_numpy())
     assert summary.per_class.drop_duplicates().tolist() == [50, 20, 10, 5, 2, 1]
     assert set(summary.n) == {10}
-
-
-def test_another_value_grouping_and_interval(curve):
-    summary = intervals(curve, "seconds", "start", bootstrap_mean)
-    assert as_dict(summary)["scratch"] == bootstrap_mean(
-        curve[curve.start == "scratch"].sort_values("seed", kind="stable").seconds
-    )
-    assert intervals(curve, by=())["mean"].item() == pytest.approx(curve.accuracy.mean())
 
 
 def test_what_was_never_measured_stays_empty():

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from tlcourse.data.augmentations import Augment
-from tlcourse.data.normalisation import scale
 from tlcourse.data.worlds import load
 from tlcourse.models.tiny_resnet import TinyResNet
 from tlcourse.repro import seeded
@@ -94,31 +93,6 @@ def test_the_best_weights_survive_an_interruption(tmp_path):
     assert history.best_epoch == again.best_epoch < 2, "the best epoch should lie before the interruption"
     assert equal(best, resumed)
     assert not equal(best, training(rate=0.3)[0]), "the best weights should not be the last"
-
-
-def test_a_finished_training_is_not_run_again(tmp_path, whole):
-    training(checkpoint=tmp_path / "a")
-    digest = sha256(read_bytes(tmp_path / "a"))
-    again, history = training(checkpoint=tmp_path / "a")
-    assert equal(whole[0], again)
-    assert len(history) == 4
-    assert sha256(read_bytes(tmp_path / "a")) == digest
-
-
-def test_a_shuffling_dataloader_goes_on_where_it_was(tmp_path):
-    target = load("handwritten-photo", count=40)
-    pairs = torch.utils.data.TensorDataset(scale(target.images), target.labels)
-
-    def run(epochs, checkpoint=None):
-        with seeded("start", 0):
-            model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 10))
-        torch.manual_seed(3)
-        loader = torch.utils.data.DataLoader(pairs, batch_size=16, shuffle=True)
-        fit(model, loader, epochs=epochs, checkpoint=checkpoint, progress=False, device="cpu")
-        return model
-
-    run(2, tmp_path / "a")
-    assert equal(run(4), run(4, tmp_path / "a"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL on Windows")

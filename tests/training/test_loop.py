@@ -1,18 +1,13 @@
 """The training loop does what the plain loop does, and everything around it does what it says."""
 
-import copy
-
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from tlcourse.models.small_cnn import SmallCNN
-from tlcourse.models.tiny_resnet import TinyResNet
 from tlcourse.repro import generator, seeded
 from tlcourse.training.loop import NonFiniteLossError, choose_precision, fit, updates
-from tlcourse.training.weight_averaging import WeightAverage
-from tlcourse.transfer.freezing import GradualUnfreezing, freeze
 
 
 def toy(seed=0, classes=3):
@@ -104,18 +99,6 @@ def test_patience_stops_and_returns_to_the_best_weights_and_without_it_the_last_
     assert equal(last, twin)
 
 
-def test_images_are_stored_pixel_by_pixel_which_changes_the_layout_not_the_result():
-    x, y = torch.randn(8, 3, 32, 32, generator=generator(1)), torch.arange(8)
-    with seeded(0):
-        model = SmallCNN()
-    plain = copy.deepcopy(model)
-    train(model, [(x, y)], optimizer=sgd(model), epochs=1)
-    list(updates(plain, [(x, y)], sgd(plain)))
-    assert model.conv2.weight.is_contiguous(memory_format=torch.channels_last)
-    assert plain.conv2.weight.is_contiguous()
-    assert torch.allclose(model.conv1.weight, plain.conv1.weight, atol=1e-4)
-
-
 def test_mixed_precision_computes_in_16_bits_and_keeps_weights_in_32(monkeypatch):
     seen = []
     model = toy()
@@ -129,13 +112,6 @@ def test_mixed_precision_computes_in_16_bits_and_keeps_weights_in_32(monkeypatch
     for able, expected in ((True, torch.bfloat16), (False, torch.float16)):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda able=able: able)
         assert choose_precision(torch.device("cuda"), None) == expected
-
-
-def test_progress_bar_can_be_shown(capfd):
-    fit(toy(), points(), epochs=1, device="cpu", progress=True)
-    assert "| 0/3 [" in capfd.readouterr().err
-    fit(toy(), points(), epochs=1, device="cpu", progress=False)
-    assert capfd.readouterr().err == ""
 
 
 def test_nan_loss_says_where_and_gives_the_weights_back():
@@ -195,31 +171,3 @@ def test_whoever_stops_asking_leaves_the_network_at_that_update():
         expected.backward()
         optimizer.step()
     assert equal(ours, theirs)
-
-
-def test_the_written_loop_can_do_something_between_updates():
-    """Stages freed before an epoch, weights averaged after an update."""
-    with seeded("small"):
-        model = SmallCNN()
-    before, average, unfreeze = copy.deepcopy(model), WeightAverage(), GradualUnfreezing()
-    draws = generator("pictures")
-    pictures = [(torch.randn(8, 3, 32, 32, generator=draws), torch.randint(10, (8,), generator=draws)) for _ in "ab"]
-    optimizer, kept = sgd(model), []
-    for epoch in range(2):
-        unfreeze(model, epoch)
-        for _ in updates(model, pictures, optimizer):
-            average.add(model)
-            kept.append(copy.deepcopy(model.fc2.weight))
-        pairs = zip(model.named_parameters(), before.parameters(), strict=True)
-        moved = {name.split(".")[0] for (name, now), then in pairs if not torch.equal(now, then)}
-        assert moved == ({"fc2"}, {"fc1", "fc2"})[epoch]
-    assert torch.allclose(average.mean["fc2.weight"], torch.stack(kept).mean(0), atol=1e-6)
-
-
-def test_updates_see_layers_that_keep_their_statistics_asleep():
-    with seeded("small"):
-        model = TinyResNet()
-    freeze(model, 1)
-    for _ in updates(model, [(torch.randn(4, 3, 32, 32), torch.arange(4))], sgd(model)):
-        assert not model.stem[1].training
-        assert model.block1.training

@@ -8,8 +8,8 @@ from torch import nn
 
 from tlcourse.data.worlds import load
 from tlcourse.models.pretrained import build
-from tlcourse.repro import generator, seeded
-from tlcourse.training.lr_finder import RangeTest, range_test, smoothed
+from tlcourse.repro import seeded
+from tlcourse.training.lr_finder import range_test
 
 
 class Parabola(nn.Module):
@@ -42,17 +42,6 @@ def test_it_breaks_where_theory_says():
     assert 0.05 < found.lowest < 0.3
     assert found.rates[-1] < 1.0  # it stopped long before the last rate
     assert found.suggestion == pytest.approx(found.lowest / 3)
-
-
-def test_rates_grow_by_a_constant_factor():
-    model = Parabola()
-    found = range_test(model, NOTHING, torch.optim.SGD(model.parameters()), low=1e-6, high=1e-3, steps=31, loss=steep())
-    assert found.rates[0] == pytest.approx(1e-6)
-    assert found.rates[-1] == pytest.approx(1e-3)
-    factors = [b / a for a, b in zip(found.rates, found.rates[1:], strict=False)]
-    assert factors == pytest.approx([factors[0]] * 30)
-    assert len(found.losses) == len(found.smooth) == 31
-    assert found.losses[0] == pytest.approx(45)  # 10 / 2 * 3^2, before the first step
 
 
 @pytest.fixture(scope="module")
@@ -92,20 +81,6 @@ def test_no_trace_after_an_error_either(training):
         range_test(model, bad, optimizer, steps=30)
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     assert optimizer.param_groups[0]["lr"] == 0.123
-
-
-def test_a_loss_that_is_no_number_ends_it():
-    model = Parabola()
-    found = range_test(model, NOTHING, torch.optim.SGD(model.parameters()), low=1e30, high=1e38, steps=20, loss=steep())
-    assert all(torch.isfinite(torch.tensor(found.losses)))
-    assert len(found.rates) == len(found.losses) < 20
-
-
-def test_smoothing_is_the_mean_of_neighbours_and_the_lowest_point_is_that_of_the_smooth_losses():
-    values = torch.rand(9, generator=generator("smooth")).tolist()
-    assert smoothed(values)[4] == pytest.approx(sum(values[2:7]) / 5)
-    assert smoothed(values)[0] == pytest.approx(sum(values[:3]) / 3)
-    assert RangeTest((0.1, 0.2, 0.3), (9.0, 1.0, 5.0), (9.0, 4.0, 5.0)).lowest == 0.2
 
 
 RANGE = "Expected 0 < low < high, and 10 or more"

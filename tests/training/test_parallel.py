@@ -6,7 +6,7 @@ import torch
 
 from tlcourse.models.tiny_resnet import TinyResNet
 from tlcourse.repro import seeded
-from tlcourse.training.parallel import MOST, how_many, side_by_side
+from tlcourse.training.parallel import side_by_side
 
 
 def test_answers_come_in_the_order_of_the_plan():
@@ -39,13 +39,6 @@ def test_afterwards_old_and_new_threads_have_what_they_had():
     thread.start()
     thread.join()
     assert [torch.get_num_threads(), *seen] == [2, 2]
-
-
-def test_how_many(monkeypatch):
-    monkeypatch.setenv("TLCOURSE_DEVICE", "cpu")
-    assert how_many() == min(torch.get_num_threads(), MOST)
-    monkeypatch.setattr("tlcourse.training.parallel.pick_device", lambda: torch.device("cuda"))
-    assert how_many() == 1
 
 
 def test_an_error_comes_out_and_the_rest_is_dropped():

@@ -1,6 +1,5 @@
 """Pretraining in small: the same code, fewer images."""
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -50,19 +49,6 @@ def test_the_command_writes_and_judges(tmp_path, capsys):
     assert {"small_cnn-letters.safetensors", "pretrained_model.pth", "tiny_resnet-digits.safetensors"} <= written
     classic, twin = (read_tensors(tmp_path / n) for n in ("pretrained_model.pth", "small_cnn-letters.safetensors"))
     assert all(torch.equal(classic[name], twin[name]) for name in twin)
-
-
-def test_the_command_replaces_what_ships_only_when_told(tmp_path, monkeypatch):
-    folder = tmp_path / "package"
-    for module in (zoo, pretraining):
-        monkeypatch.setattr(module, "FOLDER", folder)
-    zoo.manifest.cache_clear()
-    assert main(["--ship", "--out", str(tmp_path / "work"), "--only", "small_cnn-letters"]) == 0
-    entry = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["small_cnn-letters"]
-    assert set(entry["files"]) == {"small_cnn-letters.safetensors", "pretrained_model.pth"}
-    assert entry["held_out_images"] == 200
-    assert zoo.pretrained("small_cnn", "letters").fc2.out_features == 35
-    zoo.manifest.cache_clear()
 
 
 def test_judging_goes_both_ways(tmp_path):

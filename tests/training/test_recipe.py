@@ -6,10 +6,10 @@ import torch.nn.functional as F
 
 from tlcourse.data.worlds import load
 from tlcourse.repro import pick_device
-from tlcourse.training.recipe import CONVERGED, Recipe, adamw, train
+from tlcourse.training.recipe import CONVERGED, Recipe, train
 from tlcourse.training.schedules import constant
 from tlcourse.training.starts import starting_model
-from tlcourse.transfer.freezing import discriminative_lr, layerwise_lr, trainable, training_mode
+from tlcourse.transfer.freezing import discriminative_lr, trainable, training_mode
 
 QUICK = Recipe(epochs=2, steps=3, batch=10)
 
@@ -44,13 +44,6 @@ def test_it_is_the_written_block_bit_for_bit(few, start):
         assert equal(ours, theirs)
         assert history.train_loss == pytest.approx([sum(losses[:3]) / 3, sum(losses[3:]) / 3])
     assert history.learning_rate[-1] == optimizer.param_groups[0]["lr"]
-
-
-def test_every_stage_may_have_its_own_rate():
-    model = starting_model("fine-tuned", 0)
-    rates = layerwise_lr(model, 0.1, 0.5)
-    optimizer, _ = adamw(model, rates, 100)
-    assert {group["name"]: group["max_lr"] for group in optimizer.param_groups} == pytest.approx(rates)
 
 
 def test_equal_rates_by_stage_are_one_rate_and_another_seed_gives_other_bits(few):

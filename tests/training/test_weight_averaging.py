@@ -1,7 +1,5 @@
 """Weight averages against `torch.optim.swa_utils`, and the statistics that must follow them."""
 
-import copy
-
 import pytest
 import torch
 from torch import nn
@@ -10,8 +8,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 from tlcourse.models.small_cnn import SmallCNN
 from tlcourse.models.tiny_resnet import TinyResNet
 from tlcourse.repro import generator, seeded
-from tlcourse.training.weight_averaging import WeightAverage, measure_statistics
-from tlcourse.transfer.freezing import freeze
+from tlcourse.training.weight_averaging import WeightAverage
 
 
 def batches(count=3):
@@ -66,41 +63,6 @@ def test_the_plain_mean_in_plain_numbers():
     assert average.mean["weight"].item() == pytest.approx(5.0)
 
 
-def test_statistics_are_those_of_the_images_and_nothing_else_moves():
-    model = net()
-    model(batches(1)[0][0] * 5 + 3)  # old statistics, which must not count
-    before = copy.deepcopy(model.state_dict())
-    assert measure_statistics(model, batches()) == 13
-    stem = model.stem[0]
-    outputs = [stem(x).transpose(0, 1).flatten(1) for x, _ in batches()]
-    mean = torch.stack([o.mean(1) for o in outputs]).mean(0)
-    assert torch.allclose(model.stem[1].running_mean, mean, atol=1e-5)
-    moved = {n for n, t in model.state_dict().items() if not torch.equal(t, before[n])}
-    assert moved == {n for n in before if n.split(".")[-1] in ("running_mean", "running_var", "num_batches_tracked")}
-    assert model.training
-    assert model.stem[1].momentum == 0.1
-
-
-def test_frozen_statistics_stay():
-    model = net()
-    freeze(model, 1)
-    before = model.stem[1].running_mean.clone()
-    assert measure_statistics(model, batches(1)) == 12
-    assert torch.equal(model.stem[1].running_mean, before)
-    freeze(model)
-    assert measure_statistics(model, batches(1)) == 0
-
-
-def test_leaving_the_statistics_behind_is_another_network():
-    """The trap: the averaged weights with the statistics of the last weights."""
-    model, average = net(), WeightAverage()
-    wander(model, average, AveragedModel(model))
-    behind = average.write_into(copy.deepcopy(model), None)
-    right = average.write_into(model, batches())
-    x = batches(1)[0][0]
-    assert (behind.eval()(x) - right.eval()(x)).abs().max() > 0.1
-
-
 @pytest.mark.parametrize("options", [{"decay": 1.0}, {"decay": -0.1}, {"start": -1}, {"every": 0}])
 def test_impossible_averages(options):
     with pytest.raises(ValueError, match="Expected None or a decay"):
@@ -115,5 +77,3 @@ def test_nothing_averaged_or_for_another_network():
     average.add(net(SmallCNN))
     with pytest.raises(ValueError, match="another network than this TinyResNet"):
         average.write_into(net(), None)
-    with pytest.raises(ValueError, match="no batches to measure"):
-        measure_statistics(net(), [])

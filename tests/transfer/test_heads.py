@@ -20,12 +20,6 @@ def new_points():
     return torch.randn(200, 6, generator=torch.Generator().manual_seed(1)) * 2 + 1
 
 
-def test_zero_head_logits_nothing():
-    head = zero_head(nn.Linear(6, 3))
-    assert torch.equal(head(torch.randn(4, 6)), torch.zeros(4, 3))
-    assert zero_head(nn.Linear(6, 3, bias=False)).bias is None
-
-
 def test_a_zero_head_pulls_no_feature_at_first():
     x = torch.randn(4, 6, requires_grad=True)
     head = zero_head(nn.Linear(6, 3))
@@ -56,15 +50,6 @@ def test_class_means_are_the_nearest_mean_classifier(examples, new_points, scale
     assert np.array_equal(logits.argmax(1), library)
     wanted = scale * ((x**2).sum(1, keepdims=True) - distances) / 2
     assert np.allclose(logits, wanted, atol=1e-4)
-
-
-def test_scaled_logits_are_the_posterior_of_round_classes():
-    """Two classes at -1 and 1 with variance 0.5: the posterior is known."""
-    means = torch.tensor([[-1.0], [1.0]])
-    head = class_mean_head(nn.Linear(1, 2), means, torch.tensor([0, 1]), scale=1 / 0.5)
-    x = torch.linspace(-2, 2, 9)[:, None]
-    density = torch.exp(-((x - means.T) ** 2) / (2 * 0.5))
-    assert torch.allclose(head(x).softmax(1), density / density.sum(1, keepdim=True), atol=1e-5)
 
 
 @pytest.mark.parametrize(

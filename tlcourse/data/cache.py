@@ -2,10 +2,10 @@
 
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import platformdirs
 import safetensors.torch
 from safetensors import SafetensorError
 
@@ -23,11 +23,7 @@ def cache_folder() -> Path | None:
     named = os.environ.get("TLCOURSE_CACHE")
     if named:
         return None if named.lower() == OFF else Path(named)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "tlcourse" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "tlcourse"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tlcourse"
+    return platformdirs.user_cache_path("tlcourse", appauthor=False)
 
 
 def cached(key: dict[str, object], make: Callable[[], Tensors]) -> Tensors:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from tlcourse.data.cache import cache_folder, cached
-from tlcourse.data.downloads import download, wrong_hash
+from tlcourse.data.downloads import download, has_hash
 from tlcourse.data.imageset import ImageSet
 from tlcourse.storage import StorageError, Tensors, write_atomically
 
@@ -74,10 +74,10 @@ def _archive() -> Path:
     """Return the verified archive: one that lies somewhere already, else the downloaded one."""
     places = [folder / ARCHIVE for folder in data_folders()]
     for place in places:
-        if place.is_file() and wrong_hash(place, sha256=SHA256) is None:
+        if has_hash(place, SHA256):
             return place
     meanwhile = MEANWHILE.format(places=", ".join(str(place.parent) for place in places))
-    return download(URL, places[0], sha256=SHA256, meanwhile=meanwhile)
+    return download(URL, places[0], SHA256, meanwhile=meanwhile)
 
 
 def unpack(archive: Path, into: Path) -> Path:

@@ -1,12 +1,10 @@
-"""What must happen to a photograph before an ImageNet network sees it: resize, crop, normalise, written by hand."""
+"""What must happen to a photograph before an ImageNet network sees it: resize, crop, normalise."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 
 from tlcourse.data.normalisation import ChannelStatistics
@@ -94,22 +92,15 @@ class Preprocessing:
         return cls(preset.resize_size[0], preset.crop_size[0], preset.mean, preset.std, preset.interpolation.value)
 
     def _pixels(self, image: Image.Image | torch.Tensor) -> torch.Tensor:
-        """Resize and crop; return bytes, `[..., 3, crop, crop]`."""
+        """Resize and crop as torchvision does; return bytes, `[..., 3, crop, crop]`."""
+        from torchvision.transforms import InterpolationMode, functional
+
         if isinstance(image, Image.Image):
             _check_mode(image)
-            size = self._resized(image.height, image.width)
-            if size != (image.height, image.width):
-                image = image.resize(size[::-1], Image.Resampling[self.interpolation.upper()])
-            top, left = self._corner(*size)
-            square = image.crop((left, top, left + self.crop, top + self.crop))
-            return torch.from_numpy(np.array(square)).permute(2, 0, 1).contiguous()  # [H, W, 3] -> [3, H, W]
-        _check_bytes(image)
-        size = self._resized(*image.shape[-2:])
-        top, left = self._corner(*size)
-        return self._resize_bytes(image, size)[..., top : top + self.crop, left : left + self.crop]
-
-    def _resized(self, height: int, width: int) -> tuple[int, int]:
-        """Return height and width after resizing: the shorter side is `resize`, the longer is rounded down."""
+            height, width = image.height, image.width
+        else:
+            _check_bytes(image)
+            height, width = image.shape[-2:]
         longer = int(self.resize * max(height, width) / min(height, width))
         if longer * self.resize > MOST_PIXELS:
             raise ValueError(
@@ -117,20 +108,9 @@ class Preprocessing:
                 f"{self.resize}, it would have {longer * self.resize:,} pixels, and at most {MOST_PIXELS:,} were "
                 "expected. Crop it first, or leave it out."
             )
-        return (longer, self.resize) if height > width else (self.resize, longer)
-
-    def _corner(self, height: int, width: int) -> tuple[int, int]:
-        """Return where the square in the middle begins; a half pixel goes to the even side, as Python rounds."""
-        return round((height - self.crop) / 2), round((width - self.crop) / 2)
-
-    def _resize_bytes(self, images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        """Resize uint8 `[..., 3, H, W]`; as many pixels are averaged as fall into one (`antialias`)."""
-        if tuple(images.shape[-2:]) == size:
-            return images
-        batch = images if images.ndim == 4 else images[None]
-        resized = F.interpolate(batch.float(), size, mode=self.interpolation, antialias=True, align_corners=False)
-        resized = resized.clamp(0, 255).round().to(torch.uint8)  # bicubic curves overshoot at edges
-        return resized if images.ndim == 4 else resized[0]
+        resized = functional.resize(image, [self.resize], InterpolationMode(self.interpolation), antialias=True)
+        square = functional.center_crop(resized, [self.crop])
+        return functional.pil_to_tensor(square) if isinstance(square, Image.Image) else square
 
 
 def _check_mode(image: Image.Image) -> None:

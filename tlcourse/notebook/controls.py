@@ -144,14 +144,6 @@ class IntRange(Control):
         return widgets.IntSlider(value, low, high, self.step, readout=self.readout)
 
 
-class Toggle(Control):
-    """A box to tick."""
-
-    def build(self, lab: Host) -> widgets.Checkbox:
-        """Make the widget."""
-        return widgets.Checkbox(value=bool(of(lab, self.value)), indent=False)
-
-
 class Text(Control):
     """A line to write in."""
 

@@ -78,7 +78,7 @@ def resized(model: nn.Module, preprocessing: Preprocessing, side: int) -> Prepro
     Raises ValueError where the network does not take images of that size.
     """
     if isinstance(model, TorchvisionBackbone):
-        model.input_rule.check(torch.empty(0, 3, side, side), model.name)
+        model.check_images(torch.empty(0, 3, side, side))
     elif side < 32 or (type(model) is NETWORKS["small_cnn"] and side != 32):
         raise ValueError(f"{type(model).__name__} was to see {side} x {side} pixels. Expected 32 x 32.")
     new = replace(preprocessing, resize=max(side, round(side * preprocessing.resize / preprocessing.crop)), crop=side)

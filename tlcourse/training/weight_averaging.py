@@ -1,10 +1,8 @@
 """Averaging the weights of a training: the mean of many good places is often a better one."""
 
-from collections.abc import Iterable
-
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim.swa_utils import update_bn
 
 from tlcourse.evaluation.predict import Pairs
 
@@ -64,36 +62,5 @@ class WeightAverage:
             for name, mean in self.mean.items():
                 own[name].copy_(mean)
         if batches is not None:
-            measure_statistics(model, batches)
+            update_bn(batches, model)
         return model
-
-
-@torch.no_grad()
-def measure_statistics(model: nn.Module, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> int:
-    """Measure the running statistics of batch normalisation anew, as their mean over the batches; count the layers.
-
-    Layers that keep their statistics (frozen ones, see `freeze`) are left alone, and the network's mode is as before
-    afterwards. Batches are `(x float32 [B, 3, H, W], y)`; raises ValueError when there are none.
-    """
-    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and not getattr(m, "keeps_statistics", False)]
-    modes = {module: module.training for module in model.modules()}
-    momenta = {norm: norm.momentum for norm in norms}
-    device, count = next(model.parameters()).device, 0
-    batches = list(batches)
-    if not batches:
-        raise ValueError("there are no batches to measure statistics on. Expected at least one.")
-    model.eval()
-    try:
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.train()
-            norm.momentum = None  # None: the plain mean over all batches, instead of a fading one
-        for x, _ in batches if norms else ():
-            model(x.to(device))
-            count += 1
-    finally:
-        for module, training in modes.items():
-            module.training = training
-        for norm, momentum in momenta.items():
-            norm.momentum = momentum
-    return len(norms)

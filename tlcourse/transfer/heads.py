@@ -1,24 +1,7 @@
 """What every network of the course offers: features, stages, and a head that can be replaced and given a start."""
 
-from typing import Protocol
-
 import torch
 from torch import nn
-
-
-class Backbone(Protocol):
-    """The small surface that the course's functions use; `SmallCNN`, `TinyResNet` and `TorchvisionBackbone` have it."""
-
-    head_name: str  # of the last linear layer
-    num_features: int  # how many go into it
-
-    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        """Turn images `[B, 3, H, W]` into features `[B, num_features]`."""
-        ...
-
-    def stages(self) -> dict[str, nn.Module]:
-        """Return the parts before the head, in order."""
-        ...
 
 
 def get_classifier(model: nn.Module) -> nn.Linear:

@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 
 from tlcourse.data import cifar10 as cifar
-from tlcourse.data import resuming
 from tlcourse.data.augmentations import Crop, Flip
 from tlcourse.data.cache import cached
 from tlcourse.data.worlds import load
@@ -131,7 +130,6 @@ def test_from_the_command_line(tmp_path, monkeypatch, capsys):
 
 def test_without_network_the_command_says_what_to_do_and_fails(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TLCOURSE_CACHE", str(tmp_path))
-    monkeypatch.setattr(resuming, "PAUSE", 0.0)
     monkeypatch.chdir(tmp_path)
     assert classic.main(["--epochs", "1"]) == 1
     assert "handwritten-photo" in capsys.readouterr().err

@@ -1,0 +1,58 @@
+"""Notebooks 00 to 04 run on CIFAR-10 by changing the one line that names their target."""
+
+import json
+import re
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pytest
+import torch
+
+from tlcourse.data import cifar10
+from tlcourse.training import recipe
+from tlcourse.training.loop import fit
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("0[0-4]_*.ipynb"))
+OWN_WORLD = ("written", "new_written", "letters", "new_letters", "old_images", "again")  # what stays whatever WORLD is
+
+
+def code_of(notebook, end=None):
+    """The code of a notebook, up to a heading."""
+    code = []
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if end and source.startswith(end):
+            break
+        if cell["cell_type"] == "code":
+            code.append(source)
+    return "\n".join(code)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_one_line_of_a_notebook_names_the_target(notebook):
+    lines = code_of(notebook).splitlines()
+    (naming,) = [line for line in lines if line.startswith("WORLD = ")]
+    assert naming.startswith('WORLD = "handwritten-photo"  # or "cifar10"')
+    assert sum("WORLD" in line for line in lines) > 1, "the name is not used"
+    whole = r"tl\.(load|train_test)\(\"|train_validation_test\(\)|evaluation_sets\(\)"
+    loads = [line for line in lines if re.search(whole, line)]
+    assert all(set(re.findall(r"\w+", line.split("=")[0])) <= set(OWN_WORLD) for line in loads), loads
+
+
+def test_notebook_00_runs_on_it_by_changing_one_line(monkeypatch):
+    """All that it measures, with short trainings on dark noise with a stripe, in another place for every class."""
+    labels = torch.arange(2100) % 10
+    images = torch.randint(0, 100, (2100, 3, 32, 32), dtype=torch.uint8)
+    for c in range(10):
+        images[labels == c, :, 3 * c : 3 * c + 3] += 155
+    monkeypatch.setattr(cifar10, "cached", lambda key, make: {"images": images, "labels": labels})
+    monkeypatch.setattr(cifar10, "IN_A_NOTEBOOK", 300)
+    monkeypatch.setattr(recipe, "fit", lambda *given, epochs, **options: fit(*given, epochs=1, **options))
+    mpl.use("agg")
+    code = code_of(NOTEBOOKS[0], end="## Lab")
+    changed = code.replace('WORLD = "handwritten-photo"', 'WORLD = "cifar10"').replace("range(5)", "range(2)")
+    names = {}
+    exec(changed, names)
+    plt.close("all")
+    assert names["digits"].name == "cifar10, train"
