@@ -1,6 +1,7 @@
 """The engine behind the exercises, on small exercises made for these tests."""
 
 import math
+import re
 import threading
 
 import numpy as np
@@ -9,7 +10,8 @@ import torch
 
 from tlcourse.exercises.card import COLOURS, Card, Outcome, verdict
 from tlcourse.exercises.compare import same, show_value
-from tlcourse.exercises.exercise import Mistake, NotSolvedError
+from tlcourse.exercises.exercise import Mistake
+from tlcourse.exercises.half_right import near_miss, right_parts
 from tlcourse.exercises.kinds import Case, Challenge, Foresee, Function, Mend, Value
 from tlcourse.exercises.progress import read_records
 from tlcourse.exercises.quiz import Option, Question, Quiz
@@ -34,9 +36,9 @@ def own_progress(tmp_path, monkeypatch):
         (math.inf, [math.inf]),
         (torch.tensor([1, 2]), [[1, 2], (1.0, 2.0), np.array([1, 2]), torch.nn.Parameter(torch.tensor([1.0, 2.0]))]),
         (torch.tensor([1.0, NAN]), [[1, NAN], np.array([1.0, NAN])]),
-        ([1, 2], [(1, 2), torch.tensor([1, 2])]),
+        ([1, 2], [(1, 2), torch.tensor([1, 2]), {2, 1}, range(1, 3), {"b": 1, "a": 2}, (i for i in (1, 2))]),
         (("a", 1.0), [["a", 1]]),
-        ({2, 1}, [[1, 2], {1, 2}]),
+        ({2, 1}, [[1, 2], {1, 2}, torch.tensor([1, 2]), {2: "b", 1: "a"}.keys(), (2, 1, 1), (i for i in (1, 2))]),
         ({"a": torch.tensor([1])}, [{"a": [1]}]),
         *[("a", ["a"]), (None, [None]), ([], [[], ()])],
     ],
@@ -54,9 +56,10 @@ def test_these_are_the_same(expected, others):
         *[(NAN, [1.0]), (math.inf, [-math.inf]), (None, [0]), ("1", [1]), (["a", "b"], ["ab"])],
         (torch.ones(3, 2), [torch.ones(2, 3)]),
         (torch.ones(3), [torch.ones(1, 3), [[1, 2], [3]]]),
-        ([1, 2], [[1, 2, 3]]),
-        ({"b": 1}, [{"a": 1}]),
-        ([1], [{"a": 1}]),
+        ([1, 2], [[1, 2, 3], {1}, {"a": 1}, (i for i in (2, 1))]),
+        ([2, 1], [{1, 2}]),
+        ({1, 2}, [[1], [[1], [2]], "12", 12]),
+        ({"b": 1}, [{"a": 1}, [1]]),
     ],
 )
 def test_these_are_not(expected, others):
@@ -64,11 +67,49 @@ def test_these_are_not(expected, others):
         assert not same(got, expected), got
 
 
-def test_tolerance_is_relative_to_large_numbers_and_absolute_for_small_ones():
-    assert same(1000.5, 1000.0, 1e-3)
-    assert not same(1002.0, 1000.0, 1e-3)
-    assert same(0.0005, 0.0, 1e-3)
-    assert not same(0.002, 0.0, 1e-3)
+@pytest.mark.parametrize(
+    ("got", "expected", "near"), [(1000.5, 1000, True), (1002, 1000, False), (0.0005, 0, True), (0.002, 0, False)]
+)
+def test_tolerance_is_relative_to_large_numbers_and_absolute_for_small_ones(got, expected, near):
+    assert same(got, expected, 1e-3) is near
+
+
+TABLE = [[75, 15], [75, 0], [75, 25]]
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "said"),
+    [
+        ([[75, 15], [1, 2], [75, 25]], TABLE, "the 1st and the 3rd of 3"),
+        (torch.tensor([[75, 1], [75, 2], [75, 3]]), TABLE, "in every row the 1st of 2"),
+        ((0.04, 0.02), (0.04, 0.1), "the 1st of 2"),
+        ({"a": 1, "b": 3}, {"a": 1, "b": 2}, "'a' of 2"),
+        ([1, 2, 5], [1, 2], "2 of your 3 belong there"),
+        ({1, 3}, {1, 2}, "1 of your 2 belong there"),
+        (range(10), [*range(9), 0], "9 of 10"),
+        *[(5, 4, ""), (None, [1], ""), ([2], [1], ""), ([1], [1], ""), ("ab", [1], "")],
+    ],
+)
+def test_of_half_right_answers_the_right_half_is_told(got, expected, said):
+    assert right_parts(got, expected) == said
+
+
+PICTURE = torch.arange(24.0).reshape(2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "said"),
+    [
+        (PICTURE.permute(1, 2, 0), PICTURE, "another order: [3, 4, 2] came, [2, 3, 4] was expected"),
+        (57, 0.57, "percent in place of a share?"),
+        ([0.5, 0.1], [50, 10], "a share in place of percent?"),
+        (-3, 3, "their sign is not"),
+        ([2, 3, 1], [3, 1, 2], "stand in another order"),
+    ],
+)
+def test_the_one_thing_that_is_wrong_with_numbers_is_told(got, expected, said):
+    assert said in near_miss(got, expected)
+    assert near_miss(got, np.asarray(expected) + 1) == near_miss("text", expected) == ""
 
 
 def test_a_value_is_shown_short():
@@ -142,11 +183,16 @@ def test_the_starter_is_recognised_however_it_is_laid_out():
 def test_the_smallest_failing_input_is_shown():
     found = double.check(lambda x: x * 3)
     assert found.outcome is Outcome.WRONG
+    assert found.message == "not yet."
     assert dict(found.details)["for"] == "double(tensor([-1]))    (below zero)"
     assert dict(found.details)["you gave"] == "tensor([-3])"
     assert dict(found.details)["expected"] == "tensor([-2])"
     only_long = double.check(lambda x: 2 * x if len(x) < 5 else x)
+    assert only_long.message == "not yet: right on 2 of 3 inputs."
     assert len(dict(only_long.details)["for"].split(",")) == 5
+    assert double.check(lambda x: 200 * x).message.endswith("percent in place of a share?")
+    only_first = double.check(lambda x: torch.cat([2 * x[:1], x[1:] - 1]))
+    assert dict(only_first.details)["right in it"] == "the 1st of 3"
 
 
 def test_known_mistakes_are_told_apart_by_what_they_do():
@@ -154,6 +200,7 @@ def test_known_mistakes_are_told_apart_by_what_they_do():
     assert double.check(lambda x: abs(x) + abs(x)).message == "what about numbers below zero?"
     assert double.check(lambda x: x * 0).mistake == ""
     assert "is the `return` missing?" in double.check(lambda x: None).message
+    assert "for others a value" in double.check(lambda x: 2 * x if len(x) > 1 else None).message
 
 
 def test_an_error_is_the_learner_s_own_line():
@@ -168,6 +215,18 @@ def test_an_error_is_the_learner_s_own_line():
     assert where.count("\n") == 0
     assert double.check(lambda x, y: x).outcome is Outcome.ERROR
     assert double.check(3).outcome is Outcome.ERROR
+
+
+def test_the_line_of_an_endless_loop_is_named():
+    def double_it(x):
+        while len(x):
+            pass
+
+    hasty = Function(**{**vars(double), "limits": Limits(seconds=1.0, memory=2**29)})
+    found = hasty.check(double_it)
+    assert found.outcome is Outcome.ERROR
+    assert "it was stopped after 1 seconds. Is there a loop that never stops?" in found.message
+    assert re.search(r"line \d+ in double_it: (while len\(x\):|pass)$", dict(found.details)["where"])
 
 
 def test_what_it_prints_is_shown_once():
@@ -248,6 +307,21 @@ def test_a_value_is_compared_and_mistakes_by_value_or_by_rule():
     assert dict(hinted.details)["wanted is"] == "a number, such as 3"
 
 
+def test_a_value_may_be_rounded_as_its_tolerance_says_and_half_right():
+    rounded = value(reference="x = 57.42", tolerance=0.01, unit="%", mistakes=())
+    assert [rounded.check(given).outcome.name for given in (57, 57.9, 58.1)] == ["CORRECT", "CORRECT", "WRONG"]
+    assert "percent" in rounded.check(0.5742).message
+    pair = value(reference="x = (4, 2)", mistakes=()).check((4, 3))
+    assert pair.message.startswith("part of it is right")
+    assert dict(pair.details)["right so far"] == "the 1st of 2"
+
+
+def test_what_gives_its_values_once_can_be_checked_twice():
+    once = (i for i in (4, 2))
+    exercise = value(reference="x = (4, 2)", mistakes=())
+    assert [exercise.check(once).outcome for _ in range(2)] == [Outcome.CORRECT] * 2
+
+
 def test_the_code_itself_judges_what_was_foreseen():
     exercise = Foresee(**vars(value()), snippet="result = sum(range(3)) + 1", why="0 + 1 + 2 + 1")
     assert exercise.check(4).message == "0 + 1 + 2 + 1"
@@ -298,6 +372,31 @@ def test_what_cannot_be_scored_is_a_mistake_or_is_named():
     assert found.score is None
 
 
+LEARN = Challenge(
+    **{
+        **vars(guess),
+        "inputs": lambda seed: ([60.0, 0.0],),
+        "permuted": lambda seed: ([0.0, 60.0],),
+        "score": lambda report, seed: report,
+    }
+)
+
+
+def test_an_answer_that_does_not_need_its_labels_learned_elsewhere():
+    assert LEARN.check(lambda given: given[0]).outcome is Outcome.CORRECT
+    stumbles = LEARN.check(lambda given: given[0] if given[0] else given[5])
+    assert dict(stumbles.details)["with permuted labels"] == "0.0 %"
+    assert stumbles.outcome is Outcome.CORRECT
+    kept = {}
+    assert LEARN.check(lambda given: kept.setdefault("x", given[0])).outcome is Outcome.CORRECT, "each run begins anew"
+    found = LEARN.check(lambda given: 70.0)
+    assert found.outcome is Outcome.WRONG
+    assert "the same labels permuted" in found.message
+    assert dict(found.details)["with permuted labels"] == "70.0 %"
+    assert "your runs" not in dict(found.details)
+    assert found.score is None
+
+
 # --- hints, solutions, quizzes, nbgrader -----------------------------------------------------------------
 
 
@@ -313,14 +412,6 @@ def test_a_solution_is_kept_as_looked_at():
     assert card.code == double.reference
     double.check(lambda x: x)
     assert "You have not tried" not in double.solution().message
-
-
-def test_nbgrader_sees_an_exception_unless_the_answer_is_right(monkeypatch):
-    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
-    assert double.check(lambda x: 2 * x).outcome is Outcome.CORRECT
-    for answer in (None, lambda x: x):
-        with pytest.raises(NotSolvedError, match=r"NOT ATTEMPTED|WRONG"):
-            double.check(answer)
 
 
 QUIZ = Quiz(

@@ -29,8 +29,9 @@ def test_what_is_kept_is_read_back_in_order(path):
     assert not list(path.parent.glob("*.tmp"))
 
 
-def test_nothing_is_kept_when_it_is_off(monkeypatch, tmp_path):
-    monkeypatch.setenv("TLCOURSE_PROGRESS", "off")
+@pytest.mark.parametrize(("name", "value"), [("TLCOURSE_PROGRESS", "off"), ("NBGRADER_EXECUTION", "autograde")])
+def test_nothing_is_kept_when_it_is_off_or_nbgrader_runs_it(monkeypatch, tmp_path, name, value):
+    monkeypatch.setenv(name, value)
     assert keep("attempt", "00.q1") == ""
     assert progress_file() is None
     assert read_records() == []

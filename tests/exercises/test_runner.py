@@ -20,7 +20,7 @@ import psutil
 import pytest
 import torch
 
-from tlcourse.exercises.answers import KernelAnswer, kernel_sandbox
+from tlcourse.exercises.answers import kernel_sandbox
 from tlcourse.exercises.runner import encoding, fence, process, walls, worker
 from tlcourse.exercises.runner.encoding import EncodingError, decode, encode
 from tlcourse.exercises.runner.process import Limits, Sandbox
@@ -36,22 +36,11 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux refuse
 # --- what may come back -------------------------------------------------------------------------------------
 
 VALUES = [
-    *(None, True, 1, 2**70, -(2**70), 1.5, math.inf, 1j, "ä\ud800", b"xy"),
-    [1, (2, {3})],
-    {1: "a", (1, 2): [1]},
-    {"kind": "tensor", "of": 3},
-    np.float32(2),
-    np.bool_(True),
-    np.array(3),
-    np.zeros((2, 0)),
-    np.array([True, False]),
-    np.arange(6).reshape(2, 3).T,
-    torch.tensor(True),
-    torch.zeros(0, 3),
-    torch.arange(6).reshape(2, 3).t(),
-    torch.ones(2, dtype=torch.bfloat16),
-    torch.tensor([1 + 2j]).conj(),
-    torch.tensor(1.5, dtype=torch.float16),
+    *(None, True, 1, -(2**70), 1.5, math.inf, 1j, "ä\ud800", b"xy"),
+    *([1, (2, {3})], {1: "a", (1, 2): [1]}, {"kind": "tensor", "of": 3}),
+    *(np.float32(2), np.bool_(True), np.array(3), np.zeros((2, 0)), np.arange(6).reshape(2, 3).T),
+    *(torch.tensor(True), torch.zeros(0, 3), torch.arange(6).reshape(2, 3).t(), torch.tensor([1 + 2j]).conj()),
+    *(torch.ones(2, dtype=torch.bfloat16), torch.tensor(1.5, dtype=torch.float16)),
 ]
 
 
@@ -71,7 +60,7 @@ def test_kinds_of_one_family_come_back_as_their_plain_member():
     assert math.isnan(decode(encode(math.nan)))
     assert type(decode(encode(torch.nn.Parameter(torch.ones(2))))) is torch.Tensor
     assert decode(encode(frozenset({1}))) == {1}
-    assert type(decode(encode(dict.fromkeys("ab")))) is dict
+    assert decode(encode([range(2), (i for i in range(2)), {0: 1, 1: 1}.keys()])) == [[0, 1]] * 3
     back = decode(encode(torch.ones(2)))
     back += 1  # can be written to
     assert back.tolist() == [2, 2]
@@ -113,22 +102,17 @@ def packed(text, numbers=b""):
     "data",
     [
         b"",
-        b"abc",
         pickle.dumps(Evil()),
         struct.pack("<Q", 2**60) + b"1",
         packed(b"[1]"),
         packed(b'{"kind": "function", "of": 1}'),
-        packed(b'{"kind": "int", "of": 3}'),
         packed(b'{"kind": "set", "of": [{"kind": "list", "of": []}]}'),
         packed(b'{"kind": "tensor", "of": "torch.float32", "shape": [1000000000000], "at": [0, 4]}', b"1234"),
-        packed(b'{"kind": "tensor", "of": "torch.float32", "shape": [-1], "at": [0, 4]}', b"1234"),
         packed(b'{"kind": "tensor", "of": "torch.nn", "shape": [1], "at": [0, 4]}', b"1234"),
         packed(b'{"kind": "tensor", "of": "torch.float32", "shape": [2], "at": [0, 8]}', b"1234"),
         packed(b'{"kind": "array", "of": "O", "shape": [1], "at": [0, 8], "scalar": false}', b"12345678"),
         packed(b'{"kind": "bytes", "at": [-4, 2]}', b"1234"),
-        packed(b'{"kind": "list", "of": [' * 100_000),
         packed(b'{"kind": "list", "of": [' * 5_000 + b"]}" * 5_000),
-        packed(b'{"kind": "dict", "of": [[{"kind": "dict", "of": []}, 1]]}'),
     ],
 )
 def test_forged_bytes_are_refused_and_run_nothing(data):
@@ -238,17 +222,6 @@ def test_nothing_of_one_answer_is_left_for_the_next(fenced):
 
 
 @on_linux
-def test_what_one_answer_does_to_pytorch_is_gone_when_the_next_is_checked():
-    def vandal(x):
-        torch.Tensor.__mul__ = lambda a, b: a
-        return (x * 2).tolist()
-
-    first, second = KernelAnswer(vandal, Limits(20)), KernelAnswer(lambda x: (x * 2).tolist(), Limits(20))
-    assert first.call((torch.ones(1),)).value["result"] == [1]
-    assert second.call((torch.ones(1),)).value["result"] == [2]
-
-
-@on_linux
 def test_a_template_that_answers_late_is_replaced(fenced):
     reply_to(fenced, "")
     fenced._template._control.settimeout(1e-6)
@@ -268,9 +241,7 @@ def test_an_answer_whose_process_is_gone_says_so(fenced):
     [
         "b'\\xff' * 100",
         "struct.pack('<Q', 2**40)",
-        "struct.pack('<Q', 4) + b'abcd'",
         'message(\'{"kind": "list", "of": []}\')',
-        'message(\'{"kind": "dict", "of": [["error", 3]]}\')',
         'message(\'{"kind": "dict", "of": [["error", {"kind": "dict", "of": [["type", 1]]}]]}\')',
     ],
 )
@@ -381,33 +352,24 @@ def test_honest_work_is_not_hindered(fenced):
 
 READS = {
     "open": "x = open({solution!r}).read()",
-    "pathlib": "from pathlib import Path\nx = Path({solution!r}).read_bytes()",
     "a folder's number": "import os\nx = os.read(os.open({solution!r}[1:], 0, dir_fd=os.open('/', os.O_RDONLY)), 50)",
-    "another folder": "import os\nos.chdir({folder!r})\nx = open('exercises.md').read()",
     "the proc folder": "x = open('/proc/self/root' + {solution!r}).read()",
     "a link": "import os\nos.symlink({solution!r}, 'l')\nx = open('l').read()",
     "a hard link": "import os\nos.link({solution!r}, 'l')\nx = open('l').read()",
     "PyTorch": "import torch\nx = bytes(torch.from_file({solution!r}, size=50, dtype=torch.uint8).tolist())",
     "torchvision": "import torchvision\nx = bytes(torchvision.io.read_file({solution!r}).tolist())",
     "readline": "import readline\nreadline.read_history_file({solution!r})\nx = readline.get_history_item(1)",
-    "NumPy": "import numpy\nx = numpy.fromfile({solution!r}, 'u1')",
     "runpy": "import runpy\nx = runpy.run_path({folder!r} + '/checks.py')['q1'].reference",
-    "importing": "import tlcourse.lessons.nb00_start_here.checks as s\nx = s.q1.reference",
-    "importlib": f"import importlib\nx = importlib.import_module({SECRET[0]!r}).q1.reference",
-    "a loader": "from importlib.machinery import SourceFileLoader as S\nx = S('', {solution!r}).get_data({solution!r})",
+    "importing": f"import importlib\nx = importlib.import_module({SECRET[0]!r}).q1.reference",
     "its bytecode": "import glob\nx = open(glob.glob({folder!r} + '/__pycache__/checks*')[0], 'rb').read()",
     "the course's own reader": "from tlcourse.exercises import markdown\n"
     "x = markdown.read_exercises({solution!r})[0].reference",
     "the quiz": "x = open({folder!r} + '/quiz.md').read()",
-    "the checks": "x = open({folder!r} + '/checks.py').read()",
     "a changed fence": "from tlcourse.exercises.runner import fence\nfence._inside = lambda *_: True\n"
     "x = open({solution!r}).read()",
     "a changed os": "import os\nos.path.realpath = lambda p: os.getcwd()\nx = open({solution!r}).read()",
-    "a copy": "import shutil\nx = shutil.copy({solution!r}, 'mine')",
     "a memory map": "import numpy\nx = bytes(numpy.memmap({solution!r}, mode='r'))",
-    "SQLite": "import sqlite3\nx = sqlite3.connect({solution!r})",
     "the parent's memory": "import os\nx = open(f'/proc/{{os.getppid()}}/mem', 'rb').fileno()",
-    "the parent's environment": "import os\nx = open(f'/proc/{{os.getppid()}}/environ', 'rb').read()",
     "the account": "import os\nx = open('/etc/passwd').read()",
     "what is loaded": "import sys\nx = [m for m in sys.modules if m.endswith('start_here.checks')][0]",
 }
@@ -432,19 +394,14 @@ def test_solutions_cannot_be_read(fenced):
 
 WRITES = {
     "open": "open({out!r}, 'w').write('x')",
-    "append": "open({kept!r}, 'a').write('x')",
     "a folder's number": "import os\nos.open({out!r}[1:], os.O_CREAT | os.O_WRONLY, dir_fd=os.open('/', os.O_RDONLY))",
     "torchvision": "import torch, torchvision\ntorchvision.io.write_file({out!r}, torch.zeros(5, dtype=torch.uint8))",
     "safetensors": "import torch, safetensors.torch as s\ns.save_file({{'a': torch.zeros(2)}}, {out!r})",
     "PyTorch": "import torch\ntorch.UntypedStorage.from_file({kept!r}, shared=True, nbytes=4).fill_(1)",
-    "a zip": "import torch\nw = torch._C.PyTorchFileWriter({out!r})\nw.write_end_of_file()",
-    "removing": "import os\nos.remove({kept!r})",
     "moving": "import os\nos.rename({kept!r}, 'mine')",
     "moving out": "import os\nopen('a', 'w').close()\nos.rename('a', {out!r})",
     "a folder": "import os\nos.mkdir({out!r})",
-    "cutting": "import os\nos.truncate({kept!r}, 0)",
     "rights": "import os\nos.chmod({kept!r}, 0)",
-    "times": "import os\nos.utime({kept!r})",
     "a pipe": "import os\nos.mkfifo({out!r})",
     "a link": "import os\nos.makedirs('a/b/c'); os.chdir('a/b/c'); os.symlink('../..', '../../../l')\n"
     "os.chdir('../../../l'); open({out!r}, 'w')",
@@ -465,23 +422,18 @@ def test_nothing_can_be_written_outside(fenced, tmp_path):
 
 REACHES = {
     "a program": "import subprocess\nx = subprocess.run(['true'])",
-    "the shell": "import os\nx = os.system('true')",
     "a program, without asking": "import _posixsubprocess, os\nr, w = os.pipe()\nx = _posixsubprocess.fork_exec("
     "[b'/bin/true'], [b'/bin/true'], True, (w,), None, None, -1, -1, -1, -1, -1, -1, r, w, False, False, 0, None, None,"
     " None, -1, None, False)",
     "another program in its place": "import os\nos.execv('/bin/true', ['true'])",
-    "spawning": "import os\nx = os.posix_spawn('/bin/true', ['true'], {{}})",
     "a process": "import os\nwhile True: os.fork()",
-    "multiprocessing": "import multiprocessing as m\np = m.Process(target=print); p.start(); x = 1",
     "the network": "import socket\nx = socket.create_connection(('127.0.0.1', 9))",
-    "the web": "import urllib.request\nx = urllib.request.urlopen('http://example.org')",
     "the network from PyTorch": "import torch.distributed as d\nx = str(d.TCPStore('127.0.0.1', 0, is_master=True))",
     "the network from Jupyter's library": "import zmq\nx = str(zmq.Context().socket(zmq.REQ).connect('tcp://127.0.0.1:9'))",
     "machine code": "import ctypes\nx = ctypes.CDLL(None).getpid()",
     "machine code by another library": "import cffi\nx = cffi.FFI().dlopen(None)",
     "ending the parent": "import os\nos.kill(os.getppid(), 9)",
     "ending the parent in another way": "import os, signal\nsignal.pidfd_send_signal(os.pidfd_open(os.getppid()), 9)",
-    "ending the group": "import os\nos.killpg(0, 9)",
     "a signal by way of a file": "import fcntl, os\nr, w = os.pipe()\nfcntl.fcntl(r, 8, os.getppid())\nx = 1",
     "higher limits": "import resource\nresource.setrlimit(resource.RLIMIT_AS, (-1, -1))",
     "the parent's limits": "import resource, os\nresource.prlimit(os.getppid(), resource.RLIMIT_CPU, (1, 1))",

@@ -14,7 +14,6 @@ from IPython.lib.pretty import pretty
 
 from tlcourse import cli
 from tlcourse.exercises.exercise import NotSolvedError
-from tlcourse.exercises.progress import progress_file
 from tlcourse.exercises.quiz import Quiz
 from tlcourse.lessons import registry
 from tlcourse.lessons.registry import MODULES, exercises_of, items_of, quiz_of
@@ -169,12 +168,10 @@ def test_a_teacher_finds_the_solution_and_a_note_below_the_check(written, item):
     _, answer, check, note = (notebook.cells[i] for i in places)
     assert answer.source == item.reference
     assert check == student_edition.cells_of(item.id[:2])[check.id]
-    assert note.cell_type == "markdown"
     assert note.source.startswith("**For the teacher**")
-    assert f"**Points**: {item.points}" in note.source
-    assert "**The check takes**: not measured" in note.source
-    for wanted in [] if isinstance(item, Quiz) else said_of(item, notebook):
-        assert wanted in note.source.replace("\n   ", "\n")
+    wanted = said_of_a_quiz(item) if isinstance(item, Quiz) else said_of(item, notebook)
+    for text in (f"**Points**: {item.points}", "**The check takes**: not measured", *wanted):
+        assert text in note.source.replace("\n   ", "\n")
 
 
 def said_of(exercise, notebook):
@@ -187,13 +184,9 @@ def said_of(exercise, notebook):
         yield from (plain(mistake.name), fenced(mistake.answer), f"> {plain(mistake.message)}")
 
 
-@every_notebook
-def test_the_note_of_a_quiz_explains_every_letter(written, number):
-    note = cell(notebook_in(written / "instructor", number), f"{number}-quiz-teacher").source
-    for question in quiz_of(number).questions:
-        for letter, option in question.letters().items():
-            said = "**right**" if option.right else "wrong"
-            assert f"* **{letter}** is {said}. {plain(option.because)}" in note
+def said_of_a_quiz(quiz):
+    for letter, option in (pair for question in quiz.questions for pair in question.letters().items()):
+        yield f"* **{letter}** is {'**right**' if option.right else 'wrong'}. {plain(option.because)}"
 
 
 @every_notebook
@@ -304,57 +297,55 @@ def test_a_link_that_leads_nowhere_is_named(tmp_path, target, complaint):
         tidy_links(notebook, tmp_path, [])
 
 
-def refused(out, notebooks, capsys):
+@pytest.fixture
+def refused(capsys):
     """What the command says, having written nothing."""
-    before = contents(out)
-    assert cli.main(["editions", "--out", str(out), "--notebooks", str(notebooks), "--no-timing"]) == 1
-    assert contents(out) == before
-    return capsys.readouterr().err
+
+    def refusing(out, notebooks):
+        before = contents(out)
+        assert cli.main(["editions", "--out", str(out), "--notebooks", str(notebooks), "--no-timing"]) == 1
+        assert contents(out) == before
+        return capsys.readouterr().err
+
+    return refusing
 
 
-def test_a_folder_with_other_files_is_refused(small, tmp_path, capsys):
+def test_a_folder_with_other_files_is_refused(small, tmp_path, refused):
     out = tmp_path / "out"
     (out / "student").mkdir(parents=True)
     (out / "student" / "thesis.txt").write_text("all my work")
-    complaint = refused(out, small, capsys)
-    assert "holds 1 files that are not of an edition" in complaint
-    assert "student/thesis.txt" in complaint
-    assert "Choose an empty folder" in complaint
+    complaint = refused(out, small)
+    for said in ("holds 1 files that are not of an edition", "student/thesis.txt", "Choose an empty folder"):
+        assert said in complaint
 
 
-def test_an_edition_that_somebody_worked_in_is_refused(small, edition, capsys):
+def test_an_edition_that_somebody_worked_in_is_refused(small, edition, refused):
     (edition / "student" / ".ipynb_checkpoints").mkdir()
     (edition / "student" / ".ipynb_checkpoints" / "copy.ipynb").write_text("{}")
     editions.write_editions(edition, small, timing=False)
     change(edition / "instructor", lambda notebook: notebook.cells.pop(0))
-    complaint = refused(edition, small, capsys)
-    assert "were changed since it was written, such as instructor/00_start_here.ipynb" in complaint
+    said = "were changed since it was written, such as instructor/00_start_here.ipynb"
+    assert said in refused(edition, small)
 
 
 @pytest.mark.parametrize("place", ["", "editions", "student/00"])
-def test_the_originals_and_their_folder_are_left_alone(small, capsys, place):
-    assert "written over them. Choose a folder of its own" in refused(small / place, small, capsys)
+def test_the_originals_and_their_folder_are_left_alone(small, refused, place):
+    assert "written over them. Choose a folder of its own" in refused(small / place, small)
 
 
-def test_an_edition_is_not_written_over_itself_nor_made_of_solutions(edition, tmp_path, capsys):
-    assert "written over them" in refused(edition, edition / "student", capsys)
-    complaint = refused(tmp_path / "new", edition / "instructor", capsys)
-    assert "is of an instructor's edition. Expected the course's own notebooks" in complaint
-
-
-def test_a_file_is_no_folder_and_a_folder_without_notebooks_no_course(small, tmp_path, capsys):
+def test_what_is_no_source_and_no_folder_is_named(small, edition, tmp_path, refused):
+    assert "written over them" in refused(edition, edition / "student")
     (tmp_path / "file").write_text("")
-    assert "is a file. Expected a folder" in refused(tmp_path / "file", small, capsys)
-    (tmp_path / "empty").mkdir()
-    assert "one notebook 00_….ipynb, but nothing was found" in refused(tmp_path / "out", tmp_path / "empty", capsys)
-
-
-def test_a_notebook_that_lost_a_cell_or_is_none_is_named(small, tmp_path, capsys):
+    (tmp_path / "new").mkdir()
+    assert "is a file. Expected a folder" in refused(tmp_path / "file", small)
+    assert "one notebook 00_….ipynb, but nothing was found" in refused(tmp_path / "other", tmp_path / "new")
+    complaint = refused(tmp_path / "new", edition / "instructor")
+    assert "is of an instructor's edition. Expected the course's own notebooks" in complaint
     change(small, lambda notebook: notebook.cells.pop())
-    complaint = refused(tmp_path / "out", small, capsys)
+    complaint = refused(tmp_path / "new", small)
     assert "notebook 00 lacks 1 cells of its exercises, among them '00-quiz-check'" in complaint
     (small / "00_start_here.ipynb").write_text("no notebook")
-    assert "00_start_here.ipynb is no notebook" in refused(tmp_path / "out", small, capsys)
+    assert "00_start_here.ipynb is no notebook" in refused(tmp_path / "new", small)
 
 
 # --- nbgrader --------------------------------------------------------------------------------------------
@@ -376,29 +367,24 @@ def test_nbgrader_reads_both_editions(written, edition, number):
 LETTERS = {f"q{i}": question.right() for i, question in enumerate(quiz_of("00").questions, 1)}
 
 
-def test_a_mark_of_nbgrader_is_a_number_that_counts_shares(monkeypatch):
+@pytest.mark.parametrize(
+    ("asked_by", "wrong", "mark"),
+    [("autograde", 0, "2"), ("autograde", 1, "1.5"), ("autograde", 4, ""), ("validate", 0, "2"), ("validate", 1, "")],
+)
+def test_a_mark_of_nbgrader_is_a_number_that_counts_shares(monkeypatch, asked_by, wrong, mark):
+    """A student who asks nbgrader (validate) hears of everything that is not right."""
+    answers = LETTERS | dict.fromkeys(list(LETTERS)[:wrong], "x")
     check = quiz_of("00").check
-    assert pretty(check(LETTERS)) == repr(check(LETTERS)), "what a notebook stores as the text of a result"
-    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
-    assert pretty(check(LETTERS)) == "2"
-    assert pretty(check(LETTERS | {"q1": "x"})) == "1.5"
-    assert "right" in check(LETTERS)._repr_html_(), "the student's feedback shows the card"
-    with pytest.raises(NotSolvedError, match="0 of 4 right"):
-        check({"q1": "x"})
-
-
-def test_a_student_who_asks_nbgrader_hears_of_everything_that_is_not_right(monkeypatch):
-    monkeypatch.setenv("NBGRADER_EXECUTION", "validate")
-    assert pretty(quiz_of("00").check(LETTERS)) == "2"
-    with pytest.raises(NotSolvedError, match="3 of 4 right"):
-        quiz_of("00").check(LETTERS | {"q1": "x"})
-
-
-def test_what_nbgrader_runs_is_nobodys_progress(monkeypatch, tmp_path):
-    monkeypatch.setenv("TLCOURSE_PROGRESS", str(tmp_path / "progress.json"))
-    assert progress_file() == tmp_path / "progress.json"
-    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
-    assert progress_file() is None
+    assert pretty(check(answers)) == repr(check(answers)), "what a notebook stores as the text of a result"
+    monkeypatch.setenv("NBGRADER_EXECUTION", asked_by)
+    if mark:
+        assert pretty(check(answers)) == mark
+        assert "right" in check(answers)._repr_html_(), "the student's feedback shows the card"
+    else:
+        with pytest.raises(NotSolvedError, match=f"{4 - wrong} of 4 right"):
+            check(answers)
+    with pytest.raises(NotSolvedError, match="NOT ATTEMPTED"):
+        exercises_of("00")[0].check(None)
 
 
 IN_A_SCHOOL = """
@@ -411,23 +397,20 @@ settings.CourseDirectory.root = sys.argv[1]
 settings.ClearSolutions.enabled = False
 settings.Execute.timeout = 300
 school = NbGraderAPI(config=settings)
-replies = [school.generate_assignment("unit"), school.autograde("unit", "ada"), school.autograde("unit", "ben")]
-points = {}
+replies = [school.generate_assignment("unit"), school.autograde("unit", "ada")]
 with school.gradebook as book:
-    for name in ("ada", "ben"):
-        (notebook,) = book.find_submission("unit", name).notebooks
-        points[name] = {grade.name: grade.score for grade in notebook.grades}
+    (notebook,) = book.find_submission("unit", "ada").notebooks
+    points = {grade.name: grade.score for grade in notebook.grades}
 log = "".join(reply["log"] for reply in replies)
 print(json.dumps({"log": log, "good": [reply["success"] for reply in replies], "points": points}))
 """
 
 
 def test_nbgrader_hands_out_the_starters_and_gives_the_points(edition, tmp_path, environment):
-    solved = notebook_in(edition / "instructor", "00")
-    started = notebook_in(edition / "student", "00")
-    cell(started, "00-quiz-answer").source = quiz_of("00").reference.replace('q1="b"', 'q1="a"')
-    handed_in = {"source": notebook_in(edition / "student", "00"), "submitted/ada": solved}
-    for place, notebook in (handed_in | {"submitted/ben": started}).items():
+    source, solved = (notebook_in(edition / part, "00") for part in ("student", "instructor"))
+    cell(solved, "00-q2-answer").source = cell(source, "00-q2-answer").source
+    cell(solved, "00-quiz-answer").source = quiz_of("00").reference.replace('q1="b"', 'q1="a"')
+    for place, notebook in {"source": source, "submitted/ada": solved}.items():
         notebook.cells = without_training(notebook)
         folder = tmp_path / "school" / place / "unit"
         folder.mkdir(parents=True)
@@ -440,16 +423,13 @@ def test_nbgrader_hands_out_the_starters_and_gives_the_points(edition, tmp_path,
     done = subprocess.run(command, env=settings, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["good"] == [True, True, True], found["log"]
+    assert found["good"] == [True, True], found["log"]
 
     released = notebook_in(tmp_path / "school" / "release" / "unit", "00")
-    assert [cell.source for cell in released.cells] == [cell.source for cell in handed_in["source"].cells]
-    checks = [cell for cell in solved.cells if cell.id.endswith("-check")]
-    full = {cell.id: cell.metadata.nbgrader.points for cell in checks}
-    assert len(full) == 4
-    assert found["points"]["ada"] == full
+    assert [cell.source for cell in released.cells] == [cell.source for cell in source.cells]
+    full = {f"{item.id.replace('.', '-')}-check": item.points for item in items_of("00") if item.id != "00.q4"}
     share = 1 - 1 / len(quiz_of("00").questions)
-    assert found["points"]["ben"] == dict.fromkeys(full, 0) | {"00-quiz-check": share * quiz_of("00").points}
+    assert found["points"] == full | {"00-q2-check": 0, "00-quiz-check": share * quiz_of("00").points}
     assert "cannot be converted to" not in done.stderr + found["log"], "nbgrader has to guess the points"
     assert not kept.exists(), "what students handed in went into the teacher's own progress"
 

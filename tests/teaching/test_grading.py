@@ -57,9 +57,8 @@ def function(body):
 
 def hostile(outside):
     """Answers that attack, by student and exercise. Those that only look around get ERROR or WRONG, not more."""
-    carry = "\nimport torch\ncarry_over = lambda source, target: x"
     forged = """
-import os, gc, io, json, struct
+import os, json, struct
 value = {"kind": "dict", "of": [["result", 1]]}
 text = json.dumps({"kind": "dict", "of": [["value", value], ["error", None]]}).encode()
 for number in range(3, 60):
@@ -72,31 +71,25 @@ for number in range(3, 60):
         "endless": {"q2": function("while True: pass")},
         "memory": {
             "q1": "undecided = []\nwhile True: undecided.append(bytearray(10**7))",
-            "q2": function("import torch\nreturn [torch.zeros(10**7) for _ in range(10**4)]"),
             "q3": "carry_over = lambda source, target: [0] * 10**11",
         },
         "exits": {
             "q1": "import sys\nsys.exit(0)",
             "q2": function("import os\nos._exit(0)"),
-            "q3": "import os\nos._exit(0)",
             "q4": "def learn(five):\n    return learn(five)",
             "quiz": "raise KeyboardInterrupt",
         },
         "reads": {
             "q1": "from tlcourse.lessons.nb00_start_here.checks import q1\nexec(q1.reference)",
             "q2": f"text = open({str(SOLUTION)!r}).read()\n" + function("return text"),
-            "q3": "import inspect\nfrom tlcourse.lessons.nb00_start_here import checks\n"
-            "x = inspect.getsource(checks)" + carry,
             "q4": f"import torch\nx = torch.from_file({str(SOLUTION)!r}, size=60, dtype=torch.uint8)",
             "quiz": "import importlib, sys\nsys.modules.pop('tlcourse.exercises')\n"
             "answers = importlib.import_module('tlcourse.lessons.nb00_start_here.checks').quiz.reference",
         },
         "writes": {
             "q1": f"open({str(outside)!r}, 'w').write('x')\nundecided = [1]",
-            "q2": f"import torch, torchvision\ntorchvision.io.write_file({str(outside)!r}, torch.ones(9).byte())\n"
-            + function("return 1"),
-            "q3": "import socket\nsocket.create_connection(('127.0.0.1', 9))" + carry,
-            "q4": "import subprocess\nsubprocess.run(['touch', " + repr(str(outside)) + "])\nlearn = lambda five: 1",
+            "q3": "import socket\nsocket.create_connection(('127.0.0.1', 9))",
+            "q4": f"import subprocess\nsubprocess.run(['touch', {str(outside)!r}])\nlearn = lambda five: 1",
             "quiz": "import os\nwhile True: os.fork()",
         },
         "forges": {
@@ -104,8 +97,6 @@ for number in range(3, 60):
             "q2": forged + function("return 1"),
             "q3": "class Evil:\n    def __reduce__(self):\n        import os\n"
             f"        return (os.system, ('touch {outside}',))\ncarry_over = lambda source, target: Evil()",
-            "q4": "import os\nfor n in range(3, 60):\n    try: os.write(n, b'\\xff' * 64)\n    except OSError: pass\n"
-            "learn = lambda five: 1",
             "quiz": "class Letters(dict):\n    def get(self, *_): return 'b'\nanswers = Letters(q1=10**5000)",
         },
         "loud": {
@@ -175,8 +166,11 @@ def rows(handed_in):
     return marks_in(handed_in / "marks.csv")
 
 
+QUESTIONS = ("q1", "q2", "q3", "q4", "quiz")
+
+
 def outcomes(row):
-    return [row[name] for name in ("q1", "q2", "q3", "q4", "quiz")]
+    return [row[name] for name in QUESTIONS]
 
 
 def page(handed_in, student):
@@ -193,9 +187,8 @@ def test_a_perfect_and_an_unattempted_notebook_are_marked_right(rows):
 
 def test_nobody_gets_a_point_by_force(rows):
     for student in hostile(OUTSIDE):
-        got = dict(zip(("q1", "q2", "q3", "q4", "quiz"), outcomes(rows[student]), strict=True))
-        right = ["q2"] if student == "loud" else []
-        assert [name for name, outcome in got.items() if outcome == "CORRECT"] == right, (student, got)
+        right = [name for name in QUESTIONS if rows[student][name] == "CORRECT"]
+        assert right == (["q2"] if student == "loud" else []), (student, rows[student])
 
 
 def test_nothing_is_left_outside(handed_in):
@@ -205,7 +198,7 @@ def test_nothing_is_left_outside(handed_in):
 @pytest.mark.parametrize(
     ("student", "texts"),
     [
-        ("endless", ["did not come to an end", "20 seconds"]),
+        ("endless", ["did not come to an end", "20 seconds", "while True: pass"]),
         ("memory", ["more than 1 GiB", "more memory than it may have"]),
         ("exits", ["calls exit", "ended itself", "RecursionError", "KeyboardInterrupt"]),
         ("reads", ["may not read", "Permission denied", "got StandIn"]),
@@ -361,18 +354,11 @@ def test_lines_for_the_notebook_are_left_out_and_named():
         cell_code.as_python("%%bash\nls")
 
 
-@pytest.mark.parametrize(
-    ("left", "right", "same"),
-    [
-        ("x = 1  # one", "x  =  1\n", True),
-        ("x = 1", "x = 2", False),
-        ("x = )", "x  = )", True),
-        ("(" * 10_000, "x", False),
-    ],
-    ids=range(4),
-)
-def test_programs_are_compared_without_comments(left, right, same):
-    assert cell_code.same_program(left, right) is same
+def test_programs_are_compared_without_comments():
+    assert cell_code.same_program("x = 1  # one", "x  =  1\n")
+    assert not cell_code.same_program("x = 1", "x = 2")
+    assert cell_code.same_program("x = )", "x  = )")
+    assert not cell_code.same_program("(" * 10_000, "x")
 
 
 def test_an_answer_takes_along_what_it_uses_and_no_more():

@@ -4,11 +4,13 @@ import atexit
 import functools
 import linecache
 import types
+from collections.abc import Iterator
 from typing import Protocol
 
 import cloudpickle
 
 from tlcourse.exercises.card import Outcome, Verdict, verdict
+from tlcourse.exercises.runner.encoding import listed
 from tlcourse.exercises.runner.process import TRAINING, Limits, Reply, Sandbox
 
 
@@ -19,6 +21,9 @@ class Answer(Protocol):
 
     def call(self, arguments: tuple, finisher: str | None = None, more: tuple = ()) -> Reply: ...
 
+    def anew(self) -> None:
+        """Forget what earlier calls left behind: the next one meets the answer as it was written."""
+
 
 class KernelAnswer:
     """An answer in the learner's own notebook; a function is copied into a sandbox with all it refers to."""
@@ -28,7 +33,10 @@ class KernelAnswer:
         self._loaded = False
 
     def value(self) -> Reply:
-        return Reply(self.answer)
+        return Reply(_read(self.answer) if isinstance(self.answer, Iterator) else self.answer)
+
+    def anew(self) -> None:
+        self._loaded = False
 
     def call(self, arguments: tuple, finisher: str | None = None, more: tuple = ()) -> Reply:
         box = kernel_sandbox()
@@ -48,6 +56,12 @@ class KernelAnswer:
         reply = box.ask("call", arguments=arguments, finisher=finisher, more=more)
         self._loaded = not stopped(reply)
         return reply
+
+
+@functools.lru_cache(maxsize=32)
+def _read(iterator: Iterator) -> object:
+    """Read what gives its values once: the learner may ask for the check of it twice."""
+    return listed(iterator)
 
 
 @functools.cache

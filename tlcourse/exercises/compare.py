@@ -1,33 +1,57 @@
 """Are two values the same, and how to show one in a line or two."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 
 import numpy as np
 import torch
 
-NUMBERS = (bool, int, float, complex, np.ndarray, np.generic, torch.Tensor)
+from tlcourse.exercises.runner.encoding import NUMBERS, listed
+
 SHOWN = 12  # numbers of a tensor that are shown in full
 
 
 def same(got: object, expected: object, tolerance: float = 1e-4) -> bool:
     """Say whether a learner's value is right: kinds of container and of number do not matter, shapes and values do.
 
-    A list of numbers may stand for a tensor, a tensor with one value for a number, and two NaN agree. `tolerance` is
-    relative to the larger of 1 and the expected number.
+    Any iterable may stand for a list: a set if the list is in ascending order, a dict by its values. A list of numbers
+    may stand for a tensor, a tensor with one value for a number, and two NaN agree. Where a set is expected, neither
+    order nor doubles matter. `tolerance` is relative to the larger of 1 and the expected number.
     """
+    got = listed(got)
     if isinstance(expected, Mapping):
         keys = isinstance(got, Mapping) and set(got) == set(expected)
         return bool(keys) and all(same(got[k], expected[k], tolerance) for k in expected)
     if isinstance(expected, Set):
-        return isinstance(got, Set | list | tuple) and set(got) == set(expected)
+        return isinstance(got, Iterable) and not isinstance(got, str | bytes) and _members(got) == _members(expected)
     if isinstance(expected, str | bytes | type(None)):
         return type(got) is type(expected) and got == expected
+    got = in_order(got)
     left, right = as_array(got), as_array(expected)
     if right is not None:
         return left is not None and _close(left, right, tolerance)
     if isinstance(expected, list | tuple) and isinstance(got, list | tuple):
         return len(got) == len(expected) and all(same(g, e, tolerance) for g, e in zip(got, expected, strict=True))
     return bool(got == expected)
+
+
+def in_order(value: object) -> object:
+    """Return the list that a set or a dict stands for; anything else as it is."""
+    if isinstance(value, Mapping):
+        return list(value.values())
+    if isinstance(value, Set):
+        try:
+            return sorted(value)
+        except TypeError:  # texts and numbers in one set
+            return list(value)
+    return value
+
+
+def _members(values: Iterable) -> set | None:
+    array = as_array(values if isinstance(values, torch.Tensor | np.ndarray) else list(values))
+    try:
+        return set(values) if array is None or array.ndim != 1 else set(array.tolist())
+    except TypeError:  # lists in a list
+        return None
 
 
 def as_array(value: object) -> np.ndarray | None:

@@ -8,6 +8,7 @@ import torch
 
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.worlds import EXAM, exam_room, load
+from tlcourse.repro import generator
 
 FRESH = 10_000  # seeds from here on belong to checks; the notebooks use small ones
 
@@ -15,6 +16,33 @@ FRESH = 10_000  # seeds from here on belong to checks; the notebooks use small o
 def few_digits(per_class: int) -> Callable[[int], tuple[ImageSet]]:
     """Return a function from a seed to the one argument of a recipe: labelled target images, `per_class` each."""
     return lambda seed: (load("handwritten-photo").few(per_class, seed=FRESH + seed),)
+
+
+def permuted(inputs: Callable[[int], tuple]) -> Callable[[int], tuple]:
+    """Return a function like `inputs`, whose image sets have their labels permuted."""
+
+    def arguments(seed: int) -> tuple:
+        return tuple(
+            replace(item, labels=permute(item.labels, seed)) if isinstance(item, ImageSet) else item
+            for item in inputs(seed)
+        )
+
+    return arguments
+
+
+def permute(labels: torch.Tensor, seed: int) -> torch.Tensor:
+    """Exchange labels of several classes so that they say nothing: no image keeps its own, and each class is divided.
+
+    The images of a class get the labels of all others in turn, so that the classes are not merely renamed, which could
+    be learned.
+    """
+    draw, classes = generator("permuted", FRESH + seed), int(labels.max()) + 1
+    order, first = torch.randperm(len(labels), generator=draw), int(torch.randint(classes, (), generator=draw))
+    exchanged = labels.clone()
+    for c in range(classes):
+        members = order[labels[order] == c]
+        exchanged[members] = (c + 1 + (torch.arange(len(members)) + first) % (classes - 1)) % classes
+    return exchanged
 
 
 def unlabelled(seed: int) -> tuple[ImageSet]:
@@ -44,7 +72,7 @@ def scores_below(limit: float) -> Callable[[Mapping[str, torch.Tensor], float | 
 
 
 @functools.lru_cache(maxsize=4)
-def held_out(seed: int) -> ImageSet:
-    """Return the 382 held-out images of a draw with their labels."""
+def held_out(seed: int, shift: float = 0.0) -> ImageSet:
+    """Return the 382 images of the exam pool with their labels, on the pieces of the photograph that a seed draws."""
     with exam_room():
-        return load("handwritten-photo", split=EXAM, seed=FRESH + seed)
+        return load("handwritten-photo", split=EXAM, shift=shift, seed=FRESH + seed)

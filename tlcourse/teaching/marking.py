@@ -8,7 +8,7 @@ import linecache
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class SubmittedAnswer:
     def __init__(self, box: Sandbox, limits: Limits) -> None:
         self._box, self._limits = box, limits
         self._left = ALL_CALLS * limits.seconds
+        self._ran: list[Mapping[str, str]] = []
 
     def value(self) -> Reply:
         return self._ask("get")
@@ -55,10 +56,26 @@ class SubmittedAnswer:
     def call(self, arguments: tuple, finisher: str | None = None, more: tuple = ()) -> Reply:
         return self._ask("call", arguments=arguments, finisher=finisher, more=more)
 
+    def prepare(self, setup: str) -> list[str]:
+        """Give the names that a notebook has, before a cell is run, and return them."""
+        self._setup = setup
+        given = self._box.ask("prepare", 60.0, setup=setup)
+        if given.error:
+            raise RuntimeError(f"the names that notebooks have cannot be made: {given.error['message']}")
+        return given.value
+
     def run(self, source: str, name: str, file: str = ANSWER_FILE) -> Reply:
         """Run a cell, and take what it calls `name` as the answer."""
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)  # for the lines of errors
-        return self._ask("run", source=source, name=name, file=file)
+        self._ran.append({"source": source, "name": name, "file": file})
+        return self._ask("run", **self._ran[-1])
+
+    def anew(self) -> None:
+        """Run the cells again in a clean process."""
+        self._box.renew()
+        self.prepare(self._setup)
+        for cell in self._ran:
+            self._ask("run", **cell)
 
     def _ask(self, task: str, **arguments: object) -> Reply:
         if self._left <= 0:
@@ -95,8 +112,6 @@ def mark(path: str, name: str, seed: int, closed: Sequence[str] = ()) -> Plain:
     else:
         given = _judge(item, found.cell, [c.source for c in cells if _may_help(c, found.cell)], seed, closed, notes)
     source = found.cell.source if found.cell else ""
-    if isinstance(item, Challenge) and re.search(r"""["']test["']""", source):
-        notes.append("it names the test half, on which it is scored; look at it")
     return _plain(given, notes, source, time.perf_counter() - begin)
 
 
@@ -138,10 +153,8 @@ def _run(
     item: Exercise | Quiz, answer: SubmittedAnswer, code: str, others: Sequence[str], notes: list[str]
 ) -> Verdict | None:
     """Run the cell; return a verdict when there is nothing to check after it."""
-    given = answer._box.ask("prepare", 60.0, setup=item.setup + stand_ins())
-    if given.error:
-        raise RuntimeError(f"the names that {item.id} gives cannot be made: {given.error['message']}")
-    before, names = cell_code.taken_along(code, [_python(source) for source in others], given.value)
+    given = answer.prepare(item.setup + stand_ins())
+    before, names = cell_code.taken_along(code, [_python(source) for source in others], given)
     if names:
         notes.append(f"taken along from other cells: {', '.join(names[:8])}")
         helped = answer.run(before, item.answer, OTHER_CELLS)

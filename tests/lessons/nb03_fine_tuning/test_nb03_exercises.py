@@ -7,7 +7,7 @@ from tlcourse.lessons.nb03_fine_tuning import checks as ex
 from tlcourse.lessons.nb03_fine_tuning.experiment import evaluation_sets
 from tlcourse.models.pretrained import pretrained
 
-HALF = 891
+HALF = 382
 
 
 def test_both_worlds_hold_the_same_digits_near_and_far_and_none_of_the_notebook():

@@ -4,13 +4,15 @@ The bytes are a JSON text that says what there is, and behind it the numbers of 
 is no pickle in it: reading it builds plain values, and no more of them than bytes came.
 """
 
+import itertools
 import json
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
+from torch import nn
 
 LARGEST = 2**27  # bytes of an encoded answer
 LONGEST = 2**25  # bytes of the text in it; objects take more memory than the numbers in a tensor
@@ -19,10 +21,20 @@ NAMES = "bool uint8 int8 int16 int32 int64 uint16 uint32 uint64 float16 bfloat16
 DTYPES = {f"torch.{name}": getattr(torch, name) for name in NAMES.split() if hasattr(torch, name)}
 FORGED = (ValueError, LookupError, TypeError, OverflowError, struct.error, RuntimeError)  # what forged bytes lead to
 CONTAINERS = {"list": list, "tuple": tuple, "set": set}
+NUMBERS = (bool, int, float, complex, np.ndarray, np.generic, torch.Tensor)
+WHOLE_VALUES = (*NUMBERS, str, bytes, Mapping, list, tuple, set, frozenset, type, nn.Module)
+MOST_ITEMS = 10**6  # that are taken from something that gives one after the other, perhaps without end
 
 
 class EncodingError(ValueError):
     """A value cannot leave the sandbox, or what came out of it is no value."""
+
+
+def listed(value: object) -> object:
+    """Return a list of what a generator, a range, the keys of a dict or a series holds; other values as they are."""
+    if isinstance(value, WHOLE_VALUES) or not isinstance(value, Iterable):
+        return value
+    return list(itertools.islice(value, MOST_ITEMS))
 
 
 def encode(value: object) -> bytes:
@@ -65,6 +77,7 @@ def _to_plain(value: object, numbers: list[bytes]) -> object:
         return {"kind": "bytes", "at": _add(value, numbers)}
     if isinstance(value, dict):
         return {"kind": "dict", "of": [[_to_plain(k, numbers), _to_plain(v, numbers)] for k, v in value.items()]}
+    value = listed(value)
     for kind, container in (("list", list), ("tuple", tuple), ("set", set | frozenset)):
         if isinstance(value, container):
             return {"kind": kind, "of": [_to_plain(item, numbers) for item in value]}

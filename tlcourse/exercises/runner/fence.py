@@ -5,7 +5,7 @@ system and says clearly what was refused, but libraries written in C and attacks
 Linux the system refuses the same things once more (`walls`).
 
 What neither stops: reading what an answer may read anyway (Python, PyTorch, the course without its solutions, and so
-the labelled images of the test half), using the time and memory it is given, and faults of the system. Without Landlock
+all labelled images), using the time and memory it is given, and faults of the system. Without Landlock
 (macOS, Windows) only the hook is there: who expects attacks runs the grader in a container or a virtual machine.
 """
 

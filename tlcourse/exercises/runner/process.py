@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import pickle
 import queue
 import struct
 import tempfile
@@ -23,6 +22,7 @@ from tlcourse.exercises.runner.worker import PRIVATE
 PACKAGE = Path(__file__).parents[2]
 LOOK_EVERY = 0.02  # seconds between two looks at how much memory is used
 LOOK_AROUND_EVERY = 0.5  # seconds between two looks at what it started and wrote, which take longer
+LAST_WORDS = 1.0  # seconds in which a process may say where it was when its time was over
 START_SECONDS = 120  # importing PyTorch on a busy machine with a slow disk
 MOST_ENTRIES = 10_000  # files and folders that a fenced answer may make
 DEEPEST = 50  # folders in each other
@@ -81,8 +81,7 @@ class Sandbox:
         """
         if self._process is None or not self._process.running():
             self._start()
-        message = cloudpickle.dumps((task, arguments))
-        return self._exchange(message, self.limits.seconds if seconds is None else seconds)
+        return self._exchange(task, arguments, self.limits.seconds if seconds is None else seconds)
 
     def renew(self) -> None:
         """End the process and all that it started; the next one knows nothing of it."""
@@ -106,12 +105,11 @@ class Sandbox:
         pipes = self._process.to_it, self._process.from_it, self._messages, self._replies
         threading.Thread(target=_talk, args=pipes, daemon=True).start()
         self._before = 2**40
-        self._exchange(pickle.dumps(("prepare", {"setup": "import torch, tlcourse"})), START_SECONDS)
-        limit = {"extra": 2 * self.limits.memory, "for_good": self.fenced}
-        self._exchange(pickle.dumps(("limit_memory", limit)), START_SECONDS)
+        self._exchange("prepare", {"setup": "import torch, tlcourse"}, START_SECONDS)
+        self._exchange("limit_memory", {"extra": 2 * self.limits.memory, "for_good": self.fenced}, START_SECONDS)
         if self.fenced:
             where = {"folder": self._folder.name, "closed": [str(p) for p in self.closed], "secret": list(self.secret)}
-            self.walls = self._exchange(pickle.dumps(("fence", where)), START_SECONDS).value
+            self.walls = self._exchange("fence", where, START_SECONDS).value
             if self.walls is None:
                 self.close()
                 raise OSError("the fence around answers could not be closed, so no answer was run. Try again.")
@@ -144,16 +142,19 @@ class Sandbox:
         own = {"TLCOURSE_PROGRESS": "off", "TLCOURSE_DEVICE": "cpu", "MPLBACKEND": "agg", "JOBLIB_MULTIPROCESSING": "0"}
         return kept | own | dict.fromkeys(PRIVATE, home) | {"PYTHONDONTWRITEBYTECODE": "1"}
 
-    def _exchange(self, message: bytes, seconds: float) -> Reply:
-        end, around = time.monotonic() + seconds, time.monotonic() + LOOK_AROUND_EVERY
-        self._messages.put(message)
+    def _exchange(self, task: str, arguments: Mapping[str, Any], seconds: float) -> Reply:
+        end, around = time.monotonic() + seconds + LAST_WORDS, time.monotonic() + LOOK_AROUND_EVERY
+        stopped = f"it was stopped after {seconds:g} seconds"
+        self._messages.put(cloudpickle.dumps((task, arguments, seconds)))
         try:
             while True:
                 with contextlib.suppress(queue.Empty):
-                    return self._understand(self._replies.get(timeout=LOOK_EVERY))
+                    reply = self._understand(self._replies.get(timeout=LOOK_EVERY))
+                    over = reply.error is not None and reply.error["type"] == "TimeLimit"
+                    return self._end("TimeLimit", stopped, reply.error["frames"]) if over else reply
                 now = time.monotonic()
                 if now > end:
-                    return self._end("TimeLimit", f"it was stopped after {seconds:g} seconds")
+                    return self._end("TimeLimit", stopped)
                 if self._memory(now > around) - self._before > self.limits.memory:
                     size = self.limits.memory / 2**30
                     return self._end("MemoryLimit", f"it asked for more than {size:.3g} GiB of memory")
@@ -172,9 +173,9 @@ class Sandbox:
         except (EncodingError, AttributeError, KeyError, TypeError, ValueError):
             return self._end("Died", "the process that ran it answered with nonsense")
 
-    def _end(self, kind: str, message: str) -> Reply:
+    def _end(self, kind: str, message: str, frames: Sequence[tuple] = ()) -> Reply:
         self.renew()
-        return Reply(error={"type": kind, "message": message, "frames": []})
+        return Reply(error={"type": kind, "message": message, "frames": list(frames)})
 
     def _memory(self, around: bool) -> int:
         """Count the bytes that the process uses, and `around` it those of what it started too."""

@@ -15,7 +15,7 @@ import threading
 import time
 import traceback
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -109,9 +109,7 @@ def _limit(name: str, value: int, for_good: bool) -> None:
 
 def describe(error: BaseException) -> dict[str, object]:
     """Say what went wrong in an answer, with the lines of the answer alone."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [(f.filename, f.lineno, f.name) for f in frames if not f.filename.startswith(NOT_THEIRS)]
-    where = own[-3:]
+    where = _their_lines(traceback.extract_tb(error.__traceback__))
     if isinstance(error, SyntaxError):
         where = [(error.filename or ANSWER_FILE, error.lineno or 0, "<module>")]
     try:
@@ -119,6 +117,10 @@ def describe(error: BaseException) -> dict[str, object]:
     except Exception:  # an answer may raise what cannot even be shown
         message = "(its message cannot be shown)"
     return {"type": type(error).__name__, "message": message, "frames": where}
+
+
+def _their_lines(frames: traceback.StackSummary) -> list[tuple[str, int, str]]:
+    return [(f.filename, f.lineno, f.name) for f in frames if not f.filename.startswith(NOT_THEIRS)][-3:]
 
 
 def perform(worker: Worker, task: str, arguments: Mapping[str, Any]) -> bytes:
@@ -141,14 +143,40 @@ def end_with_the_parent(parent: int) -> None:
     os._exit(1)
 
 
+class Clock:
+    """Says where an answer was when its time was over, and ends the process, if that was not done from outside."""
+
+    def __init__(self, seconds: float, send: Callable[[bytes], None]) -> None:
+        self._send, self._answering, self._one = send, threading.get_ident(), threading.Lock()
+        self._timer = threading.Timer(seconds, self._over)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def stop(self, data: bytes) -> None:
+        """Send what came out in time."""
+        with self._one:  # so that not both send
+            self._timer.cancel()
+            self._send(data)
+
+    def _over(self) -> None:
+        with self._one:
+            frames = _their_lines(traceback.extract_stack(sys._current_frames()[self._answering]))
+            self._send(encode({"error": {"type": "TimeLimit", "message": "", "frames": frames}}))
+            os._exit(1)
+
+
 def serve(incoming: BinaryIO, outgoing: BinaryIO) -> None:
     """Do tasks until the input ends."""
-    worker = Worker()
-    while header := incoming.read(8):
-        task, arguments = pickle.loads(incoming.read(struct.unpack("<Q", header)[0]))
-        data = perform(worker, task, arguments)
+
+    def send(data: bytes) -> None:
         outgoing.write(struct.pack("<Q", len(data)) + data)
         outgoing.flush()
+
+    worker = Worker()
+    while header := incoming.read(8):
+        task, arguments, seconds = pickle.loads(incoming.read(struct.unpack("<Q", header)[0]))
+        clock = Clock(seconds, send)
+        clock.stop(perform(worker, task, arguments))
 
 
 def main() -> None:

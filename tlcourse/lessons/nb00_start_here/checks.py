@@ -7,6 +7,7 @@ from tlcourse.exercises.held_out import (
     is_no_network,
     keeps_the_old_head,
     percent_right,
+    permuted,
     scores_below,
     unlabelled,
 )
@@ -68,6 +69,7 @@ q1, q2, q3, q4, quiz = read_exercises(
     },
     q4={
         "inputs": few_digits(5),
+        "permuted": permuted(few_digits(5)),
         "finisher": "network_report",
         "more": unlabelled,
         "score": percent_right,

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from tlcourse.data.imageset import ImageSet
 from tlcourse.exercises.compare import as_array
-from tlcourse.exercises.held_out import few_digits, is_no_network, percent_right, scores_below, unlabelled
+from tlcourse.exercises.held_out import few_digits, is_no_network, percent_right, permuted, scores_below, unlabelled
 from tlcourse.exercises.kinds import Case
 from tlcourse.exercises.markdown import read_exercises
 from tlcourse.models.pretrained import pretrained
@@ -135,6 +136,10 @@ def _left(what: str) -> Callable[..., bool]:
     return lambda report, score: "state" in report and backbone_left(report["state"]) == what
 
 
+def _file_and_digits(seed: int) -> tuple[dict[str, torch.Tensor], ImageSet]:
+    return strangers_file(-1 - seed), *few_digits(5)(seed)
+
+
 q1, q2, q3, q4, quiz = read_exercises(
     __file__,
     q1={
@@ -157,7 +162,8 @@ q1, q2, q3, q4, quiz = read_exercises(
         "cases": _convolutions,
     },
     q4={
-        "inputs": lambda seed: (strangers_file(-1 - seed), *few_digits(5)(seed)),
+        "inputs": _file_and_digits,
+        "permuted": permuted(_file_and_digits),
         "finisher": "network_report",
         "more": unlabelled,
         "score": percent_right,

@@ -10,12 +10,11 @@ import torch
 from torch import nn
 
 from tlcourse.data.imageset import ImageSet
-from tlcourse.data.worlds import load
 from tlcourse.exercises.compare import as_array
-from tlcourse.exercises.held_out import FRESH, few_digits, held_out, is_no_network, keeps_the_old_head, scores_below
+from tlcourse.exercises.held_out import few_digits, held_out, is_no_network, keeps_the_old_head, permuted, scores_below
 from tlcourse.exercises.kinds import Case
 from tlcourse.exercises.markdown import read_exercises
-from tlcourse.lessons.nb03_fine_tuning.experiment import SHIFT, WORLD
+from tlcourse.lessons.nb03_fine_tuning.experiment import SHIFT
 from tlcourse.models.pretrained import pretrained
 from tlcourse.repro import generator, seeded
 
@@ -103,8 +102,8 @@ def _batches(seed: int) -> list[Case]:
 
 @functools.lru_cache(maxsize=4)
 def both_worlds(seed: int) -> ImageSet:
-    """Return 891 held-out images of the target, and behind them the same ones half-way along the shift."""
-    near, far = held_out(seed), load(WORLD, split="test", shift=SHIFT, seed=FRESH + seed)
+    """Return the held-out images of the target, and behind them the same ones half-way along the shift."""
+    near, far = held_out(seed), held_out(seed, shift=SHIFT)
     return ImageSet(torch.cat([near.images, far.images]), torch.cat([near.labels, far.labels]), near.classes)
 
 
@@ -115,7 +114,7 @@ def unlabelled_worlds(seed: int) -> tuple[ImageSet]:
 
 
 def percent_of_both(report: Mapping[str, torch.Tensor], seed: int) -> float:
-    """Return the mean of the accuracies on target and shifted target; the report has `scores` `[1782, classes]`."""
+    """Return the mean of the accuracies on target and shifted target; the report has `scores` `[N, classes]`."""
     return float((report["scores"].argmax(1) == both_worlds(seed).labels).double().mean() * 100)
 
 
@@ -146,6 +145,7 @@ q1, q2, q3, q4, quiz = read_exercises(
     },
     q4={
         "inputs": few_digits(5),
+        "permuted": permuted(few_digits(5)),
         "finisher": "network_report",
         "more": unlabelled_worlds,
         "score": percent_of_both,

@@ -124,7 +124,7 @@ q1, q2, q3, q4, quiz = read_exercises(
         "cases": _experiments,
     },
     q4={
-        "inputs": lambda seed: (archive(seed)[0],),
+        "inputs": lambda seed: (archive(seed)[0],),  # no labels that could be permuted, and no digits: drawn numbers
         "score": percent_narrower,
         "explain": held_and_width,
         "mistakes": {

@@ -2,6 +2,7 @@
 
 import torch
 
+from tlcourse.exercises.held_out import permute
 from tlcourse.exercises.kinds import Case
 from tlcourse.exercises.markdown import read_exercises
 from tlcourse.lessons.nb12_your_own_images.referrals import (
@@ -13,6 +14,12 @@ from tlcourse.lessons.nb12_your_own_images.referrals import (
     sorted_and_right,
 )
 from tlcourse.repro import generator
+
+
+def _permuted(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return what the learner's function gets, but with labels that say nothing."""
+    seen, labels, new = given(seed)
+    return seen, permute(labels, seed), new
 
 
 def _two_lists(seed: int) -> list[Case]:
@@ -59,6 +66,8 @@ q1, q2, q3, q4, quiz = read_exercises(
     },
     q4={
         "inputs": given,
+        "permuted": _permuted,
+        "by_chance": 10.0,  # percent answered, the promise kept: with labels that say nothing, hardly any can be
         "score": percent_sorted,
         "explain": sorted_and_right,
         "mistakes": {

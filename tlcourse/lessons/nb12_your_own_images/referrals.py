@@ -9,12 +9,12 @@ import torch
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import predict
 from tlcourse.exercises.compare import as_array
-from tlcourse.exercises.held_out import FRESH
+from tlcourse.exercises.held_out import FRESH, held_out
 from tlcourse.models.pretrained import pretrained
 
 PERSON = -1  # in place of an answer: a person should look
 PROMISE = 92  # percent of the answers that must be right
-NEW = 891  # photographs to be sorted
+NEW = 382  # photographs to be sorted: the exam pool
 
 
 class Referral(NamedTuple):
@@ -22,15 +22,15 @@ class Referral(NamedTuple):
 
     seen: torch.Tensor  # float32 [906, 10], of photographs whose labels are known
     labels: torch.Tensor  # int64 [906]
-    new: torch.Tensor  # float32 [891, 10], of photographs by other hands
-    truth: torch.Tensor  # int64 [891]
+    new: torch.Tensor  # float32 [382, 10], of photographs on other sheets
+    truth: torch.Tensor  # int64 [382]
 
 
 @functools.lru_cache(maxsize=4)
 def referral(seed: int) -> Referral:
     """Return the logits that a seed draws: the same digits, on other pieces of the photograph."""
     network = pretrained("tiny_resnet", "digits")
-    known, new = (load("handwritten-photo", split=split, seed=FRESH + seed) for split in ("train", "test"))
+    known, new = load("handwritten-photo", seed=FRESH + seed), held_out(seed)
     return Referral(predict(network, known), known.labels, predict(network, new), new.labels)
 
 
@@ -40,7 +40,7 @@ def given(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def read_choices(report: object) -> np.ndarray:
-    """Read 891 whole numbers, -1 to 9, from a tensor, an array or a list; raises ValueError for anything else."""
+    """Read 382 whole numbers, -1 to 9, from a tensor, an array or a list; raises ValueError for anything else."""
     choices = as_array(report)
     if choices is None or choices.shape != (NEW,) or choices.dtype.kind not in "iuf":
         came = "no list of numbers" if choices is None else f"shape {list(choices.shape)}"
