@@ -16,7 +16,7 @@ def draw_confusion(ax: Axes, confusion: torch.Tensor, classes: Sequence[str]) ->
     """Draw a confusion matrix, mistakes shaded by how often they happen, and say which are the most frequent."""
     mistakes = confusion.clone().fill_diagonal_(0)
     shades = np.ma.masked_equal(mistakes.numpy(), 0)
-    ax.imshow(shades, cmap="Oranges", vmin=-1, vmax=max(2 * mistakes.max().item(), 1))
+    ax.imshow(shades, cmap="Oranges", vmin=-1, vmax=max(2 * mistakes.max().item(), 2 * FEW))  # one mistake is pale
     for row, counts in enumerate(confusion.tolist()):
         for column, count in enumerate(counts):
             if count:

@@ -3,7 +3,6 @@
 import re
 import stat
 import zipfile
-import zlib
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -31,10 +30,9 @@ def unpack_zip(data: bytes | memoryview | Path | str, into: Path | str, *, most_
     """Unpack a zip archive of photographs, a file or its content, into a folder of its own, completely or not at all.
 
     Refused are names that lead out of the folder, links, devices, passwords, and bombs; every byte is counted while it
-    is unpacked, whatever the archive says about itself. Archives inside are not unpacked. Where this archive was
-    unpacked into the folder before, that is used as it is. Returns the folder that holds the classes: `into`, or, where
-    the archive wraps everything in one folder, that one. Raises ArchiveError: damaged, refused, the disk is full, or
-    `into` holds something else.
+    is unpacked, whatever the archive says about itself. Archives inside are not unpacked. Returns the folder that holds
+    the classes: `into`, or, where the archive wraps everything in one folder, that one. Raises ArchiveError: damaged,
+    refused, the disk is full, or `into` is not empty.
     """
     into = Path(into)
     name, source = (str(data), data) if isinstance(data, Path | str) else ("the archive", BytesIO(data))
@@ -43,10 +41,7 @@ def unpack_zip(data: bytes | memoryview | Path | str, into: Path | str, *, most_
             packed = Path(source).stat().st_size if isinstance(data, Path | str) else memoryview(data).nbytes
             entries = _entries(archive, name)
             _check_size(sum(entry.file_size for entry in entries.values()), packed, name, most_bytes)
-            if into.exists() and any(into.iterdir()):
-                _check_same(entries, into, name)
-            else:
-                _unpack(archive, entries, into, lambda total: _check_size(total, packed, name, most_bytes))
+            _unpack(archive, entries, into, lambda total: _check_size(total, packed, name, most_bytes))
     except ArchiveError:
         raise
     except OSError as error:
@@ -135,21 +130,6 @@ def _unpack(
                     total += len(chunk)
                     check(total)
                     target.write(chunk)
-
-
-def _check_same(entries: dict[str, zipfile.ZipInfo], into: Path, name: str) -> None:
-    """Accept a folder only if it holds exactly this archive."""
-    files = {path.relative_to(into).as_posix(): path for path in into.rglob("*") if path.is_file()}
-    there = {name: path for name, path in files.items() if not _is_left_behind(name)}
-    same = there.keys() == entries.keys() and all(
-        path.stat().st_size == entries[file].file_size and zlib.crc32(path.read_bytes()) == entries[file].CRC
-        for file, path in there.items()
-    )
-    if not same:
-        raise ArchiveError(
-            f"{into} is there already and does not hold the content of {name}. Nothing was changed. Choose a folder "
-            "that does not exist, or empty this one."
-        )
 
 
 def _class_folder(folder: Path) -> Path:

@@ -1,7 +1,7 @@
 """A trained classifier of photographs: saved with its card as one unit, and used in a fresh process."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,13 +75,8 @@ class Classifier:
         single = isinstance(images, Photo)
         probability = self.probabilities([images] if single else images, temperature)
         values, places = probability.sort(dim=1, descending=True, stable=True)
-        answers = [
-            [
-                Answer(self.classes[c], p)
-                for c, p in zip(places[i, :top].tolist(), values[i, :top].tolist(), strict=True)
-            ]
-            for i in range(len(values))
-        ]
+        pairs = zip(places[:, :top].tolist(), values[:, :top].tolist(), strict=True)
+        answers = [[Answer(self.classes[c], p) for c, p in zip(*pair, strict=True)] for pair in pairs]
         return answers[0] if single else answers
 
     def probabilities(self, images: Sequence[Photo], temperature: float | None = None) -> torch.Tensor:
@@ -131,31 +126,21 @@ def save_classifier(
     counts: Mapping[str, int] | None = None,
     training: Mapping[str, str] | None = None,
     report: str | None = None,
-    **words: str,
 ) -> Path:
     """Write a classifier into a folder of its own, whole or not at all; an older one stays until then.
 
     The folder gets `model.safetensors`, `model_card.json`, `MODEL_CARD.md`, and `report.html` where that page is given;
     it may hold an older classifier and nothing else. `metrics` are what was measured on test photographs, `counts` the
-    photographs by part, `training` short texts by name, and `words` may be `good_for` and `not_for`, where more can be
-    said than the usual sentences. Raises ValueError where classes and head differ or there is no such backbone, and
-    StorageError where the folder holds other files or could not be written; what was there before is then unchanged.
+    photographs by part, and `training` short texts by name. Raises ValueError where classes and head differ or there is
+    no such backbone, and StorageError where the folder holds other files or could not be written; what was there before
+    is then unchanged.
     """
     _check_name(backbone)
     _check_head(model, classes, "the network")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     weights = safetensors.torch.save(tensors)
-    card = ModelCard(
-        backbone,
-        tuple(classes),
-        preprocessing,
-        float(temperature),
-        metrics or {},
-        counts or {},
-        training or {},
-        **words,
-    )
-    card = replace(card, sha256=sha256(weights))
+    measured = (metrics or {}, counts or {}, training or {})
+    card = ModelCard(backbone, tuple(classes), preprocessing, float(temperature), *measured, sha256=sha256(weights))
     files = {WEIGHTS: weights, CARD: card.to_json().encode(), PAGE: card.to_markdown().encode()}
     if report is not None:
         files[REPORT] = report.encode()

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,9 +14,10 @@ from tlcourse.photos.findings import FolderReport
 from tlcourse.photos.inspection import inspect
 from tlcourse.photos.networks import photo_network_names, unknown_network
 from tlcourse.photos.pipeline import train_on_photos
-from tlcourse.photos.recipe import PhotoRecipe
+from tlcourse.photos.recipe import RECIPES
 from tlcourse.photos.report import report_page
 from tlcourse.photos.scan import scan
+from tlcourse.photos.views import RandomView
 
 STOPPED = 130  # what shells expect of a command that Ctrl-C ended
 
@@ -40,7 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--csv", type=Path, metavar="FILE", help="a table of file names and labels, instead of subfolders"
     )
     parser.add_argument("--test", type=Path, metavar="FOLDER", help="photographs kept for the test (default: a fifth)")
-    parser.add_argument("--epochs", type=int, help=f"how often each is seen (default: {PhotoRecipe().epochs})")
+    parser.add_argument(
+        "--recipe",
+        default="auto",
+        choices=["auto", *RECIPES],
+        help="full, or gentle with a tenth of the rate; auto is gentle where the linear probe makes fewer than five "
+        "mistakes on validation, since harm would not be seen there (default: %(default)s)",
+    )
+    parser.add_argument("--epochs", type=int, help="how often each is seen (default: as the recipe says)")
     parser.add_argument("--side", type=int, metavar="PIXELS", help="size of the images; smaller is faster")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default: %(default)s)")
     parser.add_argument("--probe-only", action="store_true", help="train the last layer alone: a minute, not several")
@@ -69,7 +76,8 @@ def _finetune(options: argparse.Namespace) -> int:
         options.backbone,
         options.weights,
         test=folders[1].photos if options.test is not None else None,
-        recipe=_recipe(options),
+        recipe=options.recipe,
+        changes=_changes(options),
         probe_only=options.probe_only,
         side=options.side,
         seed=options.seed,
@@ -90,10 +98,10 @@ def _look(folder: Path, csv: Path | None = None) -> FolderReport:
     return report
 
 
-def _recipe(options: argparse.Namespace) -> PhotoRecipe:
-    recipe = PhotoRecipe()
-    view = replace(recipe.view, mirror=not options.no_mirror)
-    return replace(recipe, view=view, epochs=options.epochs or recipe.epochs)
+def _changes(options: argparse.Namespace) -> dict[str, object]:
+    """Return what is to be changed in the recipe."""
+    changes = {"view": RandomView(mirror=not options.no_mirror)}
+    return changes | ({"epochs": options.epochs} if options.epochs else {})
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from tlcourse.evaluation.calibration import Reliability, reliability
+from tlcourse.evaluation.calibration import Reliability, fit_temperature, reliability
 from tlcourse.evaluation.intervals import Interval, wilson_interval
 from tlcourse.evaluation.metrics import class_report, confusion_matrix
 from tlcourse.evaluation.predict import confident_mistakes, predict
 from tlcourse.photos.memory import PhotoSource
+
+FEW = 500  # photographs
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Evaluation:
     logits: torch.Tensor  # divided by the temperature, before the softmax, float32 [N, classes]
     labels: torch.Tensor  # int64 [N]
     classes: tuple[str, ...]
+    temperature: float = 1.0
 
     @property
     def predictions(self) -> torch.Tensor:
@@ -43,12 +46,25 @@ class Evaluation:
 
     @property
     def reliability(self) -> Reliability:
-        """Confidence against accuracy in ten bins; its `error` is the calibration error in points."""
-        return reliability(self.logits, self.labels)
+        """Confidence against accuracy, in bins; its `error` is the calibration error in points."""
+        return self._binned(self.logits)
+
+    @property
+    def error_before(self) -> float:
+        """The calibration error in points without the temperature."""
+        return self._binned(self.temperature * self.logits).error
+
+    def fitted_temperature(self) -> float:
+        """Return the temperature that suits these answers best: for validation photographs, not for the test."""
+        return careful_temperature(self.logits, self.labels)
 
     def mistakes(self, count: int = 12) -> torch.Tensor:
         """Return the wrong predictions of which the classifier is surest, int64 `[M]`, surest first."""
         return confident_mistakes(self.logits, self.labels, count)
+
+    def _binned(self, logits: torch.Tensor) -> Reliability:
+        """Sort into ten bins, of few photographs into five: a bin of one says nothing."""
+        return reliability(logits, self.labels, 5 if len(self.labels) < FEW else 10)
 
     def metrics(self) -> dict[str, Interval | float]:
         """Return what a model card shows."""
@@ -56,15 +72,34 @@ class Evaluation:
             "accuracy on test photographs in % [95 % interval]": self.accuracy,
             "balanced accuracy in %": self.balanced_accuracy,
             "calibration error in points": self.reliability.error,
+            "calibration error without the temperature": self.error_before,
         }
 
     def __str__(self) -> str:
-        return (
+        error, before = self.reliability.error, self.error_before
+        text = (
             f"{len(self.labels):,} test photographs: accuracy {self.accuracy} %, balanced "
-            f"{self.balanced_accuracy:.1f} %, calibration error {self.reliability.error:.1f} points"
+            f"{self.balanced_accuracy:.1f} %, calibration error {error:.1f} points"
         )
+        if self.temperature == 1:
+            return text
+        what = "lowered" if error < before else "did not lower"
+        return f"{text}; the temperature of {self.temperature:.2f} {what} it: without it, {before:.1f}"
 
 
 def evaluate_photos(model: nn.Module, photos: PhotoSource, temperature: float = 1.0) -> Evaluation:
     """Ask a network about test photographs; the temperature, by which logits are divided, is fitted on validation."""
-    return Evaluation(predict(model, photos.in_order()) / temperature, photos.labels, photos.classes)
+    return Evaluation(predict(model, photos.in_order()) / temperature, photos.labels, photos.classes, temperature)
+
+
+def careful_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """Fit the temperature on the logits `[N, classes]` of validation photographs, prepared for there being few of them.
+
+    Where all answers on 50 photographs are right, the best temperature would be 0: certainty. As in Platt's scaling,
+    the targets are 1 - 1/(N + 2) and not 1, which is what N right answers out of N let one believe. Raises ValueError
+    where shapes do not agree, or a logit is not finite.
+
+    Source: Platt, "Probabilistic outputs for support vector machines", 1999, Advances in Large Margin Classifiers; Guo,
+    Pleiss, Sun and Weinberger, "On calibration of modern neural networks", 2017, ICML.
+    """
+    return fit_temperature(logits, labels, smoothing=1 / (len(labels) + 2))

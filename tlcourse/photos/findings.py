@@ -104,4 +104,4 @@ def _balance(sizes: dict[str, int]) -> str:
     text = f"The smallest class is {small!r} with {sizes[small]:,}, the largest {large!r} with {sizes[large]:,}."
     if 2 * sizes[small] >= sizes[large]:
         return text
-    return f"{text} Use .loader(..., balanced=True), or .class_weights() in the loss."
+    return f"{text} In the training every class will count the same."

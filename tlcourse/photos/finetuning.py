@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tlcourse.evaluation.calibration import fit_temperature
 from tlcourse.evaluation.predict import extract_features, predict
+from tlcourse.photos.evaluation import careful_temperature
 from tlcourse.photos.memory import PhotoSource
 from tlcourse.photos.recipe import PhotoRecipe
-from tlcourse.training.checkpoint import History
+from tlcourse.training.checkpoint import History, copy_weights
 from tlcourse.training.loop import fit
 from tlcourse.training.recipe import adamw
 from tlcourse.transfer.freezing import layerwise_lr
@@ -42,11 +42,56 @@ class ChosenProbe:
     probe: Probe
     penalty: float
     validation_loss: float
-    validation_accuracy: float
+    validation_accuracy: float  # percent
+    mistakes: int  # on validation
 
-    def logits(self, features: torch.Tensor) -> torch.Tensor:
-        """Return logits for features `[N, F]`, float32 `[N, classes]`."""
-        return (features.double() @ self.probe.weight.T + self.probe.bias).float()
+    def in_words(self) -> dict[str, str]:
+        """Say for a model card what was kept, where it is the probe."""
+        return {
+            "what was kept": "the linear probe on the frozen network",
+            "penalty of the probe": f"{self.penalty:g}, chosen on validation",
+        }
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What came of a fine-tuning, and of the probe that it began from; both losses are at a temperature of their own.
+
+    `accuracy` is that of the fine-tuned network on validation, in percent, also where the probe was kept.
+    """
+
+    recipe: PhotoRecipe
+    history: History
+    loss: float
+    accuracy: float
+    probe: ChosenProbe
+    probe_loss: float
+
+    @property
+    def kept(self) -> str:
+        """Which of the two is in the network now: the one with the lower loss on validation."""
+        return "fine-tuned" if self.loss <= self.probe_loss else "linear probe"
+
+    def __str__(self) -> str:
+        return (
+            f"kept: {self.kept}. On validation, fine-tuning came to {self.accuracy:.1f} % right at a loss of "
+            f"{self.loss:.3f}, the linear probe to {self.probe.validation_accuracy:.1f} % at {self.probe_loss:.3f}"
+        )
+
+    def in_words(self) -> dict[str, str]:
+        """Say for a model card how what was kept came about; a training that was dropped is told as that."""
+        if self.kept == "linear probe":
+            return self.probe.in_words() | {
+                "tried and dropped": f"fine-tuning, {self.recipe}. {str(self).split('. ')[1]}"
+            }
+        statistics = {"adapt": "follows these photographs", "keep": "as in the source"}
+        return self.probe.in_words() | {
+            "what was kept": "the whole network, fine-tuned from the linear probe",
+            "recipe": str(self.recipe),
+            "epoch that was kept": f"number {self.history.best_epoch + 1}, of the lowest loss on validation",
+            "batch normalisation": statistics[self.recipe.batchnorm],
+            "mirrored": "yes" if self.recipe.view.mirror else "no",
+        }
 
 
 def cache_features(model: nn.Module, photos: PhotoSource, batch: int = 32) -> CachedFeatures:
@@ -71,7 +116,9 @@ def solve_photo_probe(
         probe = replace(probe, weight=probe.weight / size)
         logits = validation.features.double() @ probe.weight.T + probe.bias
         loss = F.cross_entropy(logits, validation.labels).item()
-        tried.append(ChosenProbe(probe, penalty, loss, _percent_right(logits, validation.labels)))
+        mistakes = int((logits.argmax(1) != validation.labels).sum())
+        right = 100 * (1 - mistakes / len(validation.labels))
+        tried.append(ChosenProbe(probe, penalty, loss, right, mistakes))
     if not tried:
         raise ValueError("no penalty was given, but at least one was expected, such as (1.0,).")
     return min(tried, key=lambda one: one.validation_loss)
@@ -110,7 +157,7 @@ def fine_tune(
     if probe is not None:
         write_head(model, probe.probe)
     set_statistics(model, "adapt" if scratch else recipe.batchnorm)
-    batches = train.for_training(recipe.batch, recipe.view, seed, recipe.train_side)
+    batches = train.for_training(recipe.batch, recipe.view, seed)
     optimizer, schedule = adamw_by_stage(model, recipe, recipe.epochs * len(batches), scratch)
     return fit(
         model,
@@ -124,6 +171,28 @@ def fine_tune(
         device=device,
         progress=progress,
     )
+
+
+def fine_tune_or_keep(
+    model: nn.Module,
+    train: PhotoSource,
+    validation: PhotoSource,
+    recipe: PhotoRecipe,
+    probe: ChosenProbe,
+    **options: object,
+) -> Tuned:
+    """Fine-tune from a probe, and go back to the probe where its loss on validation is lower.
+
+    Both are compared at a temperature of their own, since label smoothing makes one of them less sure. The network
+    comes with the probe's head and is changed in place; `options` are those of `fine_tune`.
+    """
+    before, probe_loss = copy_weights(model), _loss(model, validation)
+    history = fine_tune(model, train, validation, recipe, probe=probe, **options)
+    right = history.validation_accuracy[history.best_epoch]
+    tuned = Tuned(recipe, history, _loss(model, validation), right, probe, probe_loss)
+    if tuned.kept == "linear probe":
+        model.load_state_dict(before)
+    return tuned
 
 
 def adamw_by_stage(
@@ -165,23 +234,6 @@ def _weighted_loss(
     return F.cross_entropy(logits, labels, weights.to(logits), label_smoothing=smoothing)
 
 
-def careful_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """Fit the temperature on the logits `[N, classes]` of validation photographs, prepared for there being few of them.
-
-    Where all answers on 50 photographs are right, the best temperature would be 0: certainty. As in Platt's scaling,
-    the targets are 1 - 1/(N + 2) and not 1, which is what N right answers out of N let one believe. Raises ValueError
-    where shapes do not agree, or a logit is not finite.
-
-    Source: Platt, "Probabilistic outputs for support vector machines", 1999, Advances in Large Margin Classifiers; Guo,
-    Pleiss, Sun and Weinberger, "On calibration of modern neural networks", 2017, ICML.
-    """
-    return fit_temperature(logits, labels, smoothing=1 / (len(labels) + 2))
-
-
-def ask(model: nn.Module, photos: PhotoSource) -> torch.Tensor:
-    """Return the network's logits for photographs, float32 `[N, classes]` on the CPU."""
-    return predict(model, photos.in_order())
-
-
-def _percent_right(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    return 100 * (logits.argmax(1) == labels).double().mean().item()
+def _loss(model: nn.Module, photos: PhotoSource) -> float:
+    logits = predict(model, photos.in_order())
+    return F.cross_entropy(logits / careful_temperature(logits, photos.labels), photos.labels).item()

@@ -3,12 +3,10 @@
 import re
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from tlcourse.data.imageset import ImageSet
 from tlcourse.photos.archives import safe_parts
-from tlcourse.photos.read import PhotoError, open_photo
 from tlcourse.photos.whole_folder import new_folder
 from tlcourse.storage import StorageError
 
@@ -16,13 +14,13 @@ from tlcourse.storage import StorageError
 def write_image_folder(data: ImageSet, folder: Path | str) -> Path:
     """Write every image as a PNG file into the subfolder of its class, completely or not at all.
 
-    Where these very images were written there before, the folder is used as it is. Raises StorageError where it holds
+    A folder that holds files of exactly these names already is used as it is. Raises StorageError where it holds
     something else, or cannot be written.
     """
     folder = Path(folder)
     names = _file_names(data)
     if folder.exists() and any(folder.iterdir()):
-        if not _holds(data, names, folder):
+        if {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} != set(names):
             raise StorageError(
                 f"{folder} is there already and does not hold these {len(data):,} images. Nothing was changed. Choose "
                 "a folder that does not exist, or empty this one."
@@ -61,16 +59,3 @@ def folder_names(classes: tuple[str, ...]) -> list[str]:
 def _file_names(data: ImageSet) -> list[str]:
     folders, digits = folder_names(data.classes), len(str(len(data)))
     return [f"{folders[label]}/{i:0{digits}d}.png" for i, label in enumerate(data.labels.tolist())]
-
-
-def _holds(data: ImageSet, names: list[str], folder: Path) -> bool:
-    """Whether a folder holds exactly these images."""
-    if {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} != set(names):
-        return False
-    try:
-        return all(
-            np.array_equal(np.asarray(open_photo(folder / name)), image.permute(1, 2, 0).numpy())
-            for name, image in zip(names, data.images.cpu(), strict=True)
-        )
-    except PhotoError:
-        return False

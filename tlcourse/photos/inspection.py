@@ -13,8 +13,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from tlcourse.photos.findings import KINDS, FileFinding, FolderReport
-from tlcourse.photos.loader import MOST_WORKERS, usable_cores
-from tlcourse.photos.near_duplicates import SIDE, merge_groups, near_pairs
+from tlcourse.photos.near_duplicates import SIDE, joined, near_pairs
 from tlcourse.photos.photoset import PhotoSet
 from tlcourse.photos.read import (
     FORMATS,
@@ -25,6 +24,7 @@ from tlcourse.photos.read import (
     decode,
     printable,
     quiet,
+    reading_threads,
 )
 from tlcourse.photos.scan import Scan, class_name
 
@@ -45,25 +45,19 @@ class Look:
     contrast: float = 0.0
 
 
-def inspect(
-    scan: Scan, *, workers: int | None = None, keep_copies: bool = False, progress: bool = True
-) -> FolderReport:
-    """Open every file of a scan and find out which can be used, in threads (by default one a core, at most four).
+def inspect(scan: Scan, *, progress: bool = True) -> FolderReport:
+    """Open every file of a scan and find out which can be used.
 
-    Files that cannot be read are left out. So are copies of a photograph (its first file is kept; with `keep_copies`
-    all are, and share a group), a photograph that lies in two classes (nobody knows which is right), and classes with
-    fewer than two different photographs, which could not be on both sides of a split. Near duplicates are kept, and
-    share a group. Raises ValueError when `workers` is below 1.
+    Files that cannot be read are left out. So are copies of a photograph (its first file is kept), a photograph that
+    lies in two classes (nobody knows which is right), and classes with fewer than two different photographs, which
+    could not be on both sides of a split. Near duplicates are kept, and share a group.
     """
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers is {workers}, but at least 1 was expected, or None for as many as suit the machine.")
-    looks = list(_look_at_all(scan, workers, progress))
+    looks = list(_look_at_all(scan, progress))
     findings = [*scan.findings, *_unusable(scan, looks)]
     usable = [i for i, look in enumerate(looks) if look.error is None]
-    usable, groups = _without_copies(scan, looks, usable, keep_copies, findings)
+    usable = _without_copies(scan, looks, usable, findings)
     searched = len(usable) <= NEAR_UP_TO
-    if searched:
-        groups = _tie_near(scan, looks, usable, groups, findings)
+    groups = _tie_near(scan, looks, usable, findings) if searched else usable
     findings += [_blank(scan.path(i), looks[i]) for i in usable if looks[i].contrast <= BLANK]
     photos = _choose(scan, usable, groups, findings)
     kept = set(photos.paths)
@@ -72,12 +66,11 @@ def inspect(
     return FolderReport(scan.folder, len(scan), tuple(findings), photos, dict(remarks), searched)
 
 
-def _look_at_all(scan: Scan, workers: int | None, progress: bool) -> Iterator[Look]:
+def _look_at_all(scan: Scan, progress: bool) -> Iterator[Look]:
     """Yield a look at every file, in order; threads work ahead by a few portions, so that little is in memory."""
     portions = [range(start, min(start + PORTION, len(scan))) for start in range(0, len(scan), PORTION)]
-    threads = min(usable_cores(), MOST_WORKERS) if workers is None else workers
     bar = tqdm(total=len(scan), unit="file", leave=False, disable=not progress)
-    pool = ThreadPoolExecutor(threads)
+    pool = ThreadPoolExecutor(reading_threads())
     try:
         with bar, quiet():
             for looks in pool.map(lambda portion: [_look_at(scan.path(i)) for i in portion], portions):
@@ -120,19 +113,16 @@ def _kind(error: PhotoError, path: Path) -> str:
     return "not an image" if isinstance(error, NotAnImageError) and not named else "corrupt file"
 
 
-def _without_copies(
-    scan: Scan, looks: list[Look], usable: list[int], keep: bool, findings: list[FileFinding]
-) -> tuple[list[int], list[int]]:
-    """Leave out copies and photographs of two classes; return the numbers of the files that stay, and their groups."""
+def _without_copies(scan: Scan, looks: list[Look], usable: list[int], findings: list[FileFinding]) -> list[int]:
+    """Leave out copies and photographs of two classes; return the numbers of the files that stay."""
     same: dict[bytes, list[int]] = {}
     for i in usable:
         same.setdefault(looks[i].fingerprint, []).append(i)
-    out, group_of = set(), {}
+    out = set()
     for members in same.values():
         first = members[0]
         classes = {scan.classes[scan.labels[i]] for i in members}
         for i in members:
-            group_of[i] = first
             if len(classes) > 1:
                 why = f"the same picture lies in {' and in '.join(map(repr, sorted(classes)))}"
                 findings.append(FileFinding("two classes", scan.path(i), why, scan.path(members[i == first])))
@@ -140,29 +130,19 @@ def _without_copies(
             elif i != first:
                 why = f"the same picture as {scan.files[first]}"
                 findings.append(FileFinding("copy", scan.path(i), why, scan.path(first)))
-                out |= set() if keep else {i}
-    stay = [i for i in usable if i not in out]
-    return stay, [group_of[i] for i in stay]
+                out.add(i)
+    return [i for i in usable if i not in out]
 
 
-def _tie_near(
-    scan: Scan, looks: list[Look], usable: list[int], groups: list[int], findings: list[FileFinding]
-) -> list[int]:
-    """Give near duplicates of one class the same group."""
+def _tie_near(scan: Scan, looks: list[Look], usable: list[int], findings: list[FileFinding]) -> list[int]:
+    """Give near duplicates of one class the same group; return the groups."""
     thumbnails = np.frombuffer(b"".join(looks[i].thumbnail for i in usable), np.uint8).reshape(-1, SIDE * SIDE)
-    pairs = [
-        (a, b, distance)
-        for a, b, distance in near_pairs(thumbnails)
-        if groups[a] != groups[b] and looks[usable[a]].contrast > BLANK
-    ]
-    told = set()
-    for a, b, distance in pairs:
-        if a not in told:
-            told.add(a)
-            why = f"looks like {scan.files[usable[b]]} (thumbnails differ by {distance:.3f})"
-            findings.append(FileFinding("near duplicate", scan.path(usable[a]), why, scan.path(usable[b])))
-    same_class = [(a, b) for a, b, _ in pairs if scan.labels[usable[a]] == scan.labels[usable[b]]]
-    return merge_groups(groups, same_class)
+    pairs = [pair for pair in near_pairs(thumbnails) if looks[usable[pair[0]]].contrast > BLANK]
+    nearest = {a: (b, distance) for a, b, distance in reversed(pairs)}  # the first of each
+    for a, (b, distance) in sorted(nearest.items()):
+        why = f"looks like {scan.files[usable[b]]} (thumbnails differ by {distance:.3f})"
+        findings.append(FileFinding("near duplicate", scan.path(usable[a]), why, scan.path(usable[b])))
+    return joined(len(usable), [(a, b) for a, b, _ in pairs if scan.labels[usable[a]] == scan.labels[usable[b]]])
 
 
 def _choose(scan: Scan, usable: list[int], groups: list[int], findings: list[FileFinding]) -> PhotoSet:

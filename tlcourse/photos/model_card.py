@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
 from typing import Any
+
+import jinja2
 
 from tlcourse.data.transforms import Preprocessing
 from tlcourse.evaluation.intervals import Interval
@@ -61,31 +64,10 @@ class ModelCard:
 
     def to_markdown(self) -> str:
         """Return the card as a page to read."""
-        sizes = _table(("photographs", "how many"), [(name, f"{n:,}") for name, n in self.counts.items()])
-        scores = _table(("measured", "value"), [(name, format_metric(v)) for name, v in self.metrics.items()])
-        p = self.preprocessing
-        return "\n\n".join(
-            part
-            for part in (
-                f"# A classifier of photographs: {_line(self.backbone)}, {len(self.classes)} classes",
-                f"Made on {self.created[:10]} by `tlcourse`.",
-                "## Classes\n\n" + "\n".join(f"{i}. {_line(name)}" for i, name in enumerate(self.classes)),
-                f"## What it is for\n\n{self.good_for}",
-                f"## What it is not for\n\n{self.not_for}",
-                f"## How good it is\n\n{scores or 'Nothing was measured.'}",
-                f"Its probabilities are those of its scores divided by a temperature of {self.temperature:.3f}.",
-                f"## What it learned from\n\n{sizes or 'Not recorded.'}",
-                _table(("training", ""), list(self.training.items())),
-                "## What photographs go through\n\n"
-                f"Upright, RGB; the shorter side resized to {p.resize} pixels ({p.interpolation}); the middle {p.crop} "
-                f"x {p.crop} pixels; from 0..255 to 0..1; minus {list(p.mean)}; divided by {list(p.std)}.",
-                "## Use it\n\n```python\nfrom tlcourse.photos.classifier import load_classifier\n\n"
-                'load_classifier("this folder").classify("photograph.jpg")\n```',
-                "## Made with\n\n" + ", ".join(f"{name} {number}" for name, number in self.versions.items()),
-                f"SHA-256 of `model.safetensors`: `{self.sha256}`\n",
-            )
-            if part
-        )
+        metrics = {name: format_metric(value) for name, value in self.metrics.items()}
+        page = files("tlcourse.photos").joinpath("model_card.md").read_text(encoding="utf-8")
+        template = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True, finalize=_line).from_string(page)
+        return template.render(card=self, metrics=metrics)
 
 
 def card_from_json(text: str, where: str) -> ModelCard:
@@ -145,11 +127,6 @@ def _parsed(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _table(header: tuple[str, str], rows: list[tuple[str, str]]) -> str:
-    lines = [f"| {_line(a)} | {_line(b)} |" for a, b in rows]
-    return "\n".join([f"| {header[0]} | {header[1]} |", "|---|---|", *lines]) if rows else ""
-
-
-def _line(text: str) -> str:
+def _line(text: object) -> str:
     """Keep a text on its line and in its cell: names of folders may hold anything."""
     return " ".join(str(text).split()).replace("|", "\\|").replace("`", "'").replace("<", "&lt;")

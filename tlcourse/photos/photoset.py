@@ -7,7 +7,6 @@ import torch
 from PIL import Image
 
 from tlcourse.data.splits import few_per_class, stratified_group_split
-from tlcourse.photos.loader import PhotoLoader, Preprocess
 from tlcourse.photos.read import open_photo
 from tlcourse.repro import generator
 
@@ -72,22 +71,7 @@ class PhotoSet:
 
     def counts(self) -> dict[str, int]:
         """Return how many photographs every class has."""
-        return dict(zip(self.classes, self._sizes().tolist(), strict=True))
-
-    def class_weights(self) -> torch.Tensor:
-        """Return loss weights with which every class counts the same, float32 `[C]`; 0 for one without photographs.
-
-        They are `N / (C * count)`, so that their mean over the photographs is 1.
-        """
-        sizes = self._sizes().float()
-        return torch.where(sizes > 0, len(self) / ((sizes > 0).sum() * sizes.clamp(min=1)), 0.0)
-
-    def loader(self, preprocessing: Preprocess, batch_size: int = 32, **options: object) -> PhotoLoader:
-        """Return batches of preprocessed photographs, read from disk as they are needed; options of `PhotoLoader`."""
-        return PhotoLoader(self.paths, self.labels, preprocessing, batch_size, **options)
-
-    def _sizes(self) -> torch.Tensor:
-        return torch.bincount(self.labels, minlength=len(self.classes))
+        return dict(zip(self.classes, torch.bincount(self.labels, minlength=len(self.classes)).tolist(), strict=True))
 
 
 def _first_of_each(groups: torch.Tensor) -> torch.Tensor:

@@ -1,12 +1,13 @@
 """All steps in a row, as the command `tlcourse finetune` takes them: divide, read, probe, fine-tune, evaluate, save."""
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from tlcourse.data.transforms import Preprocessing
@@ -14,19 +15,17 @@ from tlcourse.photos.classifier import save_classifier
 from tlcourse.photos.evaluation import Evaluation, evaluate_photos
 from tlcourse.photos.finetuning import (
     ChosenProbe,
-    ask,
+    Tuned,
     cache_features,
-    careful_temperature,
-    fine_tune,
+    fine_tune_or_keep,
     solve_photo_probe,
 )
 from tlcourse.photos.memory import PhotoSource, open_photos
 from tlcourse.photos.networks import photo_network
 from tlcourse.photos.photoset import PhotoSet
-from tlcourse.photos.recipe import PhotoRecipe
+from tlcourse.photos.recipe import choose_recipe
 from tlcourse.photos.splits import PhotoParts, train_validation_test
 from tlcourse.repro import pick_device
-from tlcourse.training.checkpoint import History, copy_weights
 from tlcourse.transfer.linear_probe import write_head
 
 Tell = Callable[[str], None]
@@ -39,12 +38,10 @@ class TrainedPhotos:
     name: str  # of the network
     model: nn.Module
     preprocessing: Preprocessing
-    recipe: PhotoRecipe
     seed: int
     parts: PhotoParts
     probe: ChosenProbe
-    history: History | None  # None where only the probe was wanted
-    kept: str  # "probe" or "fine-tuned": which of them validation preferred
+    tuned: Tuned | None  # None where only the probe was wanted
     temperature: float  # fitted on the validation photographs
     evaluation: Evaluation  # of what was kept, on the test photographs
     seconds: dict[str, float] = field(default_factory=dict)  # by step
@@ -66,40 +63,7 @@ class TrainedPhotos:
 
     def in_words(self) -> dict[str, str]:
         """Say how the classifier was trained."""
-        fine_tuned = "the whole network, fine-tuned"
-        what = fine_tuned if self.kept == "fine-tuned" else "the linear probe on the frozen network"
-        words = {"what was kept": what, "penalty of the probe": f"{self.probe.penalty:g}", "seed": str(self.seed)}
-        if self.history is not None:
-            rule, best = self.recipe, self.history.best_epoch
-            words |= {
-                "epochs": f"{rule.epochs}, the best of them number {best + 1}",
-                "learning rate": f"{rule.lr:g} at the head, {rule.layer_decay:g} of it per stage towards the pixels",
-                "batch normalisation": {"adapt": "follows these photographs", "keep": "as in the source"}[
-                    rule.batchnorm
-                ],
-                "mirrored": "yes" if rule.view.mirror else "no",
-            }
-        return words
-
-
-class Stopwatch:
-    """Measures steps, and says what each is before it begins."""
-
-    def __init__(self, tell: Tell) -> None:
-        self.tell, self.seconds, self.step, self.since = tell, {}, "", time.perf_counter()
-
-    def begin(self, step: str, words: str) -> None:
-        """End the step before and begin another."""
-        self.end()
-        self.step = step
-        self.tell(words)
-
-    def end(self) -> None:
-        """End the step."""
-        now = time.perf_counter()
-        if self.step:
-            self.seconds[self.step] = now - self.since
-        self.step, self.since = "", now
+        return (self.tuned or self.probe).in_words() | {"seed": f"{self.seed}"}
 
 
 def train_on_photos(
@@ -108,7 +72,8 @@ def train_on_photos(
     weights: str | Path | None = "DEFAULT",
     *,
     test: PhotoSet | None = None,
-    recipe: PhotoRecipe | None = None,
+    recipe: str = "auto",
+    changes: Mapping[str, object] | None = None,
     probe_only: bool = False,
     side: int | None = None,
     seed: int = 0,
@@ -118,34 +83,43 @@ def train_on_photos(
 ) -> TrainedPhotos:
     """Divide, read, probe, fine-tune, choose, fit the temperature, and measure on the test photographs, in this order.
 
-    `tell` is given a line before each step. Raises ValueError where a class has too few different photographs or an
-    option is out of range, and StorageError where weights or photographs cannot be read.
+    `recipe` is that of `choose_recipe`, and `changes` replace fields of it. `tell` is given a line before each step.
+    Raises ValueError where a class has too few different photographs or an option is out of range, and StorageError
+    where weights or photographs cannot be read.
     """
-    recipe, watch = recipe or PhotoRecipe(), Stopwatch(tell)
+    seconds: dict[str, float] = {}
+    step = partial(_step, tell, seconds)
     parts = train_validation_test(photos, test, seed=seed)
-    watch.begin("network", f"Network: {backbone}, {len(photos.classes)} classes.")
-    network = photo_network(backbone, len(photos.classes), weights, seed=seed, side=side, progress=progress)
-    model, preprocessing = network
-    model.to(torch.device(device) if device else pick_device())
-    watch.begin("reading", f"Reading: {_listed(parts.counts())}.")
-    train, validation = (
-        open_photos(part, preprocessing, progress=progress) for part in (parts.train, parts.validation)
-    )
-    watch.begin("probe", "Probe: photographs go once through the frozen network, then the best linear head is found.")
-    probe = probe_photos(model, train, validation)
-    watch.tell(f"  {probe.validation_accuracy:.1f} % right on validation.")
-    history, kept = None, "probe"
+    with step("network", f"Network: {backbone}, {len(photos.classes)} classes."):
+        network = photo_network(backbone, len(photos.classes), weights, seed=seed, side=side, progress=progress)
+        model, preprocessing = network
+        model.to(torch.device(device) if device else pick_device())
+    with step("reading", f"Reading: {', '.join(f'{n:,} for {name}' for name, n in parts.counts().items())}."):
+        sources = [open_photos(part, preprocessing, progress=progress) for part in (parts.train, parts.validation)]
+    train, validation = sources
+    with step("probe", "Probe: photographs go once through the frozen network, then the best linear head is found."):
+        probe, tuned = probe_photos(model, train, validation), None
+    tell(f"  {probe.validation_accuracy:.1f} % right on validation, {probe.mistakes} mistakes.")
     if not probe_only:
-        watch.begin("fine-tuning", f"Fine-tuning: {recipe.epochs} epochs of the whole network.")
-        options = {"seed": seed, "device": device, "progress": progress}
-        history, kept = fine_tune_or_keep(model, train, validation, recipe, probe, **options)
-        watch.tell(f"  {max(history.validation_accuracy):.1f} % right on validation at best; kept: {kept}.")
-    temperature = careful_temperature(ask(model, validation), validation.labels)
-    watch.begin("test", f"Test: {len(parts.test):,} photographs that had no part in any choice.")
-    evaluation = evaluate_photos(model, open_photos(parts.test, preprocessing, progress=progress), temperature)
-    watch.end()
-    found = (backbone, model, preprocessing, recipe, seed, parts, probe, history, kept, temperature, evaluation)
-    return TrainedPhotos(*found, watch.seconds)
+        chosen = choose_recipe(recipe, probe.mistakes, **(changes or {}))
+        with step("fine-tuning", f"Fine-tuning of the whole network by the {chosen}."):
+            options = {"seed": seed, "device": device, "progress": progress}
+            tuned = fine_tune_or_keep(model, train, validation, chosen, probe, **options)
+        tell(f"  {tuned}.")
+    temperature = evaluate_photos(model, validation).fitted_temperature()
+    with step("test", f"Test: {len(parts.test):,} photographs that had no part in any choice."):
+        evaluation = evaluate_photos(model, open_photos(parts.test, preprocessing, progress=progress), temperature)
+    found = (backbone, model, preprocessing, seed, parts, probe, tuned, temperature, evaluation)
+    return TrainedPhotos(*found, seconds)
+
+
+@contextlib.contextmanager
+def _step(tell: Tell, seconds: dict[str, float], name: str, words: str) -> Iterator[None]:
+    """Say what comes, and measure how long it takes."""
+    tell(words)
+    begin = time.perf_counter()
+    yield
+    seconds[name] = time.perf_counter() - begin
 
 
 def probe_photos(model: nn.Module, train: PhotoSource, validation: PhotoSource) -> ChosenProbe:
@@ -153,33 +127,3 @@ def probe_photos(model: nn.Module, train: PhotoSource, validation: PhotoSource) 
     probe = solve_photo_probe(cache_features(model, train), cache_features(model, validation), len(train.classes))
     write_head(model, probe.probe)
     return probe
-
-
-def fine_tune_or_keep(
-    model: nn.Module,
-    train: PhotoSource,
-    validation: PhotoSource,
-    recipe: PhotoRecipe,
-    probe: ChosenProbe,
-    **options: object,
-) -> tuple[History, str]:
-    """Fine-tune from a probe, and go back to the probe where its loss on validation is lower; says which was kept.
-
-    Both are compared at a temperature of their own, since label smoothing makes one of them less sure. The network
-    comes with the probe's head and is changed in place; `options` are those of `fine_tune`.
-    """
-    before, loss_before = copy_weights(model), _loss(model, validation)
-    history = fine_tune(model, train, validation, recipe, probe=probe, **options)
-    if _loss(model, validation) <= loss_before:
-        return history, "fine-tuned"
-    model.load_state_dict(before)
-    return history, "probe"
-
-
-def _loss(model: nn.Module, photos: PhotoSource) -> float:
-    logits = ask(model, photos)
-    return F.cross_entropy(logits / careful_temperature(logits, photos.labels), photos.labels).item()
-
-
-def _listed(counts: dict[str, int]) -> str:
-    return ", ".join(f"{n:,} for {name}" for name, n in counts.items())

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import io
+import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ FORMATS = (
     *("AVIF", "BMP", "DDS", "DIB", "GIF", "HEIF", "ICNS", "ICO", "JPEG", "JPEG2000", "MPO"),
     *("PCX", "PNG", "PPM", "PSD", "QOI", "SGI", "TGA", "TIFF", "WEBP"),
 )
+MOST_THREADS = 4  # more seldom help: the disk or the network is then the slower part
 ORIENTATION = 0x0112  # number of the EXIF field
 UPRIGHT = {  # what brings a picture of this EXIF orientation upright; 1 is upright already
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -114,6 +116,12 @@ def to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
 def printable(path: Path | str) -> str:
     """Return a path as text that can be printed, also where a file name is not valid in the system's encoding."""
     return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def reading_threads() -> int:
+    """Return in how many threads photographs are best read: one for every core that this process may use, at most 4."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_THREADS)
 
 
 _lock = threading.Lock()

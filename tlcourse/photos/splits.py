@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from tlcourse.data.splits import shared_groups
 from tlcourse.photos.photoset import PhotoSet
 
 
@@ -40,10 +39,15 @@ def train_validation_test(
         test, rest = photos.split(test_share, seed)
     else:
         test = with_classes(test, photos.classes)
-        rest, left_out = _without_files_of(photos, test)
+        rest, left_out = without_files_of(photos, test)
         _check_enough(rest, 2)
     chosen_by, train = rest.split(validation, seed)
     return PhotoParts(train, chosen_by, test, left_out)
+
+
+def from_another_day(test: PhotoSet, photos: PhotoSet) -> PhotoSet:
+    """Return test photographs from elsewhere with the classes of `photos`, without files that are among those too."""
+    return without_files_of(with_classes(test, photos.classes), photos)[0]
 
 
 def with_classes(photos: PhotoSet, classes: Sequence[str]) -> PhotoSet:
@@ -60,13 +64,6 @@ def with_classes(photos: PhotoSet, classes: Sequence[str]) -> PhotoSet:
     return replace(photos, labels=new[photos.labels], classes=tuple(classes))
 
 
-def leakage(parts: PhotoParts) -> torch.Tensor:
-    """Return the groups that stand on both sides of training and validation: empty when all is well."""
-    groups = torch.cat([parts.train.groups, parts.validation.groups])
-    first = torch.arange(len(parts.train))
-    return shared_groups(groups, first, torch.arange(len(parts.train), len(groups)))
-
-
 def _check_enough(photos: PhotoSet, parts: int) -> None:
     sizes = {name: len(photos.groups[photos.labels == number].unique()) for number, name in enumerate(photos.classes)}
     few = {name: size for name, size in sizes.items() if size < parts}
@@ -79,9 +76,9 @@ def _check_enough(photos: PhotoSet, parts: int) -> None:
         )
 
 
-def _without_files_of(photos: PhotoSet, test: PhotoSet) -> tuple[PhotoSet, tuple[Path, ...]]:
-    """Leave out what lies among the test photographs too, byte for byte."""
-    theirs = {_fingerprint(path) for path in test.paths}
+def without_files_of(photos: PhotoSet, others: PhotoSet) -> tuple[PhotoSet, tuple[Path, ...]]:
+    """Leave out what lies among others too, byte for byte; return the rest, and the paths of what was left out."""
+    theirs = {_fingerprint(path) for path in others.paths}
     copies = torch.tensor([_fingerprint(path) in theirs for path in photos.paths], dtype=torch.bool)
     return photos.subset(~copies), tuple(photos.paths[i] for i in copies.nonzero()[:, 0].tolist())
 

@@ -28,21 +28,20 @@ def new_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def check_target(folder: Path | str, ours: Collection[str], what: str = "a saved model") -> Path:
+def check_target(folder: Path | str, ours: Collection[str]) -> Path:
     """Refuse a place that cannot be written, or that holds what would be lost. Ask before the long work, not after it.
 
-    `ours` are names of files that may be replaced there, and `what` says in messages what such files are. Returns the
-    absolute path; raises StorageError.
+    `ours` are names of files that may be replaced there. Returns the absolute path; raises StorageError.
     """
     folder = Path(folder).expanduser().absolute()
     restore(folder)
     if folder.exists() and not folder.is_dir():
-        raise StorageError(f"{folder} is a file, but a folder for {what} was expected. Choose another name.")
+        raise StorageError(f"{folder} is a file, but a folder for a saved model was expected. Choose another name.")
     others = sorted(entry.name for entry in folder.iterdir() if entry.name not in ours) if folder.exists() else []
     if others:
         raise StorageError(
             f"{folder} holds {', '.join(others[:3])}{' and more' if len(others) > 3 else ''}, which would be lost: a "
-            f"folder with {what} is replaced as a whole. Nothing was changed. Choose another folder, or empty this one."
+            "folder with a saved model is replaced as a whole. Nothing was changed. Choose another one, or empty this."
         )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -56,9 +55,7 @@ def check_target(folder: Path | str, ours: Collection[str], what: str = "a saved
     return folder
 
 
-def write_folder(
-    folder: Path | str, files: Mapping[str, bytes], *, replaces: Collection[str] = (), what: str = "a saved model"
-) -> Path:
+def write_folder(folder: Path | str, files: Mapping[str, bytes], *, replaces: Collection[str] = ()) -> Path:
     """Write a folder so that a reader finds the old one or the new one, never a mixture; returns its absolute path.
 
     The files go into a new folder beside it, and are forced to disk. Then the old folder is put aside, the new one
@@ -66,7 +63,7 @@ def write_folder(
     the next who asks for it (`restore`). Files named in `replaces` may be there, and will be gone. Raises StorageError
     where it could not be written; what was there before is then unchanged.
     """
-    folder = check_target(folder, {*files, *replaces}, what)
+    folder = check_target(folder, {*files, *replaces})
     aside = _aside(folder)
     try:
         with new_folder(folder) as fresh:
@@ -81,8 +78,8 @@ def write_folder(
             raise
         kept = " What was there before is unchanged." if folder.exists() else ""
         raise StorageError(
-            f"could not write {what} to {folder}: {getattr(error, 'strerror', None) or error}.{kept} Free some space, "
-            "close what has its files open, or choose another folder."
+            f"could not write a saved model to {folder}: {getattr(error, 'strerror', None) or error}.{kept} Free "
+            "some space, close what has its files open, or choose another folder."
         ) from error
     shutil.rmtree(aside, ignore_errors=True)
     return folder

@@ -41,14 +41,6 @@ def test_the_classic_recipe_is_plain_pytorch_with_adam(trained):
     assert all(torch.allclose(found[name], tensor, atol=1e-5) for name, tensor in model.state_dict().items())
 
 
-def test_the_recipes_are_what_the_text_says():
-    plain, improved = classic.RECIPES["classic"], classic.RECIPES["improved"]
-    assert (plain.epochs, plain.batch, plain.lr, plain.weight_decay) == (100, 128, 1e-3, 0.0)
-    assert (improved.epochs, improved.batch) == (100, 128)
-    assert improved.weight_decay > 0
-    assert classic.NETWORK == {"classic": "small_cnn", "improved": "tiny_resnet"}
-
-
 def test_only_photographs_are_mirrored():
     assert [type(part) for part in classic.augmentation("cifar10").parts] == [Flip, Crop]
     assert [type(part) for part in classic.augmentation(WORLD).parts] == [Crop]
@@ -60,7 +52,7 @@ def test_the_rates_are_those_of_the_recipes(trained):
     assert max(rates["improved"]) > 4 * rates["improved"][-1]
 
 
-def test_the_score_is_that_of_the_last_network_on_the_whole_test_half(trained):
+def test_the_score_is_that_of_the_last_network_on_the_whole_test_pool(trained):
     run, test = trained["improved"], load(WORLD, split="test")
     row = run.row
     assert row["accuracy"] == pytest.approx(accuracy(run.model, test))
@@ -70,11 +62,6 @@ def test_the_score_is_that_of_the_last_network_on_the_whole_test_half(trained):
     assert row["train_loss"] == run.history.train_loss[-1]
 
 
-def test_it_learns(trained):
-    losses = trained["classic"].history.train_loss
-    assert losses[-1] < losses[0] - 0.1
-
-
 def test_an_interrupted_training_goes_on_to_the_same_bits(trained, tmp_path):
     file = tmp_path / "training.pt"
     classic.run_classic("classic", epochs=1, checkpoint=file, **SMALL)
@@ -82,17 +69,10 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(trained, tmp_path):
     assert torch.equal(trained["classic"].model.fc2.weight, resumed.fc2.weight)
 
 
-def test_another_network_by_the_same_recipe_and_another_seed(trained):
-    other = classic.run_classic("improved", epochs=1, network="small_cnn", seed=1, **SMALL)
-    assert [other.row[name] for name in ("recipe", "network", "seed")] == ["improved", "small_cnn", 1]
-    assert not torch.equal(other.model.fc2.weight, trained["classic"].model.fc2.weight)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"recipe": "best"}, r"'best' is not a recipe. Expected one of: 'classic', 'improved'"),
-        ({"network": "resnet50"}, r"no network 'resnet50'"),
         ({"world": "cifar100"}, r"'cifar100' is not a world"),
         ({"epochs": 0}, r"0"),
     ],

@@ -6,8 +6,9 @@ import torch
 from tlcourse.data.worlds import load
 from tlcourse.lessons.nb12_your_own_images import checks as ex
 from tlcourse.lessons.nb12_your_own_images import referrals
-from tlcourse.lessons.nb12_your_own_images.practice import compare_networks, photos_a_second, practice_folder
-from tlcourse.models.pretrained import pretrained
+from tlcourse.lessons.nb12_your_own_images.practice import backbone_table, practice_folder
+from tlcourse.lessons.nb12_your_own_images.relabelling import top_losses, trial
+from tlcourse.photos.finetuning import CachedFeatures
 from tlcourse.photos.inspection import inspect
 from tlcourse.photos.read import open_photo
 from tlcourse.photos.scan import scan
@@ -29,15 +30,15 @@ def test_logits_are_drawn_by_their_seed(drawn):
 
 
 def test_a_share_counts_only_when_the_promise_is_kept(drawn):
-    right = torch.where(torch.arange(referrals.NEW) < 500, drawn.truth, PERSON)
-    assert referrals.percent_sorted(right, 0) == pytest.approx(100 * 500 / 891)
-    for spoilt, kept in ((40, True), (41, False)):  # of 500 answers, 460 right ones are 92 %
+    right = torch.where(torch.arange(referrals.NEW) < 300, drawn.truth, PERSON)
+    assert referrals.percent_sorted(right, 0) == pytest.approx(100 * 300 / 382)
+    for spoilt, kept in ((24, True), (25, False)):  # of 300 answers, 276 right ones are 92 %
         some = right.clone()
         some[:spoilt] = (some[:spoilt] + 1) % 10
         assert (referrals.percent_sorted(some, 0) > 0) is kept
-    assert referrals.percent_sorted(torch.full((891,), PERSON), 0) == 0
+    assert referrals.percent_sorted(torch.full((382,), PERSON), 0) == 0
     details = dict(referrals.sorted_and_right(right, 0))
-    assert details["answered"] == "500 of 891"
+    assert details["answered"] == "300 of 382"
     assert f"{referrals.PROMISE} % were promised" in details["of these right"]
     assert f"at least {referrals.PROMISE} of 100" in ex.q4.prompt
 
@@ -48,7 +49,7 @@ def test_choices_are_read_from_whatever_holds_them(drawn, kind):
 
 
 @pytest.mark.parametrize(
-    "report", [None, [1, 2], torch.zeros(891, 10), torch.full((891,), 0.5), torch.full((891,), 10)]
+    "report", [None, [1, 2], torch.zeros(382, 10), torch.full((382,), 0.5), torch.full((382,), 10)]
 )
 def test_other_results_are_refused(report):
     with pytest.raises(ValueError, match="expected"):
@@ -61,10 +62,13 @@ def test_both_solutions_keep_the_promise_with_other_draws(seed, source, least):
     assert referrals.percent_sorted(ex.q4.made_by(source)(*referrals.given(seed)), seed) >= least
 
 
-def test_a_better_reading_of_the_scores_sorts_most(drawn):
-    """The prompt says that more than 80 % can be reached."""
-    source = ex.q4.alternative.replace("0.96", "0.94")
-    assert referrals.percent_sorted(ex.q4.made_by(source)(*referrals.given(0)), 0) > 80
+def test_a_better_reading_of_the_scores_sorts_most():
+    """The prompt says that about 75 % can be reached, and the hint that a limit without reserve breaks the promise."""
+    better, greedy = ex.q4.alternative, ex.q4.reference.replace("0.935", "0.92")
+    scores = [referrals.percent_sorted(ex.q4.made_by(better)(*referrals.given(seed)), seed) for seed in range(3)]
+    assert sum(scores) / 3 == pytest.approx(75, abs=5)
+    scores = [referrals.percent_sorted(ex.q4.made_by(greedy)(*referrals.given(seed)), seed) for seed in range(3)]
+    assert scores.count(0) >= 2
 
 
 # the folder to practise on
@@ -92,18 +96,25 @@ def test_what_lies_on_its_side_comes_out_upright(practice):
     assert torch.equal(upright, data.images[fourth].long())
 
 
-def test_networks_are_compared_by_what_is_known_and_by_their_speed():
-    ours, theirs = (list(row.values()) for row in compare_networks(["tiny_resnet", "squeezenet1_1"]))
-    assert ours[:2] == ["tiny_resnet", "0.3"]
-    assert ours[3:5] == ["-", "32"]
-    assert theirs[:5] == ["squeezenet1_1", "1.2", "5", "58.2", "224"]
-    assert float(ours[5].replace(",", "")) > float(theirs[5].replace(",", ""))
+def test_networks_are_told_by_what_is_known():
+    ours, theirs = (list(row.values()) for row in backbone_table(["tiny_resnet", "squeezenet1_1", "tiny_resnet"]))
+    assert ours == ["tiny_resnet", "0.3", "1", "-", "-", "32"]
+    assert theirs == ["squeezenet1_1", "1.2", "5", "0.35", "58.2", "224"]
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_measuring_speed_changes_nothing(training):
-    model = pretrained().train(training)
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    assert photos_a_second(model, 32) > 0
-    assert model.training is training
-    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+# relabelling
+
+
+def test_wrong_labels_have_the_highest_losses_and_correcting_them_helps():
+    draws = torch.Generator().manual_seed(0)
+    labels = torch.arange(300) % 3
+    features = torch.eye(3)[labels] + 0.4 * torch.randn(300, 3, generator=draws)
+    known, asked = (CachedFeatures(features[rows], labels[rows]) for rows in (slice(0, 200), slice(200, 300)))
+    spoilt = known.labels.clone()
+    spoilt[:10] = (spoilt[:10] + 1) % 3
+    assert len(set(top_losses(known._replace(labels=spoilt), 3)[:15].tolist()) & set(range(10))) >= 8
+    rows = {row["labels"]: row for row in trial(known, asked, 3, seed=1)}
+    assert rows["as found"]["found"] == 0
+    assert rows["all right"]["found"] == 20
+    assert rows["top losses looked at"]["found"] > rows["random looked at"]["found"]
+    assert rows["all right"]["accuracy"] >= rows["as found"]["accuracy"]

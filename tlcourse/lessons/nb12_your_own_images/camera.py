@@ -1,38 +1,14 @@
 """A button for the camera of the computer that shows the notebook, made of plain widgets."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import ipywidgets as widgets
 
 CHANNEL = "tlcourse-snapshot"  # class of the hidden text field through which a picture comes
 # The first press asks for the camera and shows what it sees, the second takes the picture. The browser gives cameras
 # only to pages from this machine or with https; where it does not, or where nobody allows it, the button says so.
-PRESS = """
-const button = this, place = button.parentElement;
-const said = place.querySelector('span'), film = place.querySelector('video');
-const field = button.closest('.tlcourse-lab').querySelector('.tlcourse-snapshot textarea');
-const off = () => {
-  (film.srcObject ? film.srcObject.getTracks() : []).forEach(track => track.stop());
-  film.srcObject = null; film.style.display = 'none'; button.textContent = 'Camera';
-};
-said.textContent = '';
-if (film.srcObject) {
-  const page = document.createElement('canvas');
-  page.width = film.videoWidth; page.height = film.videoHeight;
-  page.getContext('2d').drawImage(film, 0, 0);
-  field.value = page.toDataURL('image/jpeg', 0.92);
-  ['input', 'change'].forEach(kind => field.dispatchEvent(new Event(kind, {bubbles: true})));
-  off();
-} else if (!navigator.mediaDevices || !navigator.mediaDevices.getUserMedia) {
-  said.textContent = 'This page may not use a camera; Upload can.';
-} else {
-  button.textContent = 'asking ...';
-  navigator.mediaDevices.getUserMedia({video: true}).then(stream => {
-    film.srcObject = stream; film.style.display = 'block'; button.textContent = 'Take it';
-    return film.play();
-  }).catch(error => { off(); said.textContent = 'No camera: ' + error.message; });
-}
-"""
+PRESS = Path(__file__).with_name("camera.js").read_text(encoding="utf-8")
 
 
 class Camera:

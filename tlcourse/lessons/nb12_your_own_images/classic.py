@@ -16,7 +16,7 @@ from tlcourse.data.cifar10 import NAME as CIFAR10
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.intervals import wilson_interval
 from tlcourse.evaluation.predict import predict
-from tlcourse.models.pretrained import NETWORKS, build
+from tlcourse.models.pretrained import build
 from tlcourse.notebook.results import save_results
 from tlcourse.repro import seeded
 from tlcourse.storage import StorageError
@@ -59,24 +59,21 @@ def run_classic(
     world: str = CIFAR10,
     epochs: int = EPOCHS,
     count: int | None = None,
-    network: str | None = None,
     seed: int = 0,
     checkpoint: Path | str | None = None,
     progress: bool = True,
 ) -> Trained:
-    """Train from scratch by one of the two recipes, and measure once, at the end, on the whole test half.
+    """Train from scratch by one of the two recipes, and measure once, at the end, on the whole test pool.
 
     `"classic"` is SmallCNN, Adam at 0.001 and nothing else; `"improved"` TinyResNet, augmentation, one cycle of the
-    rate and weight decay; both have batches of 128 and equally many epochs. Another `network` shows which part of a
-    gain comes from it; `count` trains on the first so many images. No epoch is chosen: the accuracy is that of the last
-    one, since the best of 100 on the test half would be optimistic. An interrupted training goes on from `checkpoint`.
-
-    Raises ValueError when there is no such recipe, network or world, or a number is out of range, and DownloadError
-    when CIFAR-10 is not on this machine and could not be fetched.
+    rate and weight decay; both have batches of 128 and equally many epochs. `count` trains on the first so many images.
+    No epoch is chosen: the best of 100 on the test pool would be optimistic. An interrupted training goes on from
+    `checkpoint`. Raises ValueError when there is no such recipe or world, or a number is out of range, and
+    DownloadError when CIFAR-10 is not on this machine and could not be fetched.
     """
     if recipe not in RECIPES:
         raise ValueError(f"{recipe!r} is not a recipe. Expected one of: {', '.join(map(repr, RECIPES))}.")
-    rule, improved, network = RECIPES[recipe], recipe == "improved", network or NETWORK[recipe]
+    rule, improved, network = RECIPES[recipe], recipe == "improved", NETWORK[recipe]
     train, test = load(world, count=count), load(world, split="test")
     with seeded("classic", seed):
         model = build(network, len(train.classes))
@@ -86,13 +83,11 @@ def run_classic(
     optimizer, schedule = adamw(model, rule.lr, max(1, epochs) * len(batches), **options)
     how = {"optimizer": optimizer, "schedule": schedule, "checkpoint": checkpoint, "progress": progress}
     history = fit(model, batches, epochs=epochs, **how)
-    seconds = time.perf_counter() - begin
     hits = int((predict(model, test).argmax(1).cpu() == test.labels).sum())
     score = wilson_interval(hits, len(test))
     row = {"recipe": recipe, "network": network, "world": world, "images": len(train), "epochs": epochs, "seed": seed}
     row |= {"train_loss": history.train_loss[-1], "accuracy": score.mean, "low": score.low, "high": score.high}
-    row["seconds"] = seconds
-    return Trained(row, model, history)
+    return Trained({**row, "seconds": time.perf_counter() - begin}, model, history)
 
 
 def augmentation(world: str) -> Chain:
@@ -112,16 +107,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m tlcourse.lessons classic",
         description="Train from scratch on CIFAR-10, as beginners do, and better. One core needs about 40 s an epoch.",
     )
-    parser.add_argument("--recipe", choices=[*RECIPES, "both"], default="both", help="which (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=EPOCHS, help="loops over the images (default: %(default)s)")
-    parser.add_argument("--world", default=CIFAR10, help="what to train on (default: %(default)s)")
-    parser.add_argument("--count", type=int, help="training images (default: all)")
-    parser.add_argument("--network", choices=NETWORKS, help="one network for all (default: each recipe's own)")
-    parser.add_argument("--seed", type=int, default=0, help="which random draws (default: %(default)s)")
+    say = "%(default)s unless given"
+    parser.add_argument("--recipe", choices=[*RECIPES, "both"], default="both", help=say)
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help=say)
+    parser.add_argument("--world", default=CIFAR10, help=say)
+    parser.add_argument("--count", type=int, help="training images, all unless given")
+    parser.add_argument("--seed", type=int, default=0, help=say)
     parser.add_argument("--out", type=Path, help="a table to write")
     chosen = vars(parser.parse_args(arguments))
-    recipe, out, rows = chosen.pop("recipe"), chosen.pop("out"), []
+    recipe, out = chosen.pop("recipe"), chosen.pop("out")
     try:
+        rows = []
         for name in RECIPES if recipe == "both" else [recipe]:
             trained = run_classic(name, **chosen)
             rows.append(trained.row)

@@ -130,7 +130,7 @@ def examples_of(photos: PhotoSet | None) -> list[Picture]:
         buffer = io.BytesIO()
         Image.new("RGB", (256, 256), (200, 200, 200)).save(buffer, "PNG")
         return [Picture("a blank picture", buffer.getvalue())]
-    order = torch.randperm(len(photos), generator=generator("examples on the desk"))[:EXAMPLES].tolist()
+    order = torch.randperm(len(photos), generator=generator("examples"))[:EXAMPLES].tolist()
     labels = [photos.classes[photos.labels[i]] for i in order]
     paths = [photos.paths[i] for i in order]
     return [Picture(f"example {n}", *which) for n, which in enumerate(zip(paths, labels, strict=True), 1)]

@@ -1,19 +1,18 @@
-"""A folder to practise on, with the trouble that real folders have; and a look at how fast networks are here."""
+"""A folder to practise on, with the trouble that real folders have; and what is known of backbones."""
 
 import shutil
-import time
 from collections.abc import Iterable
+from math import isnan, nan
 from pathlib import Path
 
-import torch
 from PIL import Image
-from torch import nn
 
+from tlcourse.data.transforms import Preprocessing
 from tlcourse.data.worlds import load
-from tlcourse.models.pretrained import NETWORKS
-from tlcourse.models.torchvision_backbones import backbone_facts
+from tlcourse.models.pretrained import NETWORKS, build
+from tlcourse.models.torchvision_backbones import BackboneFacts, backbone_facts
 from tlcourse.photos.image_folder import write_image_folder
-from tlcourse.photos.networks import photo_network
+from tlcourse.photos.networks import COURSE_PREPROCESSING
 from tlcourse.photos.read import ORIENTATION
 
 LYING = 6  # EXIF orientation of a picture that has to be turned by 90 degrees
@@ -58,37 +57,30 @@ def _lay_on_its_side(path: Path) -> None:
         upright.transpose(Image.Transpose.ROTATE_90).save(path, exif=note)
 
 
-def compare_networks(names: Iterable[str]) -> list[dict[str, str]]:
-    """Say what is known of networks before any of their weights is there, and how fast they are on this machine."""
+def backbone_table(names: Iterable[str], classes: int = 10) -> list[dict[str, str]]:
+    """Say what is known of networks before any of their weights is there; a dash where nobody measured it."""
+    from torchvision.models import get_model_weights  # takes a second to import
+
     rows = []
-    for name in names:
-        ours = name in NETWORKS
-        model, preprocessing = photo_network(name, 10, "DEFAULT" if ours else None)
-        facts = None if ours else backbone_facts(name)
-        weights = sum(p.numel() for p in model.parameters()) if ours else facts.parameters
+    for name in dict.fromkeys(names):
+        if name in NETWORKS:
+            weights = sum(p.numel() for p in build(name, classes).parameters())
+            known, work, pixels = BackboneFacts(weights, 4 * weights / 1e6, nan), nan, COURSE_PREPROCESSING.crop
+        else:
+            known, work = backbone_facts(name), get_model_weights(name).DEFAULT.meta["_ops"]
+            pixels = Preprocessing.for_weights(name).crop
         rows.append(
             {
                 "network": name,
-                "million weights": f"{weights / 1e6:.1f}",
-                "MB": f"{4 * weights / 1e6 if ours else facts.megabytes:.0f}",
-                "ImageNet %": "-" if ours else f"{facts.top1:.1f}",  # as torchvision states it
-                "pixels": str(preprocessing.crop),  # height and width of its images
-                "photographs/s": f"{photos_a_second(model, preprocessing.crop):,.0f}",
+                "million weights": f"{known.parameters / 1e6:.1f}",
+                "MB": f"{known.megabytes:.0f}",
+                "billion multiply-adds": _known(work, 2),
+                "ImageNet %": _known(known.top1, 1),  # as torchvision states it
+                "pixels": str(pixels),  # height and width of its images
             }
         )
     return rows
 
 
-@torch.inference_mode()
-def photos_a_second(model: nn.Module, side: int, batch: int = 4, repeats: int = 2) -> float:
-    """Measure how many images of `side` x `side` pixels a network answers in a second; the fastest repeat counts."""
-    training, x = model.training, torch.zeros(batch, 3, side, side)
-    model.eval()
-    model(x)  # the first call sets things up
-    times = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        model(x)
-        times.append(time.perf_counter() - begin)
-    model.train(training)
-    return batch / min(times)
+def _known(value: float, digits: int) -> str:
+    return "-" if isnan(value) else f"{value:.{digits}f}"
