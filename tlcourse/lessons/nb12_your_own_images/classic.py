@@ -1,4 +1,4 @@
-"""The classic recipe that beginners meet on CIFAR-10, and an improved one beside it: both from scratch, by one call."""
+"""The classic recipe that beginners meet on CIFAR-10, and an improved one beside it, from scratch, by one command."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 from torch import nn
@@ -20,74 +20,47 @@ from tlcourse.models.pretrained import build
 from tlcourse.notebook.results import save_results
 from tlcourse.repro import seeded
 from tlcourse.storage import StorageError
-from tlcourse.training.checkpoint import History
 from tlcourse.training.loop import fit
 from tlcourse.training.recipe import Recipe, adamw
 from tlcourse.training.schedules import constant
 
 EPOCHS = 100
-BATCH = 128
 # of both: every image once an epoch, scaled by `Normalize(0.5, 0.5)`; without weight decay, AdamW is Adam
 RECIPES = {
-    "classic": Recipe(EPOCHS, steps=None, batch=BATCH, lr=1e-3, weight_decay=0.0, augment=None),
-    "improved": Recipe(EPOCHS, steps=None, batch=BATCH, lr=5e-3, weight_decay=0.05),
+    "classic": Recipe(EPOCHS, steps=None, batch=128, lr=1e-3, weight_decay=0.0, augment=None),
+    "improved": Recipe(EPOCHS, steps=None, batch=128, lr=5e-3, weight_decay=0.05),
 }
 NETWORK = {"classic": "small_cnn", "improved": "tiny_resnet"}
-
-
-class Trained(NamedTuple):
-    """What was measured (a row of a table), the network, and what happened in every epoch.
-
-    `accuracy`, on all test images, has a 95 % interval (Wilson) from `low` to `high`: it says how sure so many test
-    images are, and nothing of other seeds.
-    """
-
-    row: dict[str, Any]
-    model: nn.Module
-    history: History
-
-    def __str__(self) -> str:
-        return (
-            "{recipe} recipe, {network}, {epochs} epochs of {images:,} images of {world}: "
-            "{accuracy:.1f} % [{low:.1f}, {high:.1f}] of the test images, {seconds:.0f} s"
-        ).format(**self.row)
+SENTENCE = (
+    "{recipe} recipe, {network}, {epochs} epochs of {images:,} images of {world}: {accuracy:.1f} % "
+    "[{low:.1f}, {high:.1f}] of the test images, {seconds:.0f} s"
+)
 
 
 def run_classic(
-    recipe: str = "classic",
-    *,
-    world: str = CIFAR10,
-    epochs: int = EPOCHS,
-    count: int | None = None,
-    seed: int = 0,
-    checkpoint: Path | str | None = None,
-    progress: bool = True,
-) -> Trained:
-    """Train from scratch by one of the two recipes, and measure once, at the end, on the whole test pool.
+    recipe: str, *, world: str = CIFAR10, epochs: int = EPOCHS, count: int | None = None, seed: int = 0
+) -> tuple[dict[str, Any], nn.Module]:
+    """Train from scratch by one of the two recipes, measure once on the whole test pool; return a row and the network.
 
     `"classic"` is SmallCNN, Adam at 0.001 and nothing else; `"improved"` TinyResNet, augmentation, one cycle of the
     rate and weight decay; both have batches of 128 and equally many epochs. `count` trains on the first so many images.
-    No epoch is chosen: the best of 100 on the test pool would be optimistic. An interrupted training goes on from
-    `checkpoint`. Raises ValueError when there is no such recipe or world, or a number is out of range, and
-    DownloadError when CIFAR-10 is not on this machine and could not be fetched.
+    No epoch is chosen: the best of 100 on the test pool would be optimistic. Raises ValueError when there is no such
+    world, or a number is out of range, and DownloadError when CIFAR-10 is not here and could not be fetched.
     """
-    if recipe not in RECIPES:
-        raise ValueError(f"{recipe!r} is not a recipe. Expected one of: {', '.join(map(repr, RECIPES))}.")
-    rule, improved, network = RECIPES[recipe], recipe == "improved", NETWORK[recipe]
+    rule, improved = RECIPES[recipe], recipe == "improved"
     train, test = load(world, count=count), load(world, split="test")
     with seeded("classic", seed):
-        model = build(network, len(train.classes))
+        model = build(NETWORK[recipe], len(train.classes))
     begin = time.perf_counter()
     batches = replace(rule, augment=augmentation(world) if improved else None).batches(train, seed)
     options = {"weight_decay": rule.weight_decay, "schedule": None if improved else constant(), "fused": False}
     optimizer, schedule = adamw(model, rule.lr, max(1, epochs) * len(batches), **options)
-    how = {"optimizer": optimizer, "schedule": schedule, "checkpoint": checkpoint, "progress": progress}
-    history = fit(model, batches, epochs=epochs, **how)
+    fit(model, batches, epochs=epochs, optimizer=optimizer, schedule=schedule)
     hits = int((predict(model, test).argmax(1).cpu() == test.labels).sum())
     score = wilson_interval(hits, len(test))
-    row = {"recipe": recipe, "network": network, "world": world, "images": len(train), "epochs": epochs, "seed": seed}
-    row |= {"train_loss": history.train_loss[-1], "accuracy": score.mean, "low": score.low, "high": score.high}
-    return Trained({**row, "seconds": time.perf_counter() - begin}, model, history)
+    row = {"recipe": recipe, "network": NETWORK[recipe], "world": world, "images": len(train), "epochs": epochs}
+    row |= {"seed": seed, "accuracy": score.mean, "low": score.low, "high": score.high}
+    return {**row, "seconds": time.perf_counter() - begin}, model
 
 
 def augmentation(world: str) -> Chain:
@@ -99,10 +72,7 @@ def augmentation(world: str) -> Chain:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one recipe or both from the command line, print their accuracies, and write them as a table if asked.
-
-    Returns 0, or 1 when the images could not be had.
-    """
+    """Run one recipe or both, print their accuracies, and write a table if asked; 1 when there are no images."""
     parser = argparse.ArgumentParser(
         prog="python -m tlcourse.lessons classic",
         description="Train from scratch on CIFAR-10, as beginners do, and better. One core needs about 40 s an epoch.",
@@ -115,13 +85,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help=say)
     parser.add_argument("--out", type=Path, help="a table to write")
     chosen = vars(parser.parse_args(arguments))
-    recipe, out = chosen.pop("recipe"), chosen.pop("out")
+    recipe, out, rows = chosen.pop("recipe"), chosen.pop("out"), []
     try:
-        rows = []
         for name in RECIPES if recipe == "both" else [recipe]:
-            trained = run_classic(name, **chosen)
-            rows.append(trained.row)
-            print(trained, flush=True)
+            rows.append(run_classic(name, **chosen)[0])
+            print(SENTENCE.format(**rows[-1]), flush=True)
         if out:
             print(f"wrote {len(rows)} rows to {save_results(pd.DataFrame(rows), out)}")
     except (StorageError, ValueError) as error:
