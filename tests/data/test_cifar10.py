@@ -17,7 +17,6 @@ from torchvision.datasets import CIFAR10
 from tlcourse.data import cifar10 as cifar
 from tlcourse.data import downloads
 from tlcourse.data.worlds import load, train_test
-from tlcourse.storage import StorageError
 
 
 def made_up():
@@ -41,6 +40,12 @@ def pack(files, path):
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
     return path
+
+
+def unpack(archive, into):
+    with tarfile.open(archive) as tar:
+        tar.extractall(into, filter="data")
+    return into / cifar.UNPACKED
 
 
 @pytest.fixture
@@ -140,7 +145,7 @@ def test_what_somebody_has_already_is_found_without_network(small, monkeypatch, 
     if form == "archive":
         (small / "served" / cifar.ARCHIVE).rename(folder / cifar.ARCHIVE)
     else:
-        cifar.unpack(small / "served" / cifar.ARCHIVE, folder)
+        unpack(small / "served" / cifar.ARCHIVE, folder)
     assert len(joined()[0]) == 60
     assert [entry.name for entry in folder.iterdir()] == [cifar.ARCHIVE if form == "archive" else cifar.UNPACKED]
 
@@ -148,35 +153,12 @@ def test_what_somebody_has_already_is_found_without_network(small, monkeypatch, 
 def test_what_is_damaged_is_named_and_never_unpickled(small, monkeypatch):
     monkeypatch.setenv("TLCOURSE_DATA", str(small))
     archive = (small / "served" / cifar.ARCHIVE).read_bytes()
-    folder = cifar.unpack(small / "served" / cifar.ARCHIVE, small)
+    folder = unpack(small / "served" / cifar.ARCHIVE, small)
     (folder / "data_batch_3").write_bytes(b"cos\nsystem\n(S'touch run'\ntR.")
     (small / cifar.ARCHIVE).write_bytes(archive[:-100])
     with pytest.raises(downloads.DownloadError, match="The file that lies there is another one"):
         load("cifar10")
     assert not Path("run").exists()
-
-
-EVIL = {
-    "link": {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"},
-    "outside": {"name": "cifar-10-batches-py/../../data_batch_1"},
-    "absolute": {"name": "/cifar-10-batches-py/data_batch_1"},
-    "huge": {"size": 2000},
-}
-
-
-@pytest.mark.parametrize("kind", EVIL)
-def test_an_archive_full_of_tricks_writes_nothing(small, monkeypatch, kind):
-    monkeypatch.setattr(cifar, "LARGEST_MEMBER", 1000)
-    path, into = small / "evil.tar.gz", small / "deep" / "into"
-    member = tarfile.TarInfo("cifar-10-batches-py/data_batch_1")
-    for name, value in EVIL[kind].items():
-        setattr(member, name, value)
-    with tarfile.open(path, "w:gz") as tar:
-        tar.addfile(member, io.BytesIO(bytes(member.size)))
-    into.mkdir(parents=True)
-    with pytest.raises(StorageError, match=r"no ordinary file cifar-10-batches-py/data_batch_1"):
-        cifar.unpack(path, into)
-    assert not list((small / "deep").rglob("*batch*"))
 
 
 @pytest.mark.parametrize(

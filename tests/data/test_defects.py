@@ -111,10 +111,7 @@ def test_damage_is_where_the_truth_says(clean):
 @pytest.mark.parametrize(
     ("plant", "message"),
     [
-        (
-            lambda clean: plant_defects(clean, generator(0), exact=61, near=0, blank=0, wrong=0),
-            "61 of 60 images",
-        ),
+        (lambda clean: plant_defects(clean, generator(0), exact=61, near=0, blank=0, wrong=0), "61 of 60"),
         (lambda clean: plant_defects(clean, generator(0), exact=-1), "Expected numbers from 0"),
         (lambda clean: plant_across(clean, clean, generator(0), exact=20, near=60), r"20 \+ 60 copies of 60 training"),
         (lambda clean: plant_corruption(encode_files(clean.images[:10]), generator(0)), "damage to 4 x 6 of 10 files"),

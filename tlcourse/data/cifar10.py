@@ -10,7 +10,7 @@ import torch
 from tlcourse.data.cache import cache_folder, cached
 from tlcourse.data.downloads import download, has_hash
 from tlcourse.data.imageset import ImageSet
-from tlcourse.storage import StorageError, Tensors, write_atomically
+from tlcourse.storage import StorageError, Tensors
 
 NAME = "cifar10"
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
@@ -20,7 +20,6 @@ SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 COUNT = {"train": 50_000, "test": 10_000}
 IN_A_NOTEBOOK = 2_000  # images of each pool that a notebook takes: as many as its minute allows
-LARGEST_MEMBER = 100_000_000  # bytes; the batches have 31 million
 RECIPE = 1  # raise when what is kept in the cache would come out different
 MEANWHILE = (
     "It was looked for in {places} first; TLCOURSE_DATA may name one more folder. Meanwhile, everything runs on a "
@@ -63,7 +62,8 @@ def _read(split: str) -> Tensors:
         if (folder / UNPACKED).is_dir() and (found := _parse(folder, split)):
             return found
     with tempfile.TemporaryDirectory(prefix="tlcourse-") as folder:
-        unpack(_archive(), Path(folder))
+        with tarfile.open(_archive()) as tar:
+            tar.extractall(folder, filter="data")
         found = _parse(Path(folder), split)
     if found is None:
         raise StorageError(f"{ARCHIVE} holds other batches than torchvision expects. Remove it, and load again.")
@@ -78,24 +78,6 @@ def _archive() -> Path:
             return place
     meanwhile = MEANWHILE.format(places=", ".join(str(place.parent) for place in places))
     return download(URL, places[0], SHA256, meanwhile=meanwhile)
-
-
-def unpack(archive: Path, into: Path) -> Path:
-    """Take from an archive only the files that CIFAR-10 has, each written by its own name and nowhere else.
-
-    StorageError when a file is missing, is a link, or is far too large.
-    """
-    from torchvision.datasets import CIFAR10  # torchvision takes a while to load, and few need it
-
-    wanted = [name for name, _ in (*CIFAR10.train_list, *CIFAR10.test_list)] + [CIFAR10.meta["filename"]]
-    with tarfile.open(archive, "r:gz") as tar:
-        members = {member.name: member for member in tar if member.isfile() and member.size <= LARGEST_MEMBER}
-        missing = [name for name in wanted if f"{UNPACKED}/{name}" not in members]
-        if missing:
-            raise StorageError(f"{archive} has no ordinary file {UNPACKED}/{missing[0]}. Expected CIFAR-10 for Python.")
-        for name in wanted:
-            write_atomically(into / UNPACKED / name, tar.extractfile(members[f"{UNPACKED}/{name}"]).read())
-    return into / UNPACKED
 
 
 def _parse(folder: Path, split: str) -> Tensors | None:
