@@ -31,7 +31,7 @@ from tlcourse.lessons.nb02_weight_transfer.lab import WeightTransferLab
 from tlcourse.lessons.nb03_fine_tuning.lab import TrainingLab
 from tlcourse.lessons.nb04_evaluation.comparing import Experiments
 from tlcourse.lessons.nb04_evaluation.experiment import hits_of, train_validation_test
-from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, IntervalLab, MistakesLab
+from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, MistakesLab
 from tlcourse.lessons.nb12_your_own_images.lab import PredictionLab
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.lab import Lab
@@ -54,9 +54,7 @@ def asked() -> tuple[dict[str, torch.Tensor], ImageSet]:
 
 
 def experiments() -> Experiments:
-    labels = load("handwritten-photo", split="test").labels
-    tables = (hits_of(results(name), labels) for name in ("source_answers", "challenger_answers"))
-    return Experiments({name: hits for table in tables for name, hits in table.items()})
+    return Experiments(hits_of(results("evaluated"), load("handwritten-photo", split="test").labels))
 
 
 def cleaning_lab() -> CleaningLab:
@@ -81,7 +79,6 @@ LABS = {
     "03 training": TrainingLab,
     "04 mistakes": lambda: MistakesLab(*asked()),
     "04 calibration": lambda: CalibrationLab(*asked()),
-    "04 intervals": lambda: IntervalLab(experiments()),
     "04 comparison": lambda: ComparisonLab(experiments()),
     "12 prediction": prediction_lab,
 }

@@ -19,7 +19,7 @@ from tlcourse.lessons.nb02_weight_transfer.lab import WeightTransferLab
 from tlcourse.lessons.nb03_fine_tuning.lab import TrainingLab
 from tlcourse.lessons.nb04_evaluation.comparing import Experiments
 from tlcourse.lessons.nb04_evaluation.experiment import train_validation_test
-from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, IntervalLab, MistakesLab
+from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, MistakesLab
 from tlcourse.lessons.nb12_your_own_images.lab import PredictionLab
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook import display
@@ -68,7 +68,6 @@ LABS = {
     "01 cleaning": cleaning_lab,
     "04 mistakes": lambda: MistakesLab(*validation_logits()),
     "04 calibration": lambda: CalibrationLab(*validation_logits()),
-    "04 intervals": lambda: IntervalLab(experiments()),
     "04 comparison": lambda: ComparisonLab(experiments()),
     "02 weight transfer": WeightTransferLab,
     "03 training": TrainingLab,

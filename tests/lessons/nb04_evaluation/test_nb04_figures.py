@@ -1,29 +1,22 @@
-import matplotlib as mpl
 import matplotlib.pyplot as plt
-import numpy as np
 import pytest
 import torch
-
-mpl.use("agg")
 
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.calibration import reliability
 from tlcourse.evaluation.intervals import Interval
-from tlcourse.evaluation.metrics import pr_curve, roc_curve
-from tlcourse.evaluation.transfer_measures import LabelCount
 from tlcourse.lessons.nb04_evaluation import figures
+from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.evaluation_figures import draw_confusion, draw_reliability
 from tlcourse.notebook.results import results
-from tlcourse.training.checkpoint import History
 
 CONFUSION = torch.tensor([[5, 2, 0], [0, 7, 0], [3, 0, 4]])
 
 
-@pytest.fixture
-def two_axes():
-    figure, axes = plt.subplots(1, 2)
-    yield axes
-    plt.close(figure)
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
 
 
 def texts(ax):
@@ -52,89 +45,75 @@ def test_reliability_draws_accuracy_and_the_gap(ax):
     assert f"{bins.error:.1f}" in ax.get_title()
 
 
-def test_reliability_in_words(ax):
-    hot = reliability(torch.tensor([[3.0, 0.0]]), torch.tensor([1]))
-    assert draw_reliability(ax, hot, "a") == "a: by 95.3 points too sure; calibration error 95.3 points."
-    shy = reliability(torch.zeros(1, 2), torch.tensor([0]))
-    assert "not sure enough" in draw_reliability(ax, shy)
+def test_reliability_in_words():
+    both = {"a": torch.tensor([[3.0, 0.0]]), "b": torch.zeros(1, 2)}
+    _, said = figures.reliability_figure(both, torch.tensor([1]))
+    assert said.startswith("a: by 95.3 points too sure; calibration error 95.3 points. b: ")
+    assert "not sure enough" in figures.reliability_figure(both, torch.tensor([0]))[1]
 
 
-def test_threshold_curves_are_in_percent(two_axes):
+def test_threshold_curves_are_in_percent():
     positive, sure = torch.tensor([True, False, True, False]), torch.tensor([0.9, 0.8, 0.7, 0.1])
-    left, right = two_axes
-    figures.draw_thresholds(two_axes, {"letters": roc_curve(positive, sure)}, {"letters": pr_curve(positive, sure)})
+    figure, _ = figures.threshold_figure(positive, {"letters": sure})
+    left, right = figure.axes
     assert left.lines[-1].get_ydata().tolist() == [0, 50, 50, 100, 100]
-    assert right.lines[-1].get_xdata().tolist() == [0, 50, 50, 100, 100]
-    assert "%" in left.get_xlabel()
-    assert "%" in right.get_ylabel()
+    assert sorted(set(right.lines[-1].get_xdata())) == [0, 50, 100]
+    assert right.lines[0].get_ydata()[0] == 50  # guessing: the share of positives
 
 
-def test_maps_are_brightest_where_they_matter_most(two_axes):
-    data, logits, maps = load("handwritten-photo", count=2), torch.zeros(2, 10), torch.zeros(2, 32, 32)
-    logits[:, 7] = 9.0
-    maps[0, 4, 4] = maps[1, 20, 9] = 0.5
-    captions = [f"7, not {label}: 100 %" for label in data.labels.tolist()]
-    assert f"({'; '.join(captions)})" in figures.draw_maps(two_axes, data, logits, {"kind": maps})
-    page = two_axes[1].images[0].get_array().astype(int).sum(2)
-    assert page[4, 4] > page[5, 5]
-    assert page[20, 34 + 9] > page[4, 34 + 4]
-    assert texts(two_axes[0]) == captions
-    assert two_axes[1].get_title(loc="left") == "kind"
+def test_mistakes_are_shown_with_maps_that_are_brightest_where_they_matter_most():
+    data, logits = load("handwritten-photo", count=2), torch.zeros(2, 10)
+    wrong = (data.labels + 1) % 10
+    logits[torch.arange(2), wrong] = 9.0
+    figure, said = figures.maps_figure(pretrained("tiny_resnet", "digits"), logits, data, 2)
+    captions = [
+        f"{answer}, not {label}: 100 %" for answer, label in zip(wrong.tolist(), data.labels.tolist(), strict=True)
+    ]
+    assert texts(figure.axes[0]) == captions
+    assert f"({'; '.join(captions)})" in said
+    assert [ax.get_title(loc="left") for ax in figure.axes[1:]] == ["gradient saliency", "Grad-CAM", "occlusion"]
+    spot = torch.zeros(1, 4, 4)
+    spot[0, 1, 2] = 0.5
+    page = figures.as_pictures(spot).sum(1)[0]
+    assert page.argmax() == 6
 
 
-def test_progress_marks_the_goal(ax):
-    histories = {"scratch": History([], [], [], [10.0, 40.0]), "letters": History([], [], [], [60.0, 90.0])}
-    said = figures.draw_progress(ax, histories, goal=40.0)
-    assert ax.lines[1].get_ydata().tolist() == [60.0, 90.0]
-    assert texts(ax) == ["goal: 40 %"]
-    assert said.endswith("in the end: scratch 40 %, letters 90 %.")
-
-
-def test_saving_points_from_few_to_many_labels(ax):
-    said = figures.draw_saving(ax, results("labels_curve"), 5, LabelCount(50), 88.0)
-    arrow = ax.texts[0]
-    assert (arrow.xyann, arrow.xy) == ((5, 88.0), (50, 88.0))
-    assert texts(ax)[1] == "10 times the labels"
+def test_saving_points_from_few_to_many_labels():
+    figure, said = figures.saving_figure(results("labels_curve"), 5, 50)
+    arrow = figure.axes[0].texts[0]
+    assert (arrow.xyann[0], arrow.xy[0]) == (5, 50)
+    assert arrow.xyann[1] == arrow.xy[1]
+    assert texts(figure.axes[0])[1] == "10.0 times the labels"
     assert said == "Fine-tuned with 5 labels per class reaches what scratch reaches with about 50."
 
 
-def test_intervals_stand_below_each_other(ax):
+def test_intervals_stand_below_each_other_and_their_numbers_at_the_side():
     found = {"a": Interval(1, 0, 2), "b": Interval(5, 4, 7)}
-    said = figures.draw_intervals(ax, found, "points", zero=True)
+    figure, said = figures.interval_figure(found, "points", zero=True)
+    (ax,) = figure.axes
     assert said == "95 % intervals of points: a 1.0 [0.0, 2.0], b 5.0 [4.0, 7.0]."
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
     assert texts(ax) == ["1.0 [0.0, 2.0]", "5.0 [4.0, 7.0]"]
+    assert all(text.xy[0] > 1 for text in ax.texts)  # beside the axes, so that no line crosses them
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first on top
-    assert ax.get_xlim()[1] > 7
 
 
-def test_coverage_and_power_draw_their_lines(two_axes):
-    left, right = two_axes
-    said = figures.draw_coverage(left, {"bootstrap": {3: 70.0, 5: 83.0}, "t": {3: 95.0, 5: 94.0}})
-    assert [line.get_ydata()[-1] for line in left.lines] == [95, 83.0, 94.0]
-    assert "bootstrap from 70.0 at 3 to 83.0 at 5; t from" in said
-    figures.draw_power(right, {"calm": {2: 10.0, 3: 90.0}})
-    assert right.lines[1].get_xdata().tolist() == [2, 3]
-    assert right.get_ylabel().endswith("(%)")
+def test_lines_with_a_level_to_compare_with():
+    rows = [{"kind": kind, "seeds": n, "held": 80.0 + n} for kind in ("bootstrap", "t") for n in (3, 5)]
+    figure, said = figures.line_figure(
+        rows, "seeds", "held", "kind", title="?", level=(95, "as promised"), limits=(60, 100), ticks=(3, 5)
+    )
+    (ax,) = figure.axes
+    assert [label.get_text() for label in ax.get_legend().get_texts()] == ["as promised", "bootstrap", "t"]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["3", "5"]
+    assert ax.get_ylim() == (60, 100)
+    assert "bootstrap from 83 at 3 to 85 at 5" in said
 
 
-def test_paired_seeds_are_sorted_and_marked(ax):
-    said = figures.draw_paired_seeds(ax, [1.0, -5.0, 0.5], [False, True, False], Interval(-1.2, -3.0, 0.6))
-    drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
+def test_paired_seeds_are_sorted_and_marked():
+    shown = ([1.0, -5.0, 0.5], [False, True, False], Interval(-1.2, -3.0, 0.6))
+    figure, said = figures.seeds_figure(*shown, "?")
+    drawn = {line.get_label(): line.get_ydata() for line in figure.axes[0].lines}
     assert list(drawn["McNemar: could be chance"]) == [0.5, 1.0]
     assert list(drawn["McNemar: p < 0.05"]) == [-5.0]
     assert "from -5.0 to +1.0 points; 2 are above 0, and 1 would count as clear alone. Mean -1.2 [-3.0, 0.6]" in said
-
-
-def test_optimism_shows_winners_before_and_after(ax):
-    said = figures.draw_optimism(ax, {"real": {50: 5.0, 400: 1.0}}, {50: 0.1, 400: 0.0})
-    assert [list(line.get_ydata()) for line in ax.lines[:2]] == [[5.0, 1.0], [0.1, 0.0]]
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["50", "400"]
-    assert "real from 5.0 at 50 to 1.0 at 400; winner on untouched images from 0.1 at 50" in said
-
-
-def test_networks_can_be_told_apart_without_colour():
-    styles = figures.STYLES.values()
-    assert len({style["marker"] for style in styles}) == 3
-    levels = [np.dot(mpl.colors.to_rgb(style["color"]), (0.2126, 0.7152, 0.0722)) for style in styles]
-    assert len(set(levels)) == 3

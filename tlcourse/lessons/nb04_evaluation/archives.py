@@ -1,4 +1,7 @@
-"""Archives of comparisons with known truths, and the score of intervals for them: the challenge of notebook 04."""
+"""Archives of comparisons with known truths, and the score of intervals for them: the challenge of notebook 04.
+
+Archives are drawn anew and carry no labels, so there is nothing that could be learned elsewhere, or be permuted.
+"""
 
 import functools
 

@@ -15,8 +15,8 @@ from tlcourse.repro import generator
 LEVEL = 0.95
 REPEATS = 300
 SEEDS, IMAGES = (2, 3, 4, 5, 7, 10, 15, 20), (25, 50, 100, 200, 400)
-NOTHING = "nothing"  # what is subtracted from an accuracy that is looked at alone
 Hits = Mapping[str, torch.Tensor]  # whether each network of each seed reads each test image, bool [seeds, N], by name
+Verdicts = tuple[float, float, float]  # percent of experiments that say A, that cannot tell, and that say B
 
 
 def compute_cell(logits: torch.Tensor, data: ImageSet, row: int, column: int) -> torch.Tensor:
@@ -46,8 +46,20 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Which is better, if both intervals allow it, or what leaves it open."""
-        return give_verdict(self.names, self.over_seeds, self.over_images)
+        """Which is better, if both intervals of A minus B allow it, or what leaves it open."""
+        if self.names[0] == self.names[1]:
+            return "A and B are the same, so there is nothing to tell apart"
+        chances = {"seeds": self.over_seeds, "images": self.over_images}
+        open_to = " and ".join(chance for chance, i in chances.items() if i.low <= 0 <= i.high)
+        if open_to:
+            return f"open: other {open_to} could turn it"
+        return f"{self.names[0] if self.over_seeds.low > 0 else self.names[1]} is better"
+
+    @property
+    def would_help(self) -> str:
+        """What there should be more of, seeds or images: that whose interval is the wider."""
+        seeds, images = (i.high - i.low for i in (self.over_seeds, self.over_images))
+        return "seeds" if seeds > images else "images"
 
 
 def compute_comparison(hits: Hits, names: tuple[str, str], seeds: int, images: int, draw: int) -> Comparison:
@@ -64,73 +76,43 @@ def compute_comparison(hits: Hits, names: tuple[str, str], seeds: int, images: i
     return Comparison(names, accuracy, differences, clear, t_interval(differences), t_interval(points.mean(0).tolist()))
 
 
-def give_verdict(names: tuple[str, str], over_seeds: Interval, over_images: Interval) -> str:
-    """Say which is better, if both intervals of A minus B allow it, or whether other seeds or images could turn it."""
-    if names[0] == names[1]:
-        return "A and B are the same, so there is nothing to tell apart"
-    chances = {"seeds": over_seeds, "images": over_images}
-    open_to = " and ".join(chance for chance, i in chances.items() if i.low <= 0 <= i.high)
-    if open_to:
-        return f"cannot tell: other {open_to} could turn it"
-    return f"{names[0] if over_seeds.low > 0 else names[1]} is better"
-
-
-@dataclass(frozen=True)
-class Repeats:
-    """What many experiments of one size found, in points, float `[experiments]`."""
-
-    mean: torch.Tensor
-    by_seeds: torch.Tensor  # how far its t interval over the seeds reaches to either side
-    by_images: torch.Tensor  # the same over the images
-
-    def widths(self) -> tuple[float, float]:
-        """Return the mean reach over the seeds and over the images, in points."""
-        return self.by_seeds.mean().item(), self.by_images.mean().item()
-
-    def verdicts(self) -> tuple[float, float, float]:
-        """Return the share of experiments that say A, that cannot tell, and that say B, in percent."""
-        clear = self.mean.abs() > torch.maximum(self.by_seeds, self.by_images)
-        a, b = (100 * (clear & side).double().mean().item() for side in (self.mean > 0, self.mean < 0))
-        return a, 100 - a - b, b
-
-
 class Experiments:
     """Experiments of every size with what was measured; `seeds` and `images` are the sizes, the last all there is."""
 
     def __init__(self, hits: Hits) -> None:
         self.hits = hits
         total, every = next(iter(hits.values())).shape
-        self.seeds, self.images = (
-            [n for n in SEEDS if n < total] + [total],
-            [n for n in IMAGES if n < every] + [every],
-        )
-        self.repeats = functools.cache(self._repeats)  # a pair is computed once
+        self.seeds = [n for n in SEEDS if n < total] + [total]
+        self.images = [n for n in IMAGES if n < every] + [every]
+        self.verdicts = functools.cache(self._verdicts)  # a pair is computed once
 
-    def _repeats(self, a: str, b: str) -> dict[tuple[int, int], Repeats]:
-        """Repeat the measurement of A minus B, or of A alone, by number of seeds and of images."""
-        values = self.hits[a].float() - (0 if b == NOTHING else self.hits[b].float())
-        return compute_repeats(values, self.seeds, self.images)
+    def _verdicts(self, a: str, b: str, images: int) -> dict[int, Verdicts]:
+        """Say what many comparisons of A and B on so many images would find, by number of seeds."""
+        return compute_verdicts(self.hits[a].float() - self.hits[b].float(), self.seeds, images)
 
 
-def compute_repeats(
-    values: torch.Tensor, seeds: Sequence[int], images: Sequence[int], experiments: int = REPEATS
-) -> dict[tuple[int, int], Repeats]:
-    """Take what was measured as the whole world, and draw experiments of every size from it, with replacement.
+def compute_verdicts(
+    values: torch.Tensor, seeds: Sequence[int], images: int, experiments: int = REPEATS
+) -> dict[int, Verdicts]:
+    """Take what was measured as all there is, draw many experiments from it with replacement, and count verdicts.
 
-    There is one value a seed and image, such as the hits of A minus those of B, float32 `[S, N]`. Numbers of seeds and
-    of images are at least 2; by these is what many experiments found.
+    There is one value a seed and image, the hit of A minus that of B, float32 `[S, N]`. An experiment says A or B where
+    the t intervals over its seeds and over its images both leave out 0.
     """
     draws = generator("duels")
     total, every = values.shape
-    picks = {n: torch.randint(total, (experiments, n), generator=draws) for n in seeds}
-    per_image = {n: _shares(pick, total) @ values for n, pick in picks.items()}  # [experiments, N]
-    squares = {n: means.square() for n, means in per_image.items()}
+    tested = _shares(torch.randint(every, (experiments, images), generator=draws), every)
+    per_seed = tested @ values.T  # [experiments, S]
     found = {}
-    for m in images:
-        tested = _shares(torch.randint(every, (experiments, m), generator=draws), every)
-        per_seed = tested @ values.T  # [experiments, S]
-        for n, pick in picks.items():
-            found[n, m] = both_intervals(per_seed.gather(1, pick), torch.linalg.vecdot(tested, squares[n]), m)
+    for n in seeds:
+        pick = torch.randint(total, (experiments, n), generator=draws)
+        chosen, per_image = per_seed.gather(1, pick), _shares(pick, total) @ values  # [experiments, n], [.., N]
+        mean = chosen.mean(1)
+        square = torch.linalg.vecdot(tested, per_image.square()) - mean.square()  # variance over the images
+        over_images = _reach(images) * (square.clamp(min=0) * images / (images - 1)).sqrt()
+        clear = mean.abs() > torch.maximum(_reach(n) * chosen.std(1), over_images)
+        a, b = (100 * (clear & side).double().mean().item() for side in (mean > 0, mean < 0))
+        found[n] = (a, 100 - a - b, b)
     return found
 
 
@@ -140,13 +122,6 @@ def _shares(drawn: torch.Tensor, every: int) -> torch.Tensor:
     return torch.zeros(experiments, every).scatter_add_(1, drawn, torch.full(drawn.shape, 1 / k))
 
 
-def both_intervals(chosen: torch.Tensor, square: torch.Tensor, images: int) -> Repeats:
-    """Make the t intervals over seeds and over images of many experiments at once.
-
-    `chosen` is the mean over the images drawn for each seed drawn, float `[experiments, seeds]`; `square` the mean over
-    the images drawn of the squared mean over the seeds drawn, float `[experiments]`.
-    """
-    mean, seeds = chosen.mean(1), chosen.shape[1]
-    spread = ((square - mean.square()).clamp(min=0) * images / (images - 1)).sqrt()
-    reach = {k: float(stdtrit(k - 1, (1 + LEVEL) / 2)) / k**0.5 for k in (seeds, images)}
-    return Repeats(100 * mean, 100 * reach[seeds] * chosen.std(1), 100 * reach[images] * spread)
+def _reach(count: int) -> float:
+    """How many standard deviations of one value the t interval of the mean of `count` reaches to either side."""
+    return float(stdtrit(count - 1, (1 + LEVEL) / 2)) / count**0.5

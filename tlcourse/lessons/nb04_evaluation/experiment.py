@@ -3,7 +3,7 @@
 import copy
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -18,11 +18,11 @@ from tlcourse.evaluation.predict import accuracy, predict
 from tlcourse.evaluation.transfer_measures import forgetting
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.results import grid
-from tlcourse.training.checkpoint import History
 from tlcourse.training.parallel import side_by_side
-from tlcourse.training.recipe import Recipe, train
+from tlcourse.training.recipe import CONVERGED, Recipe, train
 from tlcourse.training.starts import starting_model
 from tlcourse.transfer.heads import get_classifier
+from tlcourse.transfer.linear_probe import linear_probe
 
 # name of a network: how it starts, and what its backbone was pretrained on
 NETWORKS = {
@@ -32,23 +32,24 @@ NETWORKS = {
     "letters probe": ("linear probe", "letters"),
     "digits probe": ("linear probe", "digits"),
 }
-COMPARED = ("scratch", "letters", "digits")  # in the notebook
+TRAINED = ("scratch", "letters", "digits")
+LIVE = ("scratch", "letters")  # in the notebook
 SOURCES = ("letters", "digits")  # the two that are close
-IN_THE_LAB = ("letters probe", "digits probe", "scratch")  # beside these two
 FIRST_VALIDATION_SHEET = 5
-POOL_SHARE = 0.7  # of a training half without sheets
+PRACTICE_SHARE = 0.7  # of a training pool without sheets
 PER_CLASS = 5
+SHORT = Recipe()
 
 
 def train_validation_test(world: str = "handwritten-photo") -> tuple[ImageSet, ImageSet, ImageSet]:
-    """Return images to learn from, to choose with, and to measure on: pool, validation and test.
+    """Return images to learn from, to choose with, and to measure on: practice, validation and test.
 
-    Of handwriting, each has sheets of its own: 646 images on 5, 260 on 2, and 891 on 7. Where nobody knows who made an
-    image, pool and validation are drawn at random, with the same share of every class.
+    Of handwriting, each has sheets of its own: 646 images on 5, 260 on 2, and 509 on 4. Where nobody knows who made an
+    image, practice and validation are drawn at random, with the same share of every class.
     """
     pool, test = train_test(world)
     if "sheet" not in pool.attributes:
-        return *pool.split(POOL_SHARE), test
+        return *pool.split(PRACTICE_SHARE), test
     later = pool.attributes["sheet"] >= FIRST_VALIDATION_SHEET
     return pool.subset(~later), pool.subset(later), test
 
@@ -61,65 +62,80 @@ def origin(pile: ImageSet) -> str:
 
 
 def train_network(
-    name: str, seed: int, labelled: ImageSet, validation: ImageSet | None = None, recipe: Recipe = Recipe()
-) -> tuple[History, nn.Module]:
-    """Train one of `NETWORKS` by the recipe of all comparisons; the seed is that of fresh weights and batches.
+    name: str, seed: int, labelled: ImageSet, validation: ImageSet | None = None, recipe: Recipe = CONVERGED
+) -> tuple[nn.Module, list[float]]:
+    """Train one of `NETWORKS`; the seed is that of fresh weights and batches. A probe is solved, whatever the recipe.
 
-    With validation images the history has its accuracy on them after every epoch, which changes nothing in the
-    training. Raises ValueError when there is no such network.
+    Returns it with its accuracy on validation after every epoch, which changes nothing in the training; without
+    validation, and for a probe, there is none. Raises ValueError when there is no such network.
     """
     if name not in NETWORKS:
         raise ValueError(f"there is no network {name!r}. Expected one of: {', '.join(map(repr, NETWORKS))}.")
     start, source = NETWORKS[name]
     model = starting_model(start, seed, classes=len(labelled.classes), source=source)
-    return train(model, labelled, recipe, seed=seed, validation=validation), model
+    if start == "linear probe":
+        linear_probe(model, labelled)
+        return model, []
+    return model, train(model, labelled, recipe, seed=seed, validation=validation).validation_accuracy
 
 
-def train_networks(
-    labelled: ImageSet, validation: ImageSet, seed: int = 0, names: Sequence[str] = COMPARED
-) -> tuple[dict[str, History], dict[str, nn.Module]]:
-    """Train several networks on the same images, side by side, and return their histories and themselves by name."""
-    trained = side_by_side(train_network, [(name, seed, labelled, validation) for name in names])
-    histories = {name: history for name, (history, _) in zip(names, trained, strict=True)}
-    return histories, {name: model for name, (_, model) in zip(names, trained, strict=True)}
+def train_networks(labelled: ImageSet, names: Sequence[str] = LIVE, seed: int = 0) -> dict[str, nn.Module]:
+    """Train several networks on the same images, side by side, and return them by name."""
+    trained = side_by_side(train_network, [(name, seed, labelled) for name in names])
+    return {name: model for name, (model, _) in zip(names, trained, strict=True)}
 
 
-def answers_trial(
-    network: str,
-    seed: int,
-    *,
-    pool: ImageSet,
-    test: ImageSet,
-    per_class: int = PER_CLASS,
-    recipe: Recipe = Recipe(),
+def answer(
+    network: str, seed: int, *, piles: tuple[ImageSet, ImageSet, ImageSet], recipe: Recipe = SHORT
 ) -> dict[str, Any]:
-    """Train a network on a few pool images, and ask it about every test image.
+    """Train a network on a few practice images, and keep what it answers to every test image, as text, a digit each.
 
     The seed is that of everything random, the same for all networks, which makes them comparable in pairs. The row has
-    the accuracy in percent, and the answers as text, a digit an image.
+    the budget, none for a probe, and the accuracy in percent.
     """
-    _, model = train_network(network, seed, pool.few(per_class, seed), recipe=recipe)
+    practice, _, test = piles
+    model, _ = train_network(network, seed, practice.few(PER_CLASS, seed), recipe=recipe)
     answers = predict(model, test).argmax(1)
-    percent = 100 * (answers == test.labels).sum().item() / len(test)
-    return {"accuracy": percent, "answers": "".join(map(str, answers.tolist()))}
+    budget = {} if "probe" in network else recipe.budget
+    percent = 100 * (answers == test.labels).double().mean().item()
+    return {**budget, "accuracy": percent, "answers": "".join(map(str, answers.tolist()))}
 
 
-def ask_networks(networks: Sequence[str], seeds: Sequence[int], progress: bool = True) -> pd.DataFrame:
-    """Train every network with every seed, and keep its answers to the test images: a row of `answers_trial` each."""
-    pool, _, test = train_validation_test()
-    trial = functools.partial(answers_trial, pool=pool, test=test)
-    rows = grid(trial, progress=progress, seed=seeds, network=networks)
-    return rows[["network", "seed", "accuracy", "answers"]]
+def short_answers(seeds: Sequence[int]) -> pd.DataFrame:
+    """Ask every network about the test images, after a short training; probes are solved."""
+    return grid(functools.partial(answer, piles=train_validation_test()), seed=seeds, network=list(NETWORKS))
 
 
-def source_answers(seeds: Sequence[int]) -> pd.DataFrame:
-    """Ask the fine-tuned networks of both sources."""
-    return ask_networks(SOURCES, seeds)
+def evaluate_networks(seeds: Sequence[int]) -> pd.DataFrame:
+    """Train networks until they have converged, and measure them."""
+    practice, validation, test = train_validation_test()
+
+    def trial(seed: int, network: str) -> dict[str, Any]:
+        model, curve = train_network(network, seed, practice.few(PER_CLASS, seed), validation)
+        return {**CONVERGED.budget, **measure(network, model, curve, validation, test)}
+
+    return grid(trial, seed=seeds, network=TRAINED)
 
 
-def challenger_answers(seeds: Sequence[int]) -> pd.DataFrame:
-    """Ask the other networks of the lab."""
-    return ask_networks(IN_THE_LAB, seeds)
+def measure(
+    network: str, model: nn.Module, curve: Sequence[float], validation: ImageSet, test: ImageSet
+) -> dict[str, Any]:
+    """Look at a trained network from several sides.
+
+    `accuracy` and calibration errors, in percent and points, are on the test pool; `error_after` is with all logits
+    divided by the temperature that validation asks for. `forgotten` are the points lost on the source. `curve` is text:
+    the accuracy on validation after every epoch.
+    """
+    temperature = fit_temperature(predict(model, validation), validation.labels)
+    logits, source = predict(model, test), NETWORKS[network][1]
+    return {
+        "accuracy": 100 * (logits.argmax(1) == test.labels).double().mean().item(),
+        "temperature": temperature,
+        "error_before": calibration_error(logits, test.labels),
+        "error_after": calibration_error(logits / temperature, test.labels),
+        "forgotten": math.nan if network == "scratch" else forgetting(*old_task_accuracy(model, source)),
+        "curve": " ".join(f"{percent:.1f}" for percent in curve),
+    }
 
 
 def hits_of(rows: pd.DataFrame, labels: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -129,6 +145,21 @@ def hits_of(rows: pd.DataFrame, labels: torch.Tensor) -> dict[str, torch.Tensor]
         answers = [[int(digit) for digit in text] for text in group.sort_values("seed")["answers"]]
         hits[network] = torch.tensor(answers) == labels
     return hits
+
+
+def curves_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """Turn the curves of the table `evaluated` into a row an epoch: `network`, `seed`, `updates` and accuracy.
+
+    `goal` is what scratch reaches in the end with the same seed.
+    """
+    curves = rows[["network", "seed", "updates"]].assign(
+        reached=[[float(percent) for percent in curve.split()] for curve in rows["curve"]]
+    )
+    goals = curves[curves["network"] == "scratch"].set_index("seed")["reached"].str[-1]
+    epochs = curves.assign(goal=curves["seed"].map(goals)).explode("reached", ignore_index=True)
+    runs = epochs.groupby(["network", "seed"])
+    epochs["updates"] *= (runs.cumcount() + 1) / runs["updates"].transform("size")
+    return epochs.astype({"reached": float}).rename(columns={"reached": "accuracy on validation (%)"})
 
 
 def sources_of_variance(hits: torch.Tensor, sheets: torch.Tensor) -> dict[str, float]:
@@ -159,40 +190,3 @@ def old_task_accuracy(model: nn.Module, source: str, count: int = 1000) -> tuple
     after, device = copy.deepcopy(model), next(model.parameters()).device
     setattr(after, after.head_name, copy.deepcopy(get_classifier(before)).to(device))
     return accuracy(before, old_images), accuracy(after, old_images)
-
-
-def measure(network: str, trained: tuple[History, nn.Module], validation: ImageSet, test: ImageSet) -> dict[str, Any]:
-    """Measure a trained network from several sides, and return a row of the table `judged`.
-
-    `accuracy` and the calibration errors, in percent and points, are on the test half; `error_after` is with all logits
-    divided by the temperature, which is fitted on validation. `curve` is the accuracy there after every epoch, as text.
-    `forgotten` are the points lost on the source, which is nothing that scratch could lose.
-    """
-    history, model = trained
-    temperature = fit_temperature(predict(model, validation), validation.labels)
-    logits, source = predict(model, test), NETWORKS[network][1]
-    return {
-        "accuracy": accuracy(model, test),
-        "curve": " ".join(f"{percent:.2f}" for percent in history.validation_accuracy),
-        "temperature": temperature,
-        "error_before": calibration_error(logits, test.labels),
-        "error_after": calibration_error(logits / temperature, test.labels),
-        "forgotten": math.nan if network == "scratch" else forgetting(*old_task_accuracy(model, source)),
-    }
-
-
-def measure_networks(seeds: Sequence[int], names: Sequence[str] = COMPARED, progress: bool = True) -> pd.DataFrame:
-    """Train and measure every network with every seed."""
-    pool, validation, test = train_validation_test()
-
-    def trial(seed: int, network: str) -> dict[str, Any]:
-        trained = train_network(network, seed, pool.few(PER_CLASS, seed), validation)
-        return {"network": network, "seed": seed, **measure(network, trained, validation, test)}
-
-    rows = grid(trial, progress=progress, seed=seeds, network=names)
-    return rows[["network", "seed", *rows.columns[2:]]]
-
-
-def epochs_of(row: Mapping[str, Any]) -> list[float]:
-    """Return the curve of a row of the table `judged` as numbers, one an epoch."""
-    return [float(percent) for percent in row["curve"].split()]
