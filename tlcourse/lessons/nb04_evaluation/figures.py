@@ -86,7 +86,7 @@ def line_figure(
 
     With `ticks`, the axis of `x` is logarithmic, with these numbers on it.
     """
-    figure, ax = plt.subplots(figsize=(8, 4), layout="constrained")
+    figure, ax = plt.subplots(figsize=(9.5, 4), layout="constrained")
     if level:
         ax.axhline(level[0], color="black", linewidth=1, linestyle="--", label=level[1])
     names = list(dict.fromkeys(row[by] for row in rows)) if isinstance(rows, list) else list(rows[by].unique())
@@ -99,6 +99,7 @@ def line_figure(
     if limits:
         ax.set_ylim(limits)
     ax.set_title(title)
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))  # beside the lines, never on them
     return figure, said
 
 
