@@ -25,7 +25,7 @@ from tlcourse.data.imageset import ImageSet
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import predict
 from tlcourse.lessons.nb00_start_here.lab import ShiftLab
-from tlcourse.lessons.nb01_preprocessing.inspection import out_of_sample
+from tlcourse.lessons.nb01_preprocessing.inspection import inspect as inspect_images
 from tlcourse.lessons.nb01_preprocessing.lab import AugmentationLab, CleaningLab
 from tlcourse.lessons.nb02_weight_transfer.lab import WeightTransferLab
 from tlcourse.lessons.nb03_fine_tuning.lab import TrainingLab
@@ -59,7 +59,7 @@ def experiments() -> Experiments:
 
 def cleaning_lab() -> CleaningLab:
     dirty, truth = plant_defects(load("handwritten-photo"), generator("dirt", 0))
-    return CleaningLab(dirty, truth, out_of_sample(dirty, pretrained()))
+    return CleaningLab(inspect_images(dirty, pretrained()), truth)
 
 
 def prediction_lab() -> PredictionLab:

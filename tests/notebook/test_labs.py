@@ -13,7 +13,7 @@ from PIL import Image
 from tlcourse.data.defects import plant_defects
 from tlcourse.data.worlds import load
 from tlcourse.lessons.nb00_start_here.lab import ShiftLab
-from tlcourse.lessons.nb01_preprocessing.inspection import out_of_sample
+from tlcourse.lessons.nb01_preprocessing.inspection import inspect
 from tlcourse.lessons.nb01_preprocessing.lab import AugmentationLab, CleaningLab
 from tlcourse.lessons.nb02_weight_transfer.lab import WeightTransferLab
 from tlcourse.lessons.nb03_fine_tuning.lab import TrainingLab
@@ -38,7 +38,7 @@ def augmentation_lab():
 
 def cleaning_lab():
     dirty, truth = plant_defects(load("handwritten-photo", count=100), generator("dirt", 0), exact=3, near=9, blank=4)
-    return CleaningLab(dirty, truth, out_of_sample(dirty, pretrained()))
+    return CleaningLab(inspect(dirty, pretrained()), truth)
 
 
 def validation_logits():

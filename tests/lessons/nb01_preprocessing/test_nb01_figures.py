@@ -1,104 +1,84 @@
-"""The pictures of notebook 01 show the numbers they are given, and say so."""
+"""The pictures of notebook 01 show the numbers they are given, and say so; nothing is told by colour alone."""
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 mpl.use("agg")
 
 from tlcourse.data.cleaning import Finding
+from tlcourse.data.defects import Planted
 from tlcourse.data.imageset import ImageSet
+from tlcourse.data.worlds import load
 from tlcourse.lessons.nb01_preprocessing import experiment, figures
+from tlcourse.lessons.nb01_preprocessing.inspection import Inspected
 from tlcourse.notebook.figures import COLOURS, RIGHT, WRONG
 from tlcourse.notebook.results import results
 
 
-def names(ax):
-    return [tick.get_text() for tick in ax.get_yticklabels()]
-
-
-def means(ax):
-    """Means of all dots, from top to bottom, by the name in the legend."""
+def dots_in(ax):
+    """Means of all dots, from top to bottom, and their colours, by the name in the legend."""
     handles = dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True))
-    return {name: [round(float(x), 1) for x in handle.lines[0].get_xdata()] for name, handle in handles.items()}
+    dots = {name: handle.lines[0] for name, handle in handles.items() if hasattr(handle, "lines")}
+    return {
+        name: (np.asarray(line.get_xdata(), float).round(1).tolist(), line.get_color()) for name, line in dots.items()
+    }
 
 
-def test_detections_shows_both_numbers_of_every_detector(ax):
-    rows = [
-        {"kind": kind, "measure": name, "seed": seed, "percent": base + seed}
-        for kind, bases in {"a": (0, 50), "b": (10, 60)}.items()
-        for name, base in zip(("precision", "recall"), bases, strict=True)
-        for seed in range(3)
-    ]
-    said = figures.draw_detections(ax, pd.DataFrame(rows))
-    assert names(ax) == ["a", "b"]
-    assert means(ax) == {"precision": [1, 11], "recall": [51, 61]}
-    assert "%" in ax.get_xlabel()
-    assert "b: precision 11.0" in said
-
-
-def test_leaks_stand_one_line_a_split(ax):
-    rows = [
-        {"method": "probe", "split": split, "asked": asked, "seed": seed, "accuracy": base + seed}
-        for split, bases in {"random": (90, 80), "by sheet": (80, 80)}.items()
-        for asked, base in zip(figures.ASKED, bases, strict=True)
-        for seed in range(3)
-    ]
-    said = figures.draw_leaks(ax, pd.DataFrame(rows))
-    assert names(ax) == ["probe\nrandom", "probe\nby sheet"]
-    assert means(ax) == {"cross-validation": [91, 81], "new images": [81, 81]}
-    assert "probe, random: cross-validation 91.0 [90.0, 92.0], new images 81.0" in said
-
-
-def test_prices_show_every_convention(ax):
+def test_prices_show_every_convention_and_starts_in_their_colours():
     rows = results("normalisation_price")
-    said = figures.draw_prices(ax, rows)
-    assert names(ax) == list(experiment.conventions())
-    expected = rows.groupby(["what", "convention"], sort=False)["accuracy"].mean().round(1)
-    drawn = means(ax)
-    assert list(drawn) == list(rows["what"].unique())
-    for what, places in drawn.items():
-        assert places == pytest.approx(expected[what].tolist(), abs=0.11)
-    assert "linear probe 78." in said
+    figure, said = figures.draw_prices(rows)
+    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == list(experiment.conventions())
+    drawn = {name: dots for ax in figure.axes for name, dots in dots_in(ax).items()}
+    assert len(drawn) == 5
+    for start in ("linear probe", "fine-tuned"):
+        assert drawn[start][1] == COLOURS[start]
+    assert not {COLOURS["scratch"], COLOURS["linear probe"]} & {
+        dots_in(figure.axes[0])[n][1] for n in dots_in(figure.axes[0])
+    }
+    short = rows[(rows["what"] == "fine-tuned") & (rows["updates"] == 100)]
+    expected = short.groupby("convention", sort=False)["accuracy"].mean()
+    assert drawn["fine-tuned"][0] == pytest.approx(expected.tolist(), abs=0.11)
+    assert f"fine-tuned {expected.iloc[0]:.1f}" in said
 
 
-def test_worth_is_compared_with_none(ax):
+def test_worth_is_compared_with_none_at_every_budget():
     worth = results("augmentation_worth")
-    live = worth[(worth["seed"] == 0) & worth["augmentation"].isin(["none", "flip"])]
-    said = figures.draw_worth(ax, worth, live)
-    assert names(ax) == [name for name in experiment.NAMES if name != "none"]
-    assert means(ax)["fine-tuned"][0] == pytest.approx(8, abs=1)
-    score = live.set_index(["augmentation", "start"])["accuracy"]
-    rings = {line.get_markeredgecolor(): line.get_xdata()[0] for line in ax.lines if line.get_markersize() == 15}
-    for start in experiment.BEGINNINGS:
-        assert rings[COLOURS[start]] == pytest.approx(score["flip", start] - score["none", start])
-    assert "crop: scratch" in said
+    live = worth[(worth["seed"] == 0) & (worth["updates"] == 100) & worth["augmentation"].isin(["none", "flip"])]
+    figure, said = figures.draw_worth(worth, live)
+    for ax, (updates, gains) in zip(figure.axes, experiment.gains(worth).groupby("updates"), strict=True):
+        assert ax.get_title().startswith(f"{updates} updates of 50 images")
+        expected = gains[gains["start"] == "scratch"].groupby("augmentation", sort=False)["gain"].mean()
+        xs = [np.asarray(line.get_xdata(), float) for line in ax.lines if line.get_color() == COLOURS["scratch"]]
+        assert any(x.tolist() == pytest.approx(expected.tolist()) for x in xs)
+    assert "300 updates: Mean points" in said
 
 
-def test_turned_digits_are_drawn_over_the_angle(ax):
-    rows = [{"case": case, "angle": angle, "percent": abs(start - angle)} for case, start in (("a", 0), ("b", 90))
-            for angle in (0, 90)]  # fmt: skip
-    said = figures.draw_turned(ax, pd.DataFrame(rows))
-    assert [list(line.get_ydata()) for line in ax.lines] == [[0, 90], [90, 0]]
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
-    assert "degrees" in ax.get_xlabel()
-    assert "b from 90 at 0 to 0 at 90" in said
+def test_suspects_stand_over_both_classes_with_a_sign():
+    images = ImageSet(torch.zeros(3, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 1, 2]), tuple("012"))
+    findings = (Finding("wrong label", 2, "", 1), Finding("wrong label", 0, "", 0.5))
+    found = Inspected(findings, 3, images, torch.eye(3)[[1, 1, 0]])
+    figure, said = figures.draw_suspects(found, Planted({}, {}, {}, (), {0: 2}))
+    (ax,) = figure.axes
+    assert [text.get_text() for text in ax.texts[:2]] == ["✗ 2, or 0?", "✓ 0, or 1?"]
+    assert [text.get_color() for text in ax.texts[:2]] == [WRONG, RIGHT]
+    assert "1 of the ten surest" in said
 
 
-def test_suspects_stand_over_both_classes(ax):
-    images = ImageSet(torch.zeros(3, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 1, 2]), ("a", "b", "c"))
-    findings = [Finding("wrong label", 2, "", 1), Finding("wrong label", 0, "", 1)]
-    figures.draw_suspects(ax, images, findings, torch.tensor([1, 1, 0]), {0: 2})
-    assert [text.get_text() for text in ax.texts] == ["c, or a?", "a, or b?"]
-    assert [text.get_color() for text in ax.texts] == [WRONG, RIGHT]
+def test_copies_across_are_drawn_above_their_partners():
+    train, test = (load("handwritten-photo", split=split, count=120) for split in ("train", "test"))
+    figure, said = figures.draw_copies_across(train, test)
+    captions = [text.get_text() for text in figure.axes[0].texts if text.get_text()]
+    assert len(captions) == 10
+    assert set(captions) <= {"✓ planted", "✗ false alarm"}
+    assert f"{captions.count('✓ planted')} were planted" in said
+    assert "exact copies: precision 100%, recall 100%" in figure.axes[0].get_title()
 
 
-def test_pairs_stand_above_each_other(ax):
-    above, below = (torch.full((2, 3, 8, 8), value, dtype=torch.uint8) for value in (50, 200))
-    figures.draw_pairs(ax, above, below, ["x", "y"])
-    page = np.asarray(ax.images[0].get_array())
-    assert (page[:8, :8] == 50).all()
-    assert (page[10:18, 10:18] == 200).all()
-    assert [text.get_text() for text in ax.texts] == ["", "", "x", "y"]
+def test_sizes_show_the_window_and_the_squashed_whole():
+    photo = Image.fromarray(np.arange(60 * 40 * 3, dtype=np.uint8).reshape(40, 60, 3))
+    figure, _ = figures.draw_sizes(photo, photo, (10, 0, 50, 40))
+    shown = [ax.images[0].get_array().shape[:2] for ax in figure.axes]
+    assert shown == [(40, 60), (40, 40), (40, 40)]

@@ -5,9 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
-from tlcourse.data.augmentations import rotate_by
 from tlcourse.data.cleaning import precision_recall
 from tlcourse.data.defects import CHANGES, plant_defects
 from tlcourse.exercises.compare import as_array, same
@@ -91,33 +89,18 @@ def same_numbers(got: object, right: object) -> bool:
     return sorted(numbers.tolist()) == sorted(right)
 
 
-def turn(image: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
-    """Turn the picture by 8 to 15 degrees, to the left or to the right."""
-    degrees = 8 + 7 * torch.rand(1, generator=draws)
-    side = 2 * torch.randint(2, (1,), generator=draws) - 1
-    return rotate_by(image[None].float(), side * degrees)[0].round().clamp(0, 255).to(torch.uint8)
-
-
-def enlarge(image: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
-    """Cut off three pixels at every edge, and enlarge what is left to the old size."""
-    middle = image[None, :, 3:-3, 3:-3].float()
-    return F.interpolate(middle, size=image.shape[1:], mode="bilinear", align_corners=False)[0].round().to(torch.uint8)
-
-
 MADE: Mapping[str, Callable[[torch.Tensor, torch.Generator], torch.Tensor]] = {
     "exact": lambda image, draws: image,
     **CHANGES,
-    "turned": turn,
-    "enlarged": enlarge,
 }
 EACH = 10  # copies of every kind
 
 
 @functools.lru_cache(maxsize=4)
 def with_copies(seed: int) -> tuple[torch.Tensor, Mapping[tuple[int, int], str]]:
-    """Return digits that no notebook holds, with copies of some of them and blank images among them.
+    """Return digits of the exam pool, with copies of some of them and blank images among them.
 
-    The images are uint8 `[996, 3, 32, 32]`; every planted pair (later image, earlier image) says how the copy was made.
+    The images are uint8 `[467, 3, 32, 32]`; every planted pair (later image, earlier image) says how the copy was made.
     """
     draws = generator("01.q4", FRESH + seed)
     dirty, truth = plant_defects(held_out(seed), draws, exact=EACH * len(MADE), near=0, wrong=0)
@@ -174,7 +157,7 @@ q1, q2, q3, q4, quiz = read_exercises(
         "agrees": same_numbers,
     },
     q4={
-        "inputs": lambda seed: (with_copies(seed)[0],),
+        "inputs": lambda seed: (with_copies(seed)[0],),  # no labels that could be permuted
         "score": f1,
         "explain": what_was_found,
         "mistakes": {
@@ -186,9 +169,9 @@ q1, q2, q3, q4, quiz = read_exercises(
                 score is not None and len(as_pairs(report)) <= EACH and score > 15
             ),
             "a threshold that lets everything in": lambda report, score: (
-                score is not None and len(as_pairs(report)) > 270
+                score is not None and len(as_pairs(report)) > 210
             ),
-            "the course's detectors as they are": lambda report, score: score is not None and 50 < score < 68,
+            "the course's detectors as they are": lambda report, score: score is not None and 70 < score < 79,
         },
     },
 )

@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import nn
 
 from tlcourse.data.augmentations import Chain, Crop, CutOut, Flip, Recolour, Rotate
 from tlcourse.data.batches import Transform
@@ -14,31 +13,30 @@ from tlcourse.data.imageset import ImageSet
 from tlcourse.data.mixing import CutMix, MixedBatches, Mixing, MixUp
 from tlcourse.data.normalisation import HALF, ChannelStatistics, channel_statistics, convert, normalise
 from tlcourse.data.worlds import load
-from tlcourse.evaluation.intervals import Interval
 from tlcourse.evaluation.predict import accuracy, extract_features
 from tlcourse.lessons.nb01_preprocessing.leaks import linear_probe, percent_right
 from tlcourse.models.pretrained import pretrained
-from tlcourse.notebook.results import as_dict, grid, intervals
+from tlcourse.notebook.results import grid
 from tlcourse.training.recipe import Recipe, train
 from tlcourse.training.starts import starting_model
 
-NOTHING = "none"
+NOTHING, TRAINED = "none", "-1..1 (as trained)"
 # Strengths are those usual for images of 32x32 pixels, not chosen by any score here.
 VARIATIONS: dict[str, Transform] = {
     NOTHING: Chain(),
     "crop": Crop(4),
-    "rotation 15°": Rotate(15),
-    "colour": Recolour(0.4),
-    "cut-out": CutOut(0.5),
     "crop + rotation + colour": Chain(Crop(4), Rotate(15), Recolour(0.4)),
     "flip": Flip(0.5),
     "rotation 180°": Rotate(180),
+    "cut-out": CutOut(0.5),
 }
 MIXINGS: dict[str, Mixing] = {"MixUp": MixUp(0.4), "CutMix": CutMix(1.0)}
 NAMES = (*VARIATIONS, *MIXINGS)
 BEGINNINGS = ("scratch", "fine-tuned")
 NETWORKS = ("tiny_resnet", "small_cnn")
 PER_CLASS = 5
+SHORT, LONGER = Recipe(), Recipe(epochs=30)  # 100 updates, and three times as many
+LONGER_SEEDS = 4  # of the longer training
 
 
 def conventions() -> dict[str, ChannelStatistics]:
@@ -50,7 +48,7 @@ def conventions() -> dict[str, ChannelStatistics]:
     letters, digits = load("printed-photo", "letters", count=1000), load("handwritten-photo")
     zero, one = torch.zeros(3, dtype=torch.float64), torch.ones(3, dtype=torch.float64)
     return {
-        "-1..1 (as trained)": HALF,
+        TRAINED: HALF,
         "0..1": ChannelStatistics(zero, one, 0),
         "0..255": ChannelStatistics(zero, one / 255, 0),
         "source statistics": channel_statistics(letters.images),
@@ -75,7 +73,7 @@ def price_as_it_is(seed: int, network: str = "tiny_resnet") -> list[dict[str, An
 
 
 def price_of_probe(seed: int) -> list[dict[str, Any]]:
-    """Train a linear probe on a few digits under every normalisation, and measure it under the same one."""
+    """Solve a linear probe on a few digits under every normalisation, and measure it under the same one."""
     model, few = pretrained(), load("handwritten-photo").few(PER_CLASS, seed)
     test = load("handwritten-photo", split="test")
     rows = []
@@ -86,24 +84,28 @@ def price_of_probe(seed: int) -> list[dict[str, Any]]:
     return rows
 
 
-def price_of_fine_tuning(seed: int, convention: str) -> dict[str, Any]:
+def price_of_fine_tuning(seed: int, convention: str, recipe: Recipe = SHORT) -> dict[str, Any]:
     """Fine-tune on a few digits under one normalisation, and measure under the same one."""
-    how, recipe = conventions()[convention], Recipe()
+    how = conventions()[convention]
     few, test = load("handwritten-photo").few(PER_CLASS, seed), load("handwritten-photo", split="test")
-    varied = Recipe(augment=Chain(recipe.augment, lambda x, _: convert(x, HALF, how)))
+    varied = replace(recipe, augment=Chain(recipe.augment, lambda x, _: convert(x, HALF, how)))
     model = starting_model("fine-tuned", seed)
     train(model, few, varied, seed=seed)
-    return {"what": "fine-tuned", "accuracy": accuracy(model, normalised(test, how))}
+    return {"what": "fine-tuned", "accuracy": accuracy(model, normalised(test, how)), **recipe.budget}
 
 
 def normalisation_price(seeds: Sequence[int]) -> pd.DataFrame:
-    """Measure all of it: both pretrained networks as they are, a linear probe, and fine-tuning."""
+    """Measure all of it: both pretrained networks as they are, a linear probe, and fine-tuning.
+
+    The two conventions that lie farthest apart are fine-tuned three times as long, too.
+    """
     parts = [
         grid(price_as_it_is, seed=seeds, network=NETWORKS),
         grid(price_of_probe, seed=seeds),
         grid(price_of_fine_tuning, seed=seeds, convention=list(conventions())),
+        grid(price_of_fine_tuning, seed=seeds[:LONGER_SEEDS], convention=[TRAINED, "0..255"], recipe=[LONGER]),
     ]
-    return pd.concat(parts, ignore_index=True)[["what", "convention", "seed", "accuracy"]]
+    return pd.concat(parts, ignore_index=True)[["what", "convention", *SHORT.budget, "seed", "accuracy"]]
 
 
 @dataclass(frozen=True)
@@ -119,42 +121,36 @@ class MixedSet:
         return MixedBatches(plain, self.mixing, len(self.images.classes), seed)
 
 
-def train_augmented(model: nn.Module, labelled: ImageSet, seed: int, augmentation: str) -> None:
-    """Train by the course's recipe, with one of `NAMES` in place of its own augmentation; raises ValueError."""
-    if augmentation not in NAMES:
-        raise ValueError(f"{augmentation!r} is not an augmentation. Expected one of: {', '.join(map(repr, NAMES))}.")
-    recipe = replace(Recipe(), augment=VARIATIONS.get(augmentation, Chain()))
-    mixed = augmentation in MIXINGS
-    train(model, MixedSet(labelled, MIXINGS[augmentation]) if mixed else labelled, recipe, seed=seed)
-
-
-def worth_trial(augmentation: str, start: str, seed: int) -> dict[str, float]:
-    """Train on a few labelled digits with one of `NAMES`, from one of `BEGINNINGS`, and measure on the test half.
+def worth_trial(augmentation: str, start: str, seed: int, recipe: Recipe = SHORT) -> dict[str, Any]:
+    """Train on a few labelled digits with one of `NAMES`, from one of `BEGINNINGS`, and measure on the test pool.
 
     The seed is that of everything random, the same for all augmentations, which makes them comparable in pairs.
+    ValueError when there is no such augmentation.
     """
+    if augmentation not in NAMES:
+        raise ValueError(f"{augmentation!r} is not an augmentation. Expected one of: {', '.join(map(repr, NAMES))}.")
     labelled, test = load("handwritten-photo").few(PER_CLASS, seed), load("handwritten-photo", split="test")
-    model = starting_model(start, seed)
-    train_augmented(model, labelled, seed, augmentation)
-    return {"accuracy": accuracy(model, test)}
+    if augmentation in MIXINGS:
+        labelled = MixedSet(labelled, MIXINGS[augmentation])
+    model, recipe = starting_model(start, seed), replace(recipe, augment=VARIATIONS.get(augmentation, Chain()))
+    train(model, labelled, recipe, seed=seed)
+    return {"accuracy": accuracy(model, test), **recipe.budget, "augmented": augmentation != NOTHING}
 
 
 def augmentation_worth(seeds: Sequence[int]) -> pd.DataFrame:
-    """Run every augmentation from both starts with every seed."""
-    rows = grid(worth_trial, seed=seeds, start=BEGINNINGS, augmentation=NAMES)
-    return rows[["augmentation", "start", "seed", "accuracy"]]
+    """Run every augmentation from both starts, at both budgets."""
+    budgets = ((SHORT, seeds), (LONGER, seeds[:LONGER_SEEDS]))
+    axes = {"start": BEGINNINGS, "augmentation": NAMES}
+    rows = pd.concat([grid(worth_trial, seed=some, recipe=[recipe], **axes) for recipe, some in budgets])
+    return rows[["augmentation", "start", *SHORT.budget, "seed", "accuracy"]]
 
 
 def gains(rows: pd.DataFrame) -> pd.DataFrame:
-    """Say in a column `gain` how many points each trial is above that of its start and seed without augmentation."""
-    without = rows.loc[rows["augmentation"] == NOTHING, ["start", "seed", "accuracy"]]
-    both = rows[rows["augmentation"] != NOTHING].merge(without, on=["start", "seed"], suffixes=("", " without"))
+    """Say in a column `gain` how many points each trial is above its partner without augmentation.
+
+    The partner has the same start, budget and seed.
+    """
+    keys = ["start", "updates", "seed"]
+    without = rows.loc[rows["augmentation"] == NOTHING, [*keys, "accuracy"]]
+    both = rows[rows["augmentation"] != NOTHING].merge(without, on=keys, suffixes=("", " without"))
     return both.assign(gain=both["accuracy"] - both["accuracy without"])
-
-
-def worth_table(rows: pd.DataFrame) -> list[dict[str, str | Interval]]:
-    """Return the accuracy from both starts in a row for every augmentation."""
-    found = as_dict(intervals(rows, by=("augmentation", "start")))
-    names = rows["augmentation"].unique()
-    starts = {f"{start} [95 % interval]": start for start in BEGINNINGS}
-    return [{"augmentation": name, **{head: found[name, start] for head, start in starts.items()}} for name in names]

@@ -1,6 +1,6 @@
 """A cleaner with all detectors, and how good each of them is at finding what was planted."""
 
-from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -11,13 +11,12 @@ from tlcourse.data.cleaning import (
     CleaningReport,
     Finding,
     find_blank,
-    find_corrupt,
     find_exact_duplicates,
     find_near_duplicates,
     find_wrong_labels,
     precision_recall,
 )
-from tlcourse.data.defects import CHANGES, DAMAGE, Planted, plant_defects
+from tlcourse.data.defects import CHANGES, Planted, plant_defects
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.splits import stratified_folds
 from tlcourse.data.worlds import load
@@ -25,6 +24,20 @@ from tlcourse.evaluation.predict import extract_features
 from tlcourse.lessons.nb01_preprocessing.leaks import linear_probe
 from tlcourse.models.pretrained import pretrained
 from tlcourse.repro import generator
+
+IN_SAMPLE = "wrong label,\njudged in sample"
+
+
+@dataclass(frozen=True)
+class Inspected(CleaningReport):
+    """A report with the images it is about, and what a linear probe makes of those that it was not trained on."""
+
+    images: ImageSet
+    probabilities: torch.Tensor  # out of sample, float32 [N, classes]
+
+    def surest(self, kind: str) -> list[Finding]:
+        """Return the findings of one kind, the surest first."""
+        return sorted((f for f in self.findings if f.kind == kind), key=lambda f: f.confidence, reverse=True)
 
 
 def out_of_sample(images: ImageSet, backbone: nn.Module, seed: int = 0) -> torch.Tensor:
@@ -46,11 +59,24 @@ def in_sample(images: ImageSet, backbone: nn.Module) -> torch.Tensor:
     return linear_probe(features, images.labels, len(images.classes))(features)
 
 
-def inspect(images: ImageSet, probabilities: torch.Tensor) -> CleaningReport:
-    """Run every detector over an image set, and change nothing; the probabilities are those of `out_of_sample`."""
+def inspect(images: ImageSet, backbone: nn.Module, seed: int = 0) -> Inspected:
+    """Run every detector over an image set, and change nothing."""
+    probabilities = out_of_sample(images, backbone, seed)
     findings = find_exact_duplicates(images.images) + find_near_duplicates(images.images)
     findings += find_blank(images.images) + find_wrong_labels(probabilities, images.labels)
-    return CleaningReport(tuple(findings), len(images))
+    return Inspected(tuple(findings), len(images), images, probabilities)
+
+
+def detection_trial(seed: int) -> list[dict[str, Any]]:
+    """Plant defects in the training pool of the handwriting, and measure every detector.
+
+    Returns rows with `kind`, `measure` (precision or recall) and `percent`; the last kind is that of wrong labels,
+    judged by a probe that was trained on them.
+    """
+    backbone = pretrained()
+    dirty, truth = plant_defects(load("handwritten-photo"), generator("dirt", seed))
+    trained_on = find_wrong_labels(in_sample(dirty, backbone), dirty.labels)
+    return measure(inspect(dirty, backbone, seed), truth) + _shares(IN_SAMPLE, trained_on, set(truth.wrong))
 
 
 def measure(report: CleaningReport, truth: Planted) -> list[dict[str, Any]]:
@@ -63,17 +89,14 @@ def measure(report: CleaningReport, truth: Planted) -> list[dict[str, Any]]:
     }
     rows = []
     for kind, there in planted.items():
-        chosen = [finding for finding in report.findings if finding.kind == kind]
-        found = {(f.which, f.partner) if "duplicate" in kind else f.which for f in chosen}
-        for name, share in zip(("precision", "recall"), precision_recall(found, there), strict=True):
-            rows.append({"kind": kind, "measure": name, "percent": 100 * share})
+        rows += _shares(kind, [finding for finding in report.findings if finding.kind == kind], there)
     return rows
 
 
-def detection_trial(seed: int) -> list[dict[str, Any]]:
-    """Plant defects in the training half of the handwriting, inspect it, and measure."""
-    dirty, truth = plant_defects(load("handwritten-photo"), generator("dirt", seed))
-    return measure(inspect(dirty, out_of_sample(dirty, pretrained(), seed)), truth)
+def _shares(kind: str, findings: list[Finding], planted: set) -> list[dict[str, Any]]:
+    found = {(f.which, f.partner) if "duplicate" in kind else f.which for f in findings}
+    shares = zip(("precision", "recall"), precision_recall(found, planted), strict=True)
+    return [{"kind": kind, "measure": name, "percent": 100 * share} for name, share in shares]
 
 
 def recall_by_change(report: CleaningReport, truth: Planted) -> pd.DataFrame:
@@ -84,30 +107,3 @@ def recall_by_change(report: CleaningReport, truth: Planted) -> pd.DataFrame:
         pairs = truth.pairs({copy: truth.near[copy] for copy, way in truth.changed.items() if way == change})
         rows.append({"change": change, "found": len(pairs & found), "planted": len(pairs)})
     return pd.DataFrame(rows)
-
-
-def recall_by_damage(files: dict[str, bytes], damage: dict[str, str]) -> pd.DataFrame:
-    """Decode every file to the last pixel, and count for every kind of damage how many were planted and found."""
-    broken = {finding.which for finding in find_corrupt(files)}
-    rows = []
-    for kind in DAMAGE:
-        there = {name for name, how in damage.items() if how == kind}
-        rows.append({"damage": kind, "found": len(there & broken), "planted": len(there)})
-    return pd.DataFrame(rows)
-
-
-def pairs_found(findings: Sequence[Finding], planted: Collection[tuple[int, int]]) -> tuple[float, float]:
-    """Return precision and recall, from 0 to 1, of duplicates; the right partner must be found."""
-    return precision_recall({(f.which, f.partner) for f in findings}, planted)
-
-
-def surest(report: CleaningReport, kind: str) -> list[Finding]:
-    """Return the findings of one kind, the surest first."""
-    return sorted((f for f in report.findings if f.kind == kind), key=lambda f: f.confidence, reverse=True)
-
-
-def finding_table(findings: Sequence[Finding]) -> pd.DataFrame:
-    """Return a row for every finding."""
-    return pd.DataFrame(
-        {"kind": f.kind, "image": str(f.which), "why": f.why, "how sure": f"{f.confidence:.2f}"} for f in findings
-    )

@@ -11,7 +11,6 @@ from tlcourse.data.imageset import ImageSet
 from tlcourse.lessons.nb01_preprocessing.augmented import (
     MEASURED,
     compute_augmented,
-    compute_curves,
     describe_augmented,
     draw_augmented,
     draw_curves,
@@ -19,12 +18,12 @@ from tlcourse.lessons.nb01_preprocessing.augmented import (
 from tlcourse.lessons.nb01_preprocessing.detectors import (
     VIEWS,
     compute_detectors,
-    compute_outcome,
+    compute_outcomes,
     describe_outcome,
     draw_evidence,
     draw_scores,
-    draw_values,
 )
+from tlcourse.lessons.nb01_preprocessing.inspection import Inspected
 from tlcourse.lessons.nb01_preprocessing.label_rules import AUGMENTATIONS
 from tlcourse.notebook.controls import Choice, Dropdown, IntRange, Note
 from tlcourse.notebook.jobs import action
@@ -32,26 +31,12 @@ from tlcourse.notebook.lab import Lab, page
 from tlcourse.notebook.tabs import Tabs
 
 ASKED = 80  # images that the reader is asked about
-STEPS = 20  # positions of the strength
+STEPS = 20  # positions of a slider
+BEGIN = {"rotation": STEPS}  # where the strength stands when an augmentation is chosen; 8 for the others
 ALL = -1  # a list cannot choose `None`
 SIZE = (9.3, 4.2)  # inches
 # where axes stand (left, bottom, width, height, as shares): fixed, so that nothing moves while a control does
 IMAGES, CURVES = (0.005, 0.0, 0.635, 0.93), (0.725, 0.13, 0.255, 0.7)
-VALUES, SCORES = (0.725, 0.72, 0.255, 0.2), (0.725, 0.13, 0.255, 0.48)
-
-
-class Positions:
-    """Where a slider stood for each of several names, so that it stands there again when the name comes back."""
-
-    def __init__(self, positions: dict[str, int]) -> None:
-        self.positions, self.name = positions, None
-
-    def follow(self, name: str, position: int) -> int:
-        """Return where the slider is to stand; under the same name as before, that is where it stands."""
-        if name == self.name:
-            self.positions[name] = position
-        self.name = name
-        return self.positions[name]
 
 
 class AugmentationLab(Lab):
@@ -68,14 +53,10 @@ class AugmentationLab(Lab):
     rows = (("augmentation",), ("strength", "amount", "digit", "again"))
 
     def __init__(self, digits: ImageSet, reader: nn.Module) -> None:
-        self.digits, self.draw = digits.subset(torch.arange(min(ASKED, len(digits)))), 0
-        self.stood = Positions(dict.fromkeys(AUGMENTATIONS, 8) | {"rotation": STEPS})
+        self.digits, self.draw, self.before = digits.subset(torch.arange(min(ASKED, len(digits)))), 0, "rotation"
         # what was computed is kept: a hand that goes back, or looks at one digit, does not wait for the network again
         self.compute = functools.lru_cache(100)(functools.partial(compute_augmented, self.digits, reader))
-        untouched = self.compute("crop", 0.0)  # so it is with every augmentation
-        self.measured = {
-            name: [untouched, *(self.compute(name, strength, 0) for strength in MEASURED[1:])] for name in AUGMENTATIONS
-        }
+        self.measured = {name: [self.compute(name, at, 0) for at in MEASURED] for name in AUGMENTATIONS}
         super().__init__()
 
     def choices(self) -> dict[str, int]:
@@ -88,8 +69,9 @@ class AugmentationLab(Lab):
         self.draw += 1
 
     def adjust(self) -> None:
-        """Put the slider where it stood for this augmentation, and say how strong that is."""
-        self.strength = self.stood.follow(self.augmentation, self.strength)
+        """Begin with a moderate strength where another augmentation was chosen, and say how strong that is."""
+        if self.augmentation != self.before:
+            self.before, self.strength = self.augmentation, BEGIN.get(self.augmentation, 8)
         self.amount = AUGMENTATIONS[self.augmentation].amount(self.strength / STEPS)
 
     def look(self, augmentation: str, strength: int, digit: int) -> tuple[Figure, str]:
@@ -98,15 +80,12 @@ class AugmentationLab(Lab):
         seen = self.compute(augmentation, share, self.draw).only(only)
         figure, (images, curves) = page(SIZE, IMAGES, CURVES)
         draw_augmented(images, seen)
-        draw_curves(curves, compute_curves(self.measured[augmentation], only), augmentation, share, seen)
-        return figure, describe_augmented(seen, augmentation, share)
+        draw_curves(curves, [batch.only(only) for batch in self.measured[augmentation]], share, seen)
+        return figure, describe_augmented(seen, share)
 
 
 class CleaningLab(Lab):
-    """What a detector flags as its threshold moves, with precision and recall; `truth` says what was planted.
-
-    The probabilities are out of sample, float `[N, classes]`.
-    """
+    """What a detector flags as its threshold moves, with precision and recall; `truth` says what was planted."""
 
     detector = Choice("detector", lambda lab: tuple(lab.detectors), "near duplicates", lambda lab: lab.units())
     show = Choice(
@@ -121,8 +100,8 @@ class CleaningLab(Lab):
     threshold = IntRange(
         "threshold",
         0,
-        lambda lab: max(len(one.thresholds) for one in lab.detectors.values()) - 1,
-        lambda lab: lab.detectors["near duplicates"].usual,
+        STEPS - 1,
+        lambda lab: lab.usual("near duplicates"),
         "further to the right, more is flagged",
         readout=False,
         width="20em",
@@ -130,41 +109,40 @@ class CleaningLab(Lab):
     amount = Note(width="30em")
     rows = (("detector", "show"), ("threshold", "amount"))
 
-    def __init__(self, dirty: ImageSet, truth: Planted, probabilities: torch.Tensor) -> None:
-        self.images, self.detectors = dirty.images, compute_detectors(dirty, truth, probabilities)
-        self.outcomes = {n: [compute_outcome(d, at) for at in d.thresholds] for n, d in self.detectors.items()}
-        self.stood = Positions({name: one.usual for name, one in self.detectors.items()})
+    def __init__(self, inspected: Inspected, truth: Planted) -> None:
+        self.images, self.detectors = inspected.images.images, compute_detectors(inspected, truth)
+        self.outcomes = {name: compute_outcomes(detector) for name, detector in self.detectors.items()}
+        self.before = "near duplicates"
         super().__init__()
 
     def units(self) -> list[str]:
         """Return the units of all thresholds."""
         return [one.unit for one in self.detectors.values()]
 
+    def usual(self, name: str) -> int:
+        """Return the position of the threshold that the notebook uses."""
+        return self.detectors[name].position(self.detectors[name].usual)
+
     def adjust(self) -> None:
-        """Put the slider where it stood for this detector, and say what that means."""
-        self.threshold = self.stood.follow(self.detector, self.threshold)
+        """Begin with the notebook's threshold where another detector was chosen, and say what the threshold means."""
+        if self.detector != self.before:
+            self.before, self.threshold = self.detector, self.usual(self.detector)
         chosen = self.detectors[self.detector]
-        fixed = self.controls["threshold"].disabled = len(chosen.thresholds) == 1
-        self.amount = chosen.unit if fixed else f"up to {chosen.thresholds[self.threshold]:g}: {chosen.unit}"
+        self.amount = f"up to {chosen.threshold(self.threshold):g}: {chosen.unit}"
 
     def look(self, detector: str, threshold: int, show: str) -> tuple[Figure, str]:
         """Return the picture and the sentences for the controls' values."""
         chosen, outcomes = self.detectors[detector], self.outcomes[detector]
-        limit, outcome = chosen.thresholds[threshold], outcomes[threshold]
-        figure, (images, scores, *values) = page(SIZE, IMAGES, SCORES, *([VALUES] if len(outcomes) > 1 else []))
-        draw_evidence(images, self.images, chosen, outcome, show)
-        draw_scores(scores, chosen, [(one.precision, one.recall) for one in outcomes], limit)
-        for ax in values:
-            draw_values(ax, chosen, limit)
-        return figure, describe_outcome(outcome, chosen, detector, limit)
+        figure, (images, scores) = page(SIZE, IMAGES, CURVES)
+        draw_evidence(images, self.images, chosen, outcomes[threshold], show)
+        draw_scores(scores, chosen, outcomes, outcomes[threshold].threshold)
+        return figure, describe_outcome(outcomes[threshold], chosen, detector)
 
 
-def preprocessing_lab(
-    digits: ImageSet, reader: nn.Module, dirty: ImageSet, truth: Planted, probabilities: torch.Tensor
-) -> Tabs:
-    """Return both labs: augmentations of `digits`, which `reader` reads well, and the cleaning of `dirty`."""
+def preprocessing_lab(digits: ImageSet, reader: nn.Module, inspected: Inspected, truth: Planted) -> Tabs:
+    """Return both labs: augmentations of `digits`, which `reader` reads well, and the cleaning of what was planted."""
     labs = {
         "augment": lambda: AugmentationLab(digits, reader),
-        "clean": lambda: CleaningLab(dirty, truth, probabilities),
+        "clean": lambda: CleaningLab(inspected, truth),
     }
     return Tabs("look at", labs, ("what augmentations do to labels", "what detectors of defects find"))

@@ -1,12 +1,10 @@
 """Scores that leak: cross-validation with copies, or sheets of handwriting, on both sides, against new images."""
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from threadpoolctl import threadpool_limits
-from torch import nn
+import torch.nn.functional as F
 
 from tlcourse.data.cleaning import duplicate_groups, find_exact_duplicates, find_near_duplicates
 from tlcourse.data.defects import plant_defects
@@ -16,38 +14,23 @@ from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import extract_features
 from tlcourse.models.pretrained import pretrained
 from tlcourse.repro import generator
+from tlcourse.transfer.linear_probe import solve_probe
 
 Folds = Sequence[tuple[torch.Tensor, torch.Tensor]]  # indices to train on, and held out
 Classifier = Callable[[torch.Tensor], torch.Tensor]  # from features [M, F] to probabilities [M, classes]
+CORRECT = "read correctly (%)"
 SPLITS = ("random folds", "folds by what was found", "folds by the truth")
-ONE_AT_A_TIME = threading.Lock()  # the number of BLAS threads is one for all threads of Python
 
 
 def nearest_neighbour(features: torch.Tensor, labels: torch.Tensor, classes: int) -> Classifier:
     """Give every image the label of the training image nearest to it, with probability 1; features float `[N, F]`."""
-    return lambda asked: nn.functional.one_hot(labels[torch.cdist(asked, features).argmin(1)], classes).float()
+    return lambda asked: F.one_hot(labels[torch.cdist(asked, features).argmin(1)], classes).float()
 
 
 def linear_probe(features: torch.Tensor, labels: torch.Tensor, classes: int) -> Classifier:
-    """Train a linear head on features, float `[N, F]`, to the end, with scikit-learn.
-
-    Features are brought to mean 0 and deviation 1 first, by the statistics of these images alone. A class that is not
-    among the labels gets probability 0.
-    """
-    from sklearn.linear_model import LogisticRegression  # here, because importing scikit-learn takes a second
-
-    mean, std = features.mean(0), features.std(0) + 1e-5
-    # on problems this small, two BLAS threads wait for each other: ten times
-    with ONE_AT_A_TIME, threadpool_limits(1, user_api="blas"):
-        head = LogisticRegression(C=0.1, max_iter=1000).fit(((features - mean) / std).numpy(), labels.numpy())
-
-    def classify(asked: torch.Tensor) -> torch.Tensor:
-        probabilities = torch.zeros(len(asked), classes)
-        known = torch.from_numpy(head.predict_proba(((asked - mean) / std).numpy())).float()
-        probabilities[:, torch.from_numpy(head.classes_)] = known
-        return probabilities
-
-    return classify
+    """Find the course's converged linear head for features, float `[N, F]`."""
+    probe = solve_probe(features, labels, classes)
+    return lambda asked: (asked.double() @ probe.weight.T + probe.bias).softmax(1).float()
 
 
 METHODS = {"nearest neighbour": nearest_neighbour, "linear probe": linear_probe}
@@ -62,7 +45,7 @@ def leak_by_copies(seed: int, per_class: int = 20, exact: int = 50, near: int = 
     """Plant copies among labelled digits, and cross-validate with folds that tear them apart or keep them together.
 
     Scores count originals only, since some changed copies are harder to read than new images are. New images are those
-    of the training half that were not chosen. Rows are those of `compare_folds`, for each of `SPLITS`.
+    of the training pool that were not chosen. Rows are those of `compare_folds`, for each of `SPLITS`.
     """
     digits = load("handwritten-photo")
     chosen = few_per_class(digits.labels, per_class, generator("few", seed))
@@ -113,8 +96,8 @@ def compare_folds(
                 classify = make(features[learn], images.labels[learn], classes)
                 answers[held_out] = classify(features[held_out])
                 scores.append(percent_right(classify(of_new), new.labels))
-            row = {"method": method, "split": split}
+            row = {"method": method, "split": split, "what": f"{method}\n{split}"}
             validated = percent_right(answers[counted], images.labels[counted])
-            rows.append({**row, "asked": "cross-validation", "accuracy": validated})
-            rows.append({**row, "asked": "new images", "accuracy": sum(scores) / len(scores)})
+            rows.append({**row, "asked": "cross-validation", CORRECT: validated})
+            rows.append({**row, "asked": "new images", CORRECT: sum(scores) / len(scores)})
     return rows
