@@ -28,9 +28,11 @@ def draw() -> Figure:
     target = draw_images(figure.add_subplot(grid[1, 0]), tl.load("handwritten-photo").images[:24], columns=8)
     target.set_title("the target: handwritten digits, few", fontsize=12)
     curve = figure.add_subplot(grid[:, 1])
-    lines(curve, read_results(CURVE), "per_class")
+    trials = read_results(CURVE)
+    lines(curve, trials, "per_class")
     curve.set_ylim(0, 102)
-    curve.set_title("what transfer is worth: 10 seeds, 95 % intervals", fontsize=12)
+    title = f"what transfer is worth after {trials['updates'].max()} updates: {trials['seed'].nunique()} seeds"
+    curve.set_title(title, fontsize=12)
     return figure
 
 

@@ -23,7 +23,7 @@ AXES = {
     "loss": "training loss (nats)",
     "per_class": "labelled images per class",
 }
-LOGARITHMIC = ("per_class",)
+LOGARITHMIC = ("per_class", "updates")
 RING = {"marker": "o", "linestyle": "none", "markersize": 15, "markerfacecolor": "none", "markeredgewidth": 2}
 MEAN = {"color": "black", "marker": "|", "markersize": 14, "linewidth": 2}  # where there is nothing to tell apart
 

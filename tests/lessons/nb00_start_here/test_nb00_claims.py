@@ -1,118 +1,178 @@
-"""What notebook 00 says about its own numbers, measured over several seeds; nothing was chosen on the test half.
+"""What notebook 00 says about its own numbers, in means over seeds; nothing was chosen on the test pool.
 
-Numbers in its prose come from here or from the tables that ship with the course, held against fresh runs below.
+Numbers in its prose come from the tables that ship with the course, and a few fresh trainings are held against these.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from agreement import within_seeds
 
-from tlcourse.data.worlds import load
+from tlcourse.data.worlds import load, train_test
 from tlcourse.evaluation.predict import accuracy
-from tlcourse.lessons.nb00_start_here.experiment import shifted_trial, trial
+from tlcourse.lessons.nb00_start_here.experiment import WORLD, shifted_trial, times_fewer, trial
 from tlcourse.models.pretrained import manifest, pretrained
 from tlcourse.notebook.results import as_dict, grid, paired, results
-from tlcourse.training.parallel import side_by_side
-from tlcourse.training.pretrain import HELD_OUT, NAMES, WORLD
-from tlcourse.training.recipe import train as train_by_recipe
-from tlcourse.training.starts import STARTS, starting_model
+from tlcourse.training.pretrain import HELD_OUT, NAMES
+from tlcourse.training.pretrain import WORLD as SOURCE_WORLD
+from tlcourse.training.recipe import Recipe
+from tlcourse.training.starts import train_from
 
-SEEDS = range(10)
-FRESH_SEEDS = range(3)  # of trainings that are compared with a table
-
-
-@pytest.fixture(scope="module")
-def fresh():
-    """Every start with 5 and with 50 labels per class, computed now: 60 trainings, about 80 seconds on two cores."""
-    return grid(trial, progress=False, per_class=[5, 50], seed=SEEDS, start=STARTS)
+ROOT = Path(__file__).parents[3]
+FRESH_SEEDS = range(2)  # of trainings that are compared with a table
 
 
 @pytest.fixture(scope="module")
-def shipped():
+def curve():
     return results("labels_curve")
 
 
-def scores(trials, start, per_class):
-    chosen = trials[(trials.start == start) & (trials.per_class == per_class)]
-    return chosen.sort_values("seed").accuracy.tolist()
+@pytest.fixture(scope="module")
+def saved():
+    return results("time_saved")
 
 
-def gain(trials, start, per_class, over="scratch"):
-    return as_dict(paired(trials, "accuracy", "start", start, over, by="per_class"))[per_class]
+@pytest.fixture(scope="module")
+def dial():
+    return results("dial")
 
 
-def mean(trials, start, per_class):
-    return np.mean(scores(trials, start, per_class))
+def gains(rows, start, over="scratch", by="per_class"):
+    """The verdict and the interval of a difference, by labels per class."""
+    found = paired(rows, "accuracy", "start", start, over, by=by)
+    return dict(zip(found[by], found["verdict"], strict=True)), as_dict(found)
 
 
-def test_with_5_labels_fine_tuning_is_far_above_scratch(fresh):
-    """Letters to digits: other classes, so a new head."""
-    interval = gain(fresh, "fine-tuned", 5)
-    assert interval.mean >= 25
-    assert interval.low >= 18
+def means(rows, by):
+    return rows.groupby(by).accuracy.mean()
 
 
-def test_with_50_labels_transfer_is_no_worse_than_scratch(fresh):
-    assert gain(fresh, "fine-tuned", 50).low > 0
+@pytest.fixture(scope="module")
+def networks():
+    """Both starts after the notebook's short training with 5 labels per class: four trainings, about 10 seconds."""
+    labelled = load(WORLD)
+    return {
+        (start, seed): train_from(start, labelled.few(5, seed), Recipe(), seed=seed)
+        for start in ("scratch", "fine-tuned")
+        for seed in FRESH_SEEDS
+    }
 
 
-def test_with_50_labels_the_linear_probe_is_worse_than_scratch(fresh):
+@pytest.mark.parametrize("start", ["scratch", "fine-tuned"])
+def test_the_table_of_updates_agrees_with_fresh_trainings(networks, saved, start):
+    test = load(WORLD, split="test")
+    ours = [accuracy(networks[start, seed], test) for seed in FRESH_SEEDS]
+    theirs = saved.query("start == @start and per_class == 5 and updates == 100").accuracy
+    assert within_seeds(ours, theirs.tolist())
+
+
+def test_the_curve_agrees_with_a_fresh_training_and_with_fresh_probes(curve):
+    rows = curve.query("per_class == 5").set_index(["start", "seed"]).accuracy
+    assert within_seeds([trial("fine-tuned", 5, 0)["accuracy"]], rows["fine-tuned"].tolist())
+    fresh = grid(trial, progress=False, start=["linear probe"], per_class=[5, 50], seed=FRESH_SEEDS)
+    theirs = curve[(curve.start == "linear probe") & curve.seed.isin(FRESH_SEEDS) & curve.per_class.isin([5, 50])]
+    ours, theirs = means(fresh, "per_class"), means(theirs, "per_class")
+    assert ours.to_numpy() == pytest.approx(theirs.to_numpy(), abs=0.5)  # solved: another processor changes little
+
+
+@pytest.mark.parametrize(("source", "start"), [("none", "scratch"), ("letters", "linear probe")])
+def test_the_dial_agrees_with_fresh_turns(dial, source, start):
+    shifts = (0.0, 0.4, 1.0)
+    plan = {"source": [source], "start": [start], "per_class": [5]}
+    fresh = grid(shifted_trial, progress=False, **plan, seed=FRESH_SEEDS, shifts=[shifts])
+    shipped = dial.query("source == @source and start == @start and per_class == 5")
+    for shift in shifts:
+        ours = fresh[fresh["shift"] == shift].accuracy.tolist()
+        assert within_seeds(ours, shipped[shipped["shift"] == shift].accuracy.tolist()), shift
+
+
+def test_a_network_from_scratch_knows_its_labelled_images_by_heart(networks):
+    """The trap of notebook 00."""
+    train, test = train_test(WORLD)
+    by_heart = [accuracy(networks["scratch", seed], train.few(5, seed)) for seed in FRESH_SEEDS]
+    new = [accuracy(networks["scratch", seed], test) for seed in FRESH_SEEDS]
+    assert np.mean(by_heart) >= 98
+    assert np.mean(new) <= 75
+    assert test.shared_with(train) == 0
+
+
+# What the prose says of the shipped tables.
+
+
+@pytest.mark.parametrize("per_class", [1, 5, 20])
+def test_with_few_labels_fine_tuning_is_above_converged_scratch(curve, per_class):
+    verdicts, found = gains(curve, "fine-tuned")
+    assert verdicts[per_class] == "higher"
+    assert found[5].mean > 20
+
+
+def test_with_50_labels_the_gain_of_a_short_training_is_gone_when_scratch_has_converged(curve, dial):
+    verdicts, found = gains(curve, "fine-tuned")
+    assert verdicts[50] == "open"
+    short = dial[(dial["shift"] == 0) & (dial["source"] != "digits")]
+    verdicts, found = gains(short, "fine-tuned")
+    assert verdicts[50] == "higher"
+    assert found[50].mean > 4
+
+
+def test_a_frozen_backbone_helps_with_1_label_and_holds_back_with_20_and_with_50(curve):
     """The honest exhibit of negative transfer in notebook 00."""
-    assert gain(fresh, "linear probe", 50).high < 0
+    verdicts, _ = gains(curve, "linear probe")
+    assert (verdicts[1], verdicts[20], verdicts[50]) == ("higher", "lower", "lower")
+    verdicts, _ = gains(curve, "fine-tuned", over="linear probe")
+    assert verdicts[1] == "open"
 
 
-def test_the_gain_melts_to_less_than_a_third(fresh):
-    assert gain(fresh, "fine-tuned", 50).mean < gain(fresh, "fine-tuned", 5).mean / 3
+def test_fine_tuning_needs_many_times_fewer_updates(saved):
+    factors = times_fewer(saved)
+    assert factors["5 per class"].low > 10
+    assert factors["50 per class"].low > 3
+    after = means(saved, ["start", "per_class", "updates"])
+    assert after["fine-tuned", 5, 5] > after["scratch", 5, 600]
+    assert abs(after["fine-tuned", 50, 600] - after["scratch", 50, 600]) < 1.5  # both end at the same height
 
 
-def test_fine_tuning_with_5_labels_does_about_as_well_as_scratch_with_50(fresh):
-    assert mean(fresh, "fine-tuned", 5) == pytest.approx(mean(fresh, "scratch", 50), abs=4)
+def test_what_is_said_of_the_lab(dial):
+    near = dial[dial["shift"] == 0]
+    for source, verdict in (("letters", "open"), ("digits", "lower")):
+        verdicts, _ = gains(near[near["source"] == source], "fine-tuned", over="linear probe")
+        assert verdicts[1] == verdict
+    far = means(dial[dial["shift"] == 1], ["source", "start", "per_class"])
+    assert far.max() < 40
 
 
-def test_every_linear_probe_with_5_labels_passes_the_exercise(fresh):
-    assert min(scores(fresh, "linear probe", 5)) >= 70
-
-
-@pytest.mark.parametrize("per_class", [5, 50])
-@pytest.mark.parametrize("start", STARTS)
-def test_the_shipped_table_agrees_with_a_fresh_run(fresh, shipped, start, per_class):
-    ours, theirs = (scores(trials, start, per_class) for trials in (fresh, shipped))
-    assert within_seeds(ours, theirs)
-    if start == "linear probe":  # only a head is trained, so another processor changes little
-        assert np.mean(ours) == pytest.approx(np.mean(theirs), abs=2.5)
-
-
-@pytest.mark.parametrize("per_class", [1, 2, 5, 10])
-def test_up_to_10_labels_the_gain_is_more_than_20_points(shipped, per_class):
-    assert gain(shipped, "fine-tuned", per_class).mean > 20
-
-
-def test_with_2_labels_the_gain_is_largest(shipped):
-    gains = {k: gain(shipped, "fine-tuned", k).mean for k in (1, 2, 5, 10, 20, 50)}
-    assert max(gains, key=gains.get) == 2
-    assert gain(shipped, "fine-tuned", 50).low > 0
-
-
-def test_with_1_label_the_linear_probe_is_as_good_as_fine_tuning(shipped):
-    interval = gain(shipped, "fine-tuned", 1, over="linear probe")
-    assert interval.low < 0 < interval.high
-
-
-@pytest.mark.parametrize("per_class", [2, 5, 10, 20, 50])
-def test_from_2_labels_on_fine_tuning_is_clearly_above_the_linear_probe(shipped, per_class):
-    assert gain(shipped, "fine-tuned", per_class, over="linear probe").low > 0
-
-
-def test_with_20_labels_the_linear_probe_no_longer_beats_scratch(shipped):
-    assert gain(shipped, "linear probe", 10).low > 0
-    assert gain(shipped, "linear probe", 20).low <= 0
-
-
-def test_a_source_with_the_same_classes_helps_about_as_much(fresh):
-    digits = grid(trial, progress=False, start=["fine-tuned"], per_class=[5], seed=range(5), source=["digits"])
-    assert mean(digits, "fine-tuned", 5) == pytest.approx(np.mean(scores(fresh, "fine-tuned", 5)[:5]), abs=4)
+def test_every_number_of_the_tables_in_the_prose_is_theirs(curve, saved, dial):
+    """Texts are looked for as they stand in the notebook, so that neither table nor text can change alone."""
+    notebook = json.loads((ROOT / "notebooks" / "00_start_here.ipynb").read_text(encoding="utf-8"))
+    prose = "".join("".join(cell["source"]) for cell in notebook["cells"])
+    short = dial[(dial["shift"] == 0) & (dial["source"] != "digits")]
+    tuned, probe, soon = gains(curve, "fine-tuned")[1], gains(curve, "linear probe")[1], gains(short, "fine-tuned")[1]
+    after = means(saved, ["start", "per_class", "updates"])
+    assert (
+        f"{soon[5].mean:.0f} points above scratch after 100 updates, and still {tuned[5].mean:.0f} after 600" in prose
+    )
+    leaning = gains(dial[(dial["shift"] == 0.4) & (dial["source"] != "digits")], "fine-tuned")[1][50]
+    assert f"At 0.4, {leaning.mean:.0f} points in the mean, and that is more than chance: {leaning}" in prose
+    one_label = {
+        source: gains(dial[(dial["shift"] == 0) & (dial["source"] == source)], *starts)[1][1]
+        for source, starts in (
+            ("letters", ("fine-tuned", "linear probe")),
+            ("digits", ("linear probe", "fine-tuned")),
+        )
+    }
+    assert f"fine-tuned minus probe is {one_label['letters']} (open)" in prose
+    assert f"the probe is *better*, by {one_label['digits']} points" in prose
+    assert (
+        f"it is {soon[50].mean:.0f} points after 100 updates. After 600, scratch has caught up but for {tuned[50]}"
+        in prose
+    )
+    assert f"With 1 label per class it is {probe[1].mean:.0f} points above scratch" in prose
+    assert f"ends {-probe[20].mean:.0f} points *below* it, and with 50 it is {-probe[50].mean:.0f}" in prose
+    assert f"reads {after['fine-tuned', 5, 5]:.0f} % of the test pool" in prose
+    assert f"there about {times_fewer(saved)['50 per class'].mean:.0f} times sooner" in prose
+    assert f"hundreds of updates to read {after['scratch', 5, 600]:.0f} %" in prose
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -123,48 +183,14 @@ def test_source_accuracy_is_what_the_manifest_says(name):
     varies from draw to draw by more than that of 2,000 independent ones.
     """
     network, source = name.split("-")
-    held_out = load(WORLD, source, "test", count=HELD_OUT, seed=manifest()[name]["seed"])
+    held_out = load(SOURCE_WORLD, source, "test", count=HELD_OUT, seed=manifest()[name]["seed"])
     assert accuracy(pretrained(network, source), held_out) == pytest.approx(
         manifest()[name]["source_accuracy"], abs=0.1
     )
 
 
-def test_a_network_from_scratch_knows_its_labelled_images_by_heart():
-    """The trap of notebook 00."""
-    train, test = load("handwritten-photo"), load("handwritten-photo", split="test")
-
-    def by_heart_and_new(seed):
-        model, labelled = starting_model("scratch", seed), train.few(5, seed)
-        train_by_recipe(model, labelled, seed=seed)
-        return accuracy(model, labelled), accuracy(model, test)
-
-    by_heart, new = np.mean(side_by_side(by_heart_and_new, [(seed,) for seed in FRESH_SEEDS], progress=False), 0)
-    assert by_heart >= 98
-    assert new <= 75
-    assert test.shared_with(train) == 0
-
-
-def test_fine_tuning_trains_about_240_times_as_many_weights(shipped):
-    trained = shipped.groupby("start").trained.first()
-    assert trained["fine-tuned"] / trained["linear probe"] == pytest.approx(240, rel=0.01)
-
-
-def test_the_readme_repeats_the_shipped_table(shipped):
-    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
-    tuned, scratch = (mean(shipped, start, 5) for start in ("fine-tuned", "scratch"))
-    assert f"With 5, fine-tuning it reads {tuned:.1f} % of new handwriting" in readme
-    assert f"the same network from scratch reads {scratch:.1f} %" in readme
-
-
-@pytest.mark.parametrize(("source", "start"), [("none", "scratch"), ("letters", "linear probe")])
-def test_the_shipped_dial_agrees_with_fresh_turns(source, start):
-    shifts = (0.0, 0.5, 1.0)
-    plan = {"source": [source], "start": [start], "per_class": [5]}
-    fresh = grid(shifted_trial, progress=False, **plan, seed=FRESH_SEEDS, shifts=[shifts])
-    shipped = results("dial").query("source == @source and start == @start and per_class == 5")
-    for shift in shifts:
-        ours = fresh[fresh["shift"] == shift].accuracy.tolist()
-        theirs = shipped[shipped["shift"] == shift].set_index("seed").accuracy
-        assert within_seeds(ours, theirs.tolist()), shift
-        if start == "linear probe":
-            assert np.mean(ours) == pytest.approx(theirs[list(FRESH_SEEDS)].mean(), abs=2.5), shift
+def test_the_readme_repeats_the_shipped_table(curve):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    reached = means(curve, ["start", "per_class"])
+    assert f"With 5, fine-tuning it reads {reached['fine-tuned', 5]:.1f} % of new handwriting" in readme
+    assert f"the same network from scratch reads {reached['scratch', 5]:.1f} %" in readme

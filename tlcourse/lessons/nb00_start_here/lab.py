@@ -12,13 +12,13 @@ from tlcourse.data.worlds import load
 from tlcourse.evaluation.intervals import Interval
 from tlcourse.lessons.nb00_start_here.experiment import LABELS_PER_CLASS, SHIFTS, SHOWN
 from tlcourse.notebook.controls import Choice, Slider
-from tlcourse.notebook.figures import COLOURS, GREY, MARKERS, RIGHT, WRONG, draw_images, plain
+from tlcourse.notebook.figures import COLOURS, GREY, MARKERS, RIGHT, WRONG, budget_of, draw_images, plain
 from tlcourse.notebook.lab import Lab, page
-from tlcourse.notebook.results import as_dict, intervals, results
+from tlcourse.notebook.results import as_dict, as_texts, intervals, paired, results
 from tlcourse.training.starts import STARTS
 
 # left, bottom, width and height in the picture, as shares of it
-IMAGES, OVER_SHIFT, OVER_LABELS = (0.005, 0.01, 0.385, 0.9), (0.46, 0.17, 0.24, 0.76), (0.75, 0.17, 0.24, 0.76)
+IMAGES, OVER_SHIFT, OVER_LABELS = (0.005, 0.01, 0.385, 0.9), (0.46, 0.17, 0.24, 0.66), (0.75, 0.17, 0.24, 0.66)
 SOURCES = {"letters": "letters", "digits": "digits", "none (scratch only)": "none"}
 
 
@@ -56,7 +56,9 @@ class ShiftLab(Lab):
         draw_answers(images, reading)
         draw_over_shift(over_shift, reading)
         draw_over_labels(over_labels, reading).set_ylabel("")  # the same as its neighbour's
-        return figure, describe_reading(reading)
+        handles = over_shift.get_legend_handles_labels()
+        figure.legend(*handles, loc="upper center", bbox_to_anchor=(0.725, 1.0), ncols=3, frameon=False, fontsize=10)
+        return figure, f"{describe_reading(reading)} Budget: {self.measured.budget}; a linear probe is solved."
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Reading:
     """What there is to see at one position of all controls.
 
     `answers` are those of the network `start` to the first test images, int64 `[15]`; `curves` hold the accuracy in
-    percent by start, labels per class and shift.
+    percent by start, labels per class and shift, `gains` what each transfer adds to scratch here, as tables show it.
     """
 
     source: str
@@ -73,6 +75,7 @@ class Reading:
     start: str
     answers: torch.Tensor
     curves: Mapping[tuple[str, int, float], Interval]
+    gains: Mapping[str, str]
 
     def starts(self) -> list[str]:
         """Return the starts that there are with this source."""
@@ -84,10 +87,11 @@ class Reading:
 
 
 class Measured:
-    """The grid of source, start, labels and shift, with means and intervals over its seeds."""
+    """The grid of source, start, labels and shift, with means and intervals over its seeds, and its budget in words."""
 
     def __init__(self, rows: pd.DataFrame) -> None:
         cell = ["source", "start", "per_class", "shift"]
+        self.rows, self.budget = rows, budget_of(rows)
         self.summary = as_dict(intervals(rows, by=cell))
         self.answers = rows[rows["seed"] == 0].set_index(cell)["answers"].to_dict()
 
@@ -96,21 +100,26 @@ class Measured:
         start = "scratch" if source == "none" else start
         curves = {key[1:]: interval for key, interval in self.summary.items() if key[0] in (source, "none")}
         answers = self.answers["none" if start == "scratch" else source, start, per_class, shift]
-        return Reading(source, per_class, shift, start, torch.tensor([int(digit) for digit in answers]), curves)
+        digits = torch.tensor([int(digit) for digit in answers])
+        return Reading(source, per_class, shift, start, digits, curves, self.gains(source, per_class, shift))
+
+    def gains(self, source: str, per_class: int, shift: float) -> dict[str, str]:
+        """Compare each transfer from a source with scratch, seed by seed."""
+        rows = self.rows
+        here = rows[rows["source"].isin([source, "none"]) & (rows["per_class"] == per_class) & (rows["shift"] == shift)]
+        transfers = () if source == "none" else STARTS[1:]
+        return {start: as_texts(paired(here, "accuracy", "start", start, "scratch"))[0] for start in transfers}
 
 
 def describe_reading(reading: Reading) -> str:
     """Say in two sentences what a reading shows."""
     said = ", ".join(f"{start} {reading.accuracy(start).mean:.0f} %" for start in reading.starts())
     labels = "1 label" if reading.per_class == 1 else f"{reading.per_class} labels"
-    first = f"{labels} per class, shift {reading.shift:.1f}: {said} of the test half right."
+    first = f"{labels} per class, shift {reading.shift:.1f}: {said} of the test pool right."
     if reading.source == "none":
         return f"{first} Without a source there is nothing to transfer."
-    best = max(reading.starts()[1:], key=lambda start: reading.accuracy(start).mean)
-    # the difference of the numbers as they are shown, so that a reader who subtracts finds the same
-    gain = round(reading.accuracy(best).mean) - round(reading.accuracy("scratch").mean)
-    worth = f"adds {gain:.0f} points to" if gain >= 0 else f"takes {-gain:.0f} points from"
-    return f"{first} The better transfer from {reading.source} ({best}) {worth} scratch."
+    gains = ", ".join(f"{start} {gain}" for start, gain in reading.gains.items())
+    return f"{first} Points above scratch, from {reading.source}: {gains}."
 
 
 def draw_answers(ax: Axes, reading: Reading) -> Axes:
@@ -128,9 +137,8 @@ def draw_over_shift(ax: Axes, reading: Reading) -> Axes:
     """Draw accuracy against the shift at the chosen number of labels, and mark the chosen shift."""
     for start in reading.starts():
         _line(ax, SHIFTS, [reading.curves[start, reading.per_class, shift] for shift in SHIFTS], start)
-    ax.set_xticks((0, 0.5, 1), ("0: as trained", "0.5", "1: far away"))
-    ax.set_xlabel("shift of the world")
-    ax.legend(frameon=False, loc="upper right", fontsize=10, labelspacing=0.2, borderaxespad=0)
+    ax.set_xticks((0, 0.5, 1), ("0", "0.5", "1"))
+    ax.set_xlabel("shift (0: as trained, 1: far)")
     return _finish(ax, reading.shift)
 
 
@@ -154,9 +162,9 @@ def _line(ax: Axes, places: Sequence[float], intervals: Sequence[Interval], star
 
 
 def _finish(ax: Axes, here: float) -> Axes:
-    ax.axvline(here, color="black", linewidth=1.5, linestyle="--")
-    ax.axhline(10, color=GREY, linewidth=1, linestyle=":")
-    ax.annotate("guessing", (0.99, 3), xycoords=("axes fraction", "data"), ha="right", fontsize=10, color=GREY)
+    """Mark the chosen place and the accuracy of guessing; the legend names both."""
+    ax.axvline(here, color="black", linewidth=1.5, linestyle="--", label="your setting")
+    ax.axhline(10, color=GREY, linewidth=1.5, linestyle=":", label="guessing")
     ax.set_ylim(0, 100)
     ax.set_ylabel("accuracy (%)")
     return plain(ax)
