@@ -1,5 +1,6 @@
 """Labs: controls, a sentence and a picture, declared in a class; the base class lays out, draws, guards and closes."""
 
+import gc
 import html
 import inspect
 import threading
@@ -173,8 +174,9 @@ class Lab:
                 return
             self._drawn = None  # after an error, the way back draws again
             if key not in self._pictures:
-                figure, sentence = self.look(**values)
-                self._pictures[key] = sentence, as_image(figure, sentence, quick=True)
+                with _garbage_left():
+                    figure, sentence = self.look(**values)
+                    self._pictures[key] = sentence, as_image(figure, sentence, quick=True)
             self._pictures.move_to_end(key)
             if len(self._pictures) > KEPT_PICTURES:
                 self._pictures.popitem(last=False)
@@ -253,6 +255,18 @@ class Lab:
         inner = widgets.VBox if box is widgets.HBox else widgets.HBox
         wrap = {"flex_flow": "row wrap", "align_items": "center"} if box is widgets.HBox else {}
         return box([self._placed(part, inner) for part in entry], layout=wrap)
+
+
+@contextmanager
+def _garbage_left() -> Iterator[None]:
+    """Let Python look for garbage afterwards; among all that matplotlib makes, it would look many times a picture."""
+    looks = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if looks:
+            gc.enable()
 
 
 def _declared(lab: type[Lab]) -> dict[str, Control]:
