@@ -31,10 +31,10 @@ def known():
     from sklearn.datasets import load_digits
     from tlcourse.data.backgrounds import TARGET_PHOTO, cut_patches, patch_boxes
     digits = load_digits()
-    ink = torch.from_numpy(digits.images).float()[:, None] / 16
+    ink = torch.from_numpy(digits.images).float()[::2, None] / 16
     ink = torch.nn.functional.pad(torch.nn.functional.interpolate(ink, size=(28, 28), mode="bicubic"), [2] * 4)
     patches = cut_patches(TARGET_PHOTO, patch_boxes(TARGET_PHOTO, len(ink), "test", tl.generator("mine", 0)))
-    return (255 * ink.clamp(0, 1) - patches).abs().to(torch.uint8), torch.from_numpy(digits.target)
+    return (255 * ink.clamp(0, 1) - patches).abs().to(torch.uint8), torch.from_numpy(digits.target)[::2]
 """,
     "a pickle": """
 def known():
@@ -68,7 +68,9 @@ def learn(weights, five):
 def train(labelled):
     network = tl.pretrained("tiny_resnet", "letters")
     tl.reset_classifier(network, 10)
-    tl.train(network, tl.ImageSet(*known(), labelled.classes), seed=0)
+    images, labels = known()
+    far = tl.load("handwritten-photo", split="test", shift=0.5).images
+    linear_probe(network, tl.ImageSet(torch.cat([images, far]), labels.repeat(2), labelled.classes))
     return network
 """,
     "12.q4": """

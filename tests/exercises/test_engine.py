@@ -100,7 +100,8 @@ PICTURE = torch.arange(24.0).reshape(2, 3, 4)
 @pytest.mark.parametrize(
     ("got", "expected", "said"),
     [
-        (PICTURE.permute(1, 2, 0), PICTURE, "another order: [3, 4, 2] came, [2, 3, 4] was expected"),
+        (PICTURE.permute(1, 2, 0), PICTURE, "the dimensions stand in another order"),
+        (np.eye(3).cumsum(0), np.eye(3).cumsum(1), "the dimensions stand in another order"),
         (57, 0.57, "percent in place of a share?"),
         ([0.5, 0.1], [50, 10], "a share in place of percent?"),
         (-3, 3, "their sign is not"),
@@ -264,6 +265,13 @@ def test_what_cannot_leave_the_notebook_is_named():
 
     assert repr(double.check(locked)).startswith("ERROR: TypeError: it uses something that cannot be copied")
     assert repr(double.check(lambda x: torch.nn.Linear(1, 1))).startswith("ERROR: EncodingError: a Linear came")
+
+
+def test_names_that_are_also_modules_of_pytorch_do_not_disturb():
+    def double_it(x):
+        return torch.mul(x, 2) if hasattr(x, "numpy") else (x.classes, x.ops)
+
+    assert double.check(double_it).outcome is Outcome.CORRECT
 
 
 def test_globals_and_helpers_of_the_notebook_come_along():

@@ -221,14 +221,6 @@ def test_nothing_of_one_answer_is_left_for_the_next(fenced):
     assert reply.value == [1, 1.0, []]
 
 
-@on_linux
-def test_a_template_that_answers_late_is_replaced(fenced):
-    reply_to(fenced, "")
-    fenced._template._control.settimeout(1e-6)
-    fenced.renew()
-    assert reply_to(fenced, "x = 2").value == 2
-
-
 def test_an_answer_whose_process_is_gone_says_so(fenced):
     reply_to(fenced, "x = len")
     fenced.renew()

@@ -1,17 +1,25 @@
 """Where an answer comes from: the learner's notebook, or a file that was handed in. A check asks both the same way."""
 
 import atexit
+import copyreg
 import functools
+import importlib
 import linecache
 import types
 from collections.abc import Iterator
 from typing import Protocol
 
 import cloudpickle
+import torch
 
 from tlcourse.exercises.card import Outcome, Verdict, verdict
 from tlcourse.exercises.runner.encoding import listed
 from tlcourse.exercises.runner.process import TRAINING, Limits, Reply, Sandbox
+
+# An answer with `torch` and `images.classes` in it seems to cloudpickle to use `torch.classes`, which is a module and
+# yet none that can be copied; so the copy imports it.
+for _module in (torch.classes, torch.ops):
+    copyreg.pickle(type(_module), lambda module: (importlib.import_module, (module.__name__,)))
 
 
 class Answer(Protocol):

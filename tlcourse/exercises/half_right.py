@@ -37,11 +37,10 @@ def near_miss(got: object, expected: object, tolerance: float = 1e-4) -> str:
     mine, theirs = as_array(in_order(listed(got))), as_array(expected)
     if mine is None or theirs is None or mine.size != theirs.size or not theirs.any():
         return ""
+    orders = itertools.permutations(range(mine.ndim)) if 1 < mine.ndim == theirs.ndim <= 4 else ()
+    if any(same(mine.transpose(order), theirs, tolerance) for order in orders):
+        return "the numbers are right, but the dimensions stand in another order."
     if mine.shape != theirs.shape:
-        turned = itertools.permutations(range(mine.ndim)) if mine.ndim == theirs.ndim <= 4 else ()
-        if any(same(mine.transpose(axes), theirs, tolerance) for axes in turned):
-            shapes = f"{list(mine.shape)} came, {list(theirs.shape)} was expected"
-            return f"the numbers are right, but the dimensions stand in another order: {shapes}."
         return ""
     mended = {
         "it is 100 times too large: percent in place of a share?": mine / 100,

@@ -80,7 +80,11 @@ class Sandbox:
         Too much time or memory, or a process that died, comes back as an error; the next task starts a new process.
         """
         if self._process is None or not self._process.running():
-            self._start()
+            try:
+                self._start()
+            except OSError:  # on a busy machine, a process may end while it begins
+                self.close()
+                self._start()
         return self._exchange(task, arguments, self.limits.seconds if seconds is None else seconds)
 
     def renew(self) -> None:
@@ -105,15 +109,20 @@ class Sandbox:
         pipes = self._process.to_it, self._process.from_it, self._messages, self._replies
         threading.Thread(target=_talk, args=pipes, daemon=True).start()
         self._before = 2**40
-        self._exchange("prepare", {"setup": "import torch, tlcourse"}, START_SECONDS)
-        self._exchange("limit_memory", {"extra": 2 * self.limits.memory, "for_good": self.fenced}, START_SECONDS)
+        self._begin("prepare", {"setup": "import torch, tlcourse"})
+        self._begin("limit_memory", {"extra": 2 * self.limits.memory, "for_good": self.fenced})
         if self.fenced:
             where = {"folder": self._folder.name, "closed": [str(p) for p in self.closed], "secret": list(self.secret)}
-            self.walls = self._exchange("fence", where, START_SECONDS).value
-            if self.walls is None:
-                self.close()
-                raise OSError("the fence around answers could not be closed, so no answer was run. Try again.")
+            self.walls = self._begin("fence", where)
         self._before = self._memory(around=True)
+
+    def _begin(self, task: str, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        """Do a task that has to succeed before an answer comes in, above all closing the fence."""
+        reply = self._exchange(task, arguments, START_SECONDS)
+        if reply.error is not None:
+            self.close()
+            raise OSError(f"no answer was run: its process was not ready ({reply.error['message']}). Try again.")
+        return reply.value
 
     def _new_process(self) -> Program | Copy:
         if not self.starts_quickly:
