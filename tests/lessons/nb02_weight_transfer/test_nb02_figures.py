@@ -1,35 +1,44 @@
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 mpl.use("agg")
 
-import pandas as pd
-
 from tlcourse.lessons.nb02_weight_transfer import figures as pictures
-from tlcourse.lessons.nb02_weight_transfer.layer_transfer import BASE, WAYS
+from tlcourse.lessons.nb02_weight_transfer.layer_transfer import BASE, LONG, SHORT, WAYS
 from tlcourse.transfer.weights import MoveReport
 
 
-def test_the_layer_curve_has_a_line_a_way_and_rings_for_live_runs(ax):
-    rows = [(BASE, 0, seed, 90.0 + seed) for seed in range(3)]
-    rows += [
-        (way, depth, seed, 90.0 + seed - depth * i)
-        for i, way in enumerate(WAYS)
-        for depth in (1, 4)
-        for seed in range(3)
-    ]
-    layers = pd.DataFrame(rows, columns=["way", "depth", "seed", "accuracy"])
-    live = layers[(layers["seed"] == 0) & (layers["way"] == "other, frozen")]
-    text = pictures.draw_layer_transfer(ax, layers, live)
-    assert {"base network B", *WAYS} <= set(ax.get_legend_handles_labels()[1])
-    drawn = {container.get_label(): container.lines[0] for container in ax.containers}
-    assert drawn["other, frozen"].get_ydata().tolist() == [91 - 2, 91 - 8]
-    assert np.round(drawn["other, frozen"].get_xdata().astype(float)).tolist() == [1, 4]
-    assert any(list(line.get_ydata()) == [88, 82] for line in ax.lines)
-    assert "own, frozen: +0.0, +0.0" in text
-    assert "other, frozen: -2.0, -8.0" in text
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def test_the_layer_curve_has_a_line_a_way_and_the_gap_beside_a_longer_seed_and_a_ring_for_live_runs():
+    rows = []
+    for recipe, seeds, gap in ((SHORT, range(3), 3.0), (LONG, range(1), 1.0)):
+        rows += [(recipe.updates, BASE, 0, seed, 90.0 + seed) for seed in seeds]
+        for way in WAYS:
+            lost = gap if way.startswith("other") else 0.0
+            rows += [
+                (recipe.updates, way, depth, seed, 90.0 + seed - lost * depth) for depth in (1, 5) for seed in seeds
+            ]
+    layers = pd.DataFrame(rows, columns=["updates", "way", "depth", "seed", "accuracy"])
+    layers = layers.assign(**SHORT.budget | {"updates": layers["updates"]})
+    live = layers[(layers["updates"] == 150) & (layers["seed"] == 0) & (layers["depth"] == 5)]
+    figure, text = pictures.figure_of_layers(layers, live)
+    left, right = figure.axes
+    assert {"base network B", *WAYS} <= set(left.get_legend_handles_labels()[1])
+    drawn = {container.get_label(): container.lines[0] for container in (*left.containers, *right.containers)}
+    assert drawn["other, frozen"].get_ydata().tolist() == [91 - 3, 91 - 15]
+    assert drawn["450 updates, one seed"].get_ydata().tolist() == [-1, -5]
+    assert drawn["150 updates, 3 seeds"].get_ydata().tolist() == [-3, -15]
+    assert any(list(line.get_ydata()) == [-15] for line in right.lines), "the ring"
+    assert "1: -3.0 [-3.0, -3.0], 5: -15.0 [-15.0, -15.0], one seed with 450 updates, 1: -1.0" in text
 
 
 def test_ways_differ_in_more_than_colour():
@@ -42,38 +51,21 @@ def test_filters_become_pictures_around_grey():
     assert pictures.filters_as_images(weight).flatten().tolist() == [0, 128, 191]
     assert pictures.filters_as_images(torch.zeros(2, 1, 3, 3)).unique().tolist() == [128]
     assert pictures.filters_as_images(torch.ones(2, 1, 3, 3)).shape == (2, 3, 3, 3)
+    for shape in ((4, 2, 3, 3), (4, 3)):
+        with pytest.raises(ValueError, match="only a first convolution"):
+            pictures.filters_as_images(torch.zeros(shape))
 
 
-@pytest.mark.parametrize("shape", [(4, 2, 3, 3), (4, 3)])
-def test_only_first_convolutions_are_pictures(shape):
-    with pytest.raises(ValueError, match="only a first convolution"):
-        pictures.filters_as_images(torch.zeros(shape))
-
-
-def test_filters_stand_in_named_rows(ax):
-    pictures.draw_filters(ax, {"before": torch.randn(4, 3, 3, 3), "after": torch.randn(4, 1, 3, 3)})
-    assert len(ax.images) == 8
-    assert [text.get_text() for text in ax.texts] == ["before", "after"]
-
-
-def test_a_block_is_framed_where_it_was_copied(ax):
-    weight = torch.zeros(4, 6, 3, 3)
-    weight[0, 1] = 2.0
-    pictures.draw_block(ax, weight, (2, 3))
-    assert ax.images[0].get_array()[0, 1] == pytest.approx(6.0)  # the root of 9 times 2 squared
-    assert ax.lines[0].get_xdata().max() == 2.5
-    assert ax.lines[0].get_ydata().max() == 1.5
-    assert ax.get_xlabel() == "input channel"
-
-
-def test_what_moved_is_counted_by_stage_and_kind(ax):
+def test_what_moved_is_counted_by_stage_and_kind():
     report = MoveReport({"stem.1.running_mean": 1.0, "head.weight": 1.0}, ("stem.0.weight", "head.bias"))
     assert pictures.moved_grid(report) == {
         ("stem", "statistics"): (1, 1),
         ("head", "weights"): (1, 2),
         ("stem", "weights"): (0, 1),
     }
-    text = pictures.draw_moved(ax, {"a": report}, ["stem", "head"])
+    figure, text = pictures.figure_of_moves({"a": report}, ["stem", "head"])
+    (ax,) = figure.axes
     assert [t.get_text() for t in ax.texts] == ["still", "1 of 2\nmoved", "1 of 1\nmoved", "none"]
     assert [t.get_text() for t in ax.get_yticklabels()] == ["a: weights", "a: statistics"]
+    assert np.isclose(ax.get_ylim()[0], 2)
     assert "a: 1 weights and 1 statistics moved" in text

@@ -8,20 +8,23 @@ from tlcourse.lessons.nb02_weight_transfer import layer_transfer as module
 from tlcourse.lessons.nb02_weight_transfer.layer_transfer import (
     BASE,
     DEPTHS,
+    LONG,
+    SHORT,
     WAYS,
-    drop_table,
-    drops,
     heir,
     heir_trial,
     only,
     run_layer_transfer,
+    specificity,
+    specificity_of_one,
     two_tasks,
 )
+from tlcourse.lessons.nb02_weight_transfer.tables import TABLES
 from tlcourse.models.tiny_resnet import TinyResNet
-from tlcourse.notebook.results import as_dict, results
+from tlcourse.notebook.results import results
 from tlcourse.training.recipe import Recipe, train
 
-SHORT = Recipe(epochs=1, steps=2, batch=16, lr=1e-2, augment=None)
+TINY = Recipe(epochs=1, steps=2, batch=16, lr=1e-2, augment=None)
 FEW = {"images": 300, "test_images": 100}
 
 
@@ -87,7 +90,7 @@ def test_frozen_stages_stay_and_the_rest_moves(donors, tasks, depth):
     for frozen in (True, False):
         model = heir(donors["a"], depth, 3, frozen)
         before = copies(model)
-        train(model, tasks.b, SHORT)
+        train(model, tasks.b, TINY)
         carried = of_stages(model, list(model.stages())[:depth])
         assert equal_names(model, before) == (carried if frozen else set())
 
@@ -102,19 +105,20 @@ def test_own_comes_from_b_and_other_from_a(donors, tasks, monkeypatch):
     seen = []
     monkeypatch.setattr(module, "train", lambda model, *_, **options: seen.append(model))
     for way in WAYS:
-        heir_trial(way, 1, 0, donors=donors, tasks=tasks)
+        heir_trial(way, 5, 0, donors=donors, tasks=tasks)
     stems = [model.stem[0].weight for model in seen]
-    assert [torch.equal(stem, donors["b"].stem[0].weight) for stem in stems] == [True, True, False, False]
-    assert [stem.requires_grad for stem in stems] == [False, True, False, True]
+    assert [torch.equal(stem, donors["b"].stem[0].weight) for stem in stems] == [way.startswith("own") for way in WAYS]
+    assert [stem.requires_grad for stem in stems] == [way.endswith("tuned") for way in WAYS]
 
 
 def test_the_plan_is_covered_and_repeats():
-    run = partial(run_layer_transfer, ways=WAYS[:3:2], depths=(2, 5), recipe=SHORT, progress=False, **FEW)
+    run = partial(run_layer_transfer, ways=WAYS[1:3], depths=(2, 5), recipe=TINY, progress=False, **FEW)
     trials = run([0, 1])
-    cells = [(BASE, 0)] + [(way, depth) for depth in (2, 5) for way in WAYS[:3:2]]
+    cells = [(BASE, 0)] + [(way, depth) for depth in (2, 5) for way in WAYS[1:3]]
     there = trials[["seed", "way", "depth"]].itertuples(index=False, name=None)
     assert list(there) == [(seed, *cell) for seed in (0, 1) for cell in cells]
     assert run([1])["accuracy"].tolist() == trials["accuracy"].tolist()[5:]
+    assert (trials[list(TINY.budget)] == list(TINY.budget.values())).all(axis=None)
 
 
 @pytest.mark.parametrize("depth", [0, 6])
@@ -128,18 +132,20 @@ def test_unknown_way(donors, tasks):
         heir_trial("AnB", 1, 0, donors=donors, tasks=tasks)
 
 
-def test_drops_are_paired_with_the_base_of_the_same_seed():
-    rows = [(BASE, 0, seed, 90.0 + seed) for seed in (1, 0, 2)]
-    rows += [(way, 1, seed, 80.0 + seed + i) for i, way in enumerate(WAYS) for seed in range(3)]
-    trials = pd.DataFrame(rows, columns=["way", "depth", "seed", "accuracy"])
-    interval = as_dict(drops(trials))["other, frozen", 1]
-    assert (interval.mean, interval.low, interval.high) == (-8, -8, -8)
-    (row,) = drop_table(trials).to_numpy().tolist()
-    assert row == [1, *(f"{-10 + i}.0 [{-10 + i}.0, {-10 + i}.0]" for i in range(4))]
+def test_specificity_is_other_minus_own_of_the_same_seed():
+    rows = [("own, frozen", 1, seed, 90.0 + seed) for seed in (1, 0, 2)]
+    rows += [("other, frozen", 1, seed, 88.0 + seed) for seed in range(3)]
+    trials = pd.DataFrame(rows, columns=["way", "depth", "seed", "accuracy"]).assign(updates=150)
+    (row,) = specificity(trials).to_dict("records")
+    assert (row["depth"], row["stages"], row["mean"], row["low"], row["high"]) == (1, "1 stage", -2, -2, -2)
+    assert specificity_of_one(trials[trials["seed"] == 2]).to_dict("records") == [{"depth": 1, "points": -2}]
 
 
 def test_what_ships_covers_every_cell():
-    trials = results("layer_transfer")
-    seeds = trials.groupby(["way", "depth"])["seed"].nunique()
-    assert set(seeds.index) == {(BASE, 0)} | {(way, depth) for way in WAYS for depth in DEPTHS}
-    assert set(seeds) == {6}
+    trials, seeds = results("layer_transfer"), TABLES["layer_transfer"][1]
+    found = trials.groupby(["updates", "way", "depth"])["seed"].nunique().to_dict()
+    wanted = {}
+    for recipe, ways, count in ((SHORT, WAYS, seeds), (LONG, WAYS[:2], 1)):
+        cells = [(BASE, 0)] + [(way, depth) for way in ways for depth in DEPTHS]
+        wanted |= {(recipe.updates, *cell): count for cell in cells}
+    assert found == wanted

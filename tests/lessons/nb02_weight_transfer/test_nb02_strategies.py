@@ -8,22 +8,26 @@ from tlcourse.evaluation.predict import accuracy, extract_features
 from tlcourse.lessons.nb02_weight_transfer import strategies as module
 from tlcourse.lessons.nb02_weight_transfer.strategies import (
     CARRIED,
-    FROZEN,
-    HEADS,
-    QUESTIONS,
+    CLASS_MEANS,
+    SCALE,
+    STRATEGIES,
     carry_over,
-    frozen_probe,
+    frozen_trial,
+    starting_network,
     strategy_table,
     take_steps,
     transfer_strategies,
     trial,
-    with_head,
 )
+from tlcourse.lessons.nb02_weight_transfer.tables import TABLES
 from tlcourse.models.pretrained import pretrained
-from tlcourse.notebook.results import results
-from tlcourse.training.recipe import Recipe
+from tlcourse.notebook.results import intervals, results
+from tlcourse.training.recipe import CONVERGED, Recipe
+from tlcourse.transfer.freezing import freeze
 
 SHORT = Recipe(epochs=1, steps=2)
+SEEDS = TABLES["transfer_strategies"][1]
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +43,7 @@ def batch(labelled):
 @pytest.fixture
 def few_images(labelled, monkeypatch):
     """A world of 50 images, to train and to test on."""
-    monkeypatch.setattr(module, "_halves", lambda world: (labelled, labelled))
+    monkeypatch.setattr(module, "_pools", lambda world: (labelled, labelled))
 
 
 def copies(model):
@@ -62,98 +66,84 @@ def test_each_strategy_carries_what_it_says_and_the_rest_is_random(strategy):
     assert not torch.equal(random.stem[0].weight, carry_over("random", 5).stem[0].weight)
 
 
-def test_heads_begin_as_they_say(labelled):
-    for how in HEADS:
-        model = with_head(how, labelled, 0)
-        backbone = {n for n in model.state_dict() if not n.startswith("head.")}
-        assert not backbone & moved(model, {**copies(model), **pretrained("tiny_resnet", "letters").state_dict()})
-        assert model.head.out_features == 10
-    assert (with_head("zeros", labelled, 0).head.weight == 0).all()
-    assert not torch.equal(with_head("Kaiming", labelled, 0).head.weight, with_head("Kaiming", labelled, 1).head.weight)
-    means = with_head("class means", labelled, 0, scale=1.0)
-    features = extract_features(means, labelled)
-    assert torch.allclose(means.head.weight[3], features[labelled.labels == 3].mean(0))
-    assert accuracy(means, labelled) > 60
+def test_a_head_of_class_means_stands_on_the_backbone_of_letters(labelled):
+    model, letters = starting_network(CLASS_MEANS, labelled, 0), pretrained("tiny_resnet", "letters").state_dict()
+    assert all(name.startswith("head.") for name in moved(model, {**copies(model), **letters}))
+    features = extract_features(model, labelled)
+    assert torch.allclose(model.head.weight[3], SCALE * features[labelled.labels == 3].mean(0))
+    assert accuracy(model, labelled) > 60
 
 
-@pytest.mark.parametrize("strategy", FROZEN)
-def test_frozen_probes_move_their_head_and_only_adapting_ones_their_statistics(strategy, few_images):
-    before = copies(frozen_probe(strategy, 0))
-    changed = moved(trial("batchnorm", strategy, 0, per_class=1, recipe=SHORT)["model"], before)
-    statistics = {name for name in before if "running_" in name or "num_batches" in name}
-    assert changed - statistics == {"head.weight", "head.bias"}
-    assert changed & statistics == (statistics if "adapted" in strategy else set())
+def test_a_trial_measures_before_and_after_and_names_its_budget(labelled, few_images):
+    row, again = (trial("digits, everything", 0, per_class=1, recipe=SHORT) for _ in range(2))
+    assert row == again
+    assert row["before"] == accuracy(carry_over("digits, everything", 0), labelled)
+    assert {name: row[name] for name in SHORT.budget} == SHORT.budget
+    assert row["accuracy"] != row["before"]
 
 
-def test_a_trial_measures_before_and_after(labelled, few_images):
-    row, again = (trial("carried", "digits, everything", 0, per_class=1, recipe=SHORT) for _ in range(2))
-    assert row["before"] == again["before"] == accuracy(carry_over("digits, everything", 0), labelled)
-    assert row["accuracy"] == again["accuracy"] == accuracy(row["model"], labelled)
-    assert row["trained"] == 309_114
+def test_only_statistics_that_adapt_change_what_a_probe_is_solved_on(few_images, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(module, "linear_probe", lambda model, _: seen.update({len(seen): copies(model)}))
+    for policy in ("keep", "adapt"):
+        frozen_trial(policy, 0)
+    source = carry_over("letters, all but the head", 0)
+    assert not moved(source, seen[0])
+    assert moved(source, seen[1]) == {name for name in seen[1] if name.endswith(STATISTICS)}
 
 
 def test_the_plan_is_covered(few_images):
-    trials = transfer_strategies(
-        [0, 1], ["batchnorm", "head"], [*FROZEN, "zeros"], recipe=Recipe(epochs=1, steps=2, batch=10), progress=False
-    )
-    assert list(trials[["question", "seed", "strategy"]].itertuples(index=False, name=None)) == [
-        *(("batchnorm", seed, strategy) for seed in (0, 1) for strategy in FROZEN),
-        *(("head", seed, "zeros") for seed in (0, 1)),
-    ]
-    assert set(trials.loc[trials["question"] == "batchnorm", "trained"]) == {1290}
+    long = Recipe(epochs=2, steps=2)
+    rows = transfer_strategies([0, 1], ["random", CLASS_MEANS], [SHORT, long], progress=False)
+    cells = rows[["updates", "strategy", "seed"]].itertuples(index=False, name=None)
+    assert list(cells) == [(u, s, seed) for u in (2, 4) for s in ("random", CLASS_MEANS) for seed in (0, 1)]
 
 
-def test_unknown_names(labelled):
-    with pytest.raises(ValueError, match=r"'luck' is not a question. Expected one of: 'carried', 'head', 'batchnorm'"):
-        trial("luck", "zeros", 0)
-    for call in (lambda: carry_over("zeros", 0), lambda: with_head("ones", labelled, 0), lambda: frozen_probe("x", 0)):
-        with pytest.raises(ValueError, match="is not a strategy for"):
-            call()
+def test_unknown_names():
+    for call in (carry_over, trial):
+        with pytest.raises(ValueError, match=r"'luck' is no strategy\. Expected one of: 'random', "):
+            call("luck", 0)
 
 
 def test_the_table_of_what_ships():
     trials = results("transfer_strategies")
-    seeds = trials.groupby(["question", "strategy"])["seed"].nunique()
-    assert set(seeds.index) == {(question, s) for question, names in QUESTIONS.items() for s in names}
-    assert set(seeds) == {10}
-    table = strategy_table(trials[trials["question"] == "head"])
-    assert table["strategy"].tolist() == list(HEADS)
-    zeros = trials[(trials["question"] == "head") & (trials["strategy"] == "zeros")]
-    assert table["accuracy in % [95 % interval]"][0].startswith(f"{zeros['accuracy'].mean():.1f} [")
-    assert table["before training, in %"][0] == f"{zeros['before'].mean():.1f}"
+    seeds = trials.groupby(["updates", "strategy"])["seed"].nunique()
+    assert set(seeds.index) == {(r.updates, s) for r in (Recipe(), CONVERGED) for s in STRATEGIES}
+    assert set(seeds) == {SEEDS}
+    table = strategy_table(trials)
+    assert table["strategy"].tolist() == list(STRATEGIES)
+    random = intervals(trials[trials["updates"] == CONVERGED.updates], by="strategy").iloc[0]
+    assert table["600 updates (%)"][0].startswith(f"{random['mean']:.1f} [")
 
 
 @pytest.mark.parametrize("plain", [True, False])
 def test_plain_training_mode_moves_statistics_of_frozen_stages_and_careful_steps_do_not(batch, plain):
-    model = frozen_probe("frozen, statistics kept", 0)
+    model = carry_over("letters, all but the head", 0)
+    freeze(model)
     before = copies(model)
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
     take_steps(model, *batch, optimizer, plain_train=plain)
-    statistics = {name for name in before if "running_" in name or "num_batches" in name}
+    statistics = {name for name in before if name.endswith(STATISTICS)}
     assert moved(model, before) == {"head.weight", "head.bias"} | (statistics if plain else set())
 
 
-@pytest.mark.parametrize("options", [{"momentum": 0.9}, {"weight_decay": 0.1}])
-@pytest.mark.parametrize("zero", [True, False])
-def test_zeroed_gradients_move_frozen_weights_and_dropped_ones_do_not(batch, options, zero):
+@pytest.mark.parametrize(
+    ("options", "zero", "still"),
+    [
+        ({"momentum": 0.9}, True, False),
+        ({"weight_decay": 0.1}, True, False),
+        ({}, True, True),
+        ({"momentum": 0.9, "weight_decay": 0.1}, False, True),
+    ],
+)
+def test_zeroed_gradients_move_frozen_weights_and_dropped_ones_do_not(batch, options, zero, still):
     model = pretrained("small_cnn", "letters")
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, **options)
     take_steps(model, *batch, optimizer, 1)
     model.conv1.requires_grad_(False)
     before = copies(model)
     take_steps(model, *batch, optimizer, 2, zero_gradients=zero)
-    expected = set(before) if zero else {name for name in before if not name.startswith("conv1.")}
-    assert moved(model, before) == expected
-
-
-def test_without_momentum_and_decay_zeroed_gradients_move_nothing(batch):
-    model = pretrained("small_cnn", "letters")
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    take_steps(model, *batch, optimizer, 1)
-    model.conv1.requires_grad_(False)
-    before = copies(model)
-    take_steps(model, *batch, optimizer, 2, zero_gradients=True)
-    assert not {"conv1.weight", "conv1.bias"} & moved(model, before)
+    assert moved(model, before) == {name for name in before if not (still and name.startswith("conv1."))}
 
 
 def test_steps_are_ordinary_sgd(batch):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tlcourse.data.imageset import ImageSet
-from tlcourse.exercises.compare import as_array
+from tlcourse.exercises.compare import as_array, in_order
 from tlcourse.exercises.held_out import few_digits, is_no_network, percent_right, permuted, scores_below, unlabelled
 from tlcourse.exercises.kinds import Case
 from tlcourse.exercises.markdown import read_exercises
@@ -18,10 +18,12 @@ from tlcourse.models.variants import FOREIGN_NAMES
 from tlcourse.repro import generator, seeded
 from tlcourse.transfer.surgery import rename
 
+LARGEST_HEAD = 50_000  # numbers; a head of two layers has 20,000, a second backbone 300,000
+
 
 def _six(value: object) -> np.ndarray | None:
-    """Read an answer as six numbers, or None if it is no such thing."""
-    numbers = as_array(value)
+    """Read an answer as six numbers, also one by part in a dict, or None if it is no such thing."""
+    numbers = as_array(in_order(value))
     return numbers if numbers is not None and numbers.shape == (6,) and numbers.dtype.kind in "iuf" else None
 
 
@@ -60,8 +62,7 @@ def _watched(seed: int) -> list[Case]:
         case(4, "no batch normalisation", normed=False),
         blank,
     ]
-    flags = torch.randint(2, (5, 2), generator=draw).bool().tolist()
-    return edges + [case(5 + i, train=train, frozen=frozen) for i, (train, frozen) in enumerate(flags)]
+    return edges
 
 
 def _same_names(got: object, right: list[str]) -> bool:
@@ -120,6 +121,14 @@ def backbone_left(state: Mapping[str, torch.Tensor]) -> str:
     return "moved" if any(torch.cosine_similarity(f, first, 0) > 0.5 for f in filters) else "nothing"
 
 
+def _second_backbone(report: Any, score: float | None) -> bool:  # noqa: ANN401
+    """Say whether so much stands beside the stranger's backbone, whole as it is, that it is no head."""
+    if "state" not in report or backbone_left(report["state"]) != "all":
+        return False
+    theirs = sum(tensor.numel() for tensor in pretrained("tiny_resnet", "digits").state_dict().values())
+    return sum(tensor.numel() for tensor in report["state"].values()) > theirs + LARGEST_HEAD
+
+
 def _holds(state: Mapping[str, torch.Tensor], tensor: torch.Tensor) -> bool:
     return any(t.shape == tensor.shape and torch.equal(t.to(tensor.dtype), tensor) for t in state.values())
 
@@ -170,6 +179,7 @@ q1, q2, q3, q4, quiz = read_exercises(
         "mistakes": {
             "returns no network": is_no_network,
             "nothing arrived": _left("nothing"),
+            "answers with a second backbone": _second_backbone,
             "statistics that moved or stayed behind": _left("weights"),
             "trains the backbone": _left("moved"),
             "believes in their order": scores_below(40),

@@ -1,15 +1,26 @@
-"""Pictures of notebook 02: the layer-transfer curve, filters, blocks of weights, and what moved."""
+"""Pictures of notebook 02: what strategies reach, the layer-transfer curve, first filters, and what moved."""
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from tlcourse.evaluation.intervals import bootstrap_mean
-from tlcourse.lessons.nb02_weight_transfer.layer_transfer import BASE, drops
-from tlcourse.notebook.figures import GREY, lines
+from tlcourse.evaluation.intervals import t_interval
+from tlcourse.lessons.nb02_weight_transfer.layer_transfer import (
+    BASE,
+    DEPTHS,
+    LONG,
+    SHORT,
+    specificity,
+    specificity_of_one,
+)
+from tlcourse.lessons.nb02_weight_transfer.strategies import CARRIED
+from tlcourse.notebook.figures import GREY, budget_of, dots, lines
+from tlcourse.notebook.results import as_texts
 from tlcourse.transfer.weights import MoveReport
 
 # dark and filled: fine-tuned; light and open: frozen; blue: own task; orange: another task
@@ -19,32 +30,80 @@ WAY_STYLES = {
     "other, frozen": {"color": "#E69F00", "marker": "v", "linestyle": "--", "markerfacecolor": "white"},
     "other, fine-tuned": {"color": "#D55E00", "marker": "s", "linestyle": "-"},
 }
+LOOKS = ({"color": "black", "marker": "o"}, {"color": "#CC79A7", "marker": "D"})  # a short training, a long one
 PARTS = ("weights", "statistics")
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 MOVED, STILL, ABSENT = "#E69F00", "#CFE3F1", "#FFFFFF"
 
 
-def draw_layer_transfer(ax: Axes, trials: pd.DataFrame, live: pd.DataFrame | None = None) -> str:
-    """Draw accuracy against the number of carried stages, a line a way, beside the base network; return the alt text.
+def figure_of_strategies(trials: pd.DataFrame, live: pd.DataFrame) -> tuple[Figure, str]:
+    """Draw accuracy by what was carried over, a dot for each budget, those of this session as rings.
 
-    `live` holds trials of this session; their means are drawn as rings.
+    Returns the figure and its alt text.
     """
-    base = bootstrap_mean(trials.loc[trials["way"] == BASE, "accuracy"].tolist())
+    carried, mine = (rows.assign(training=_named(rows)) for rows in (trials[trials["strategy"].isin(CARRIED)], live))
+    figure, ax = plt.subplots(figsize=(10, 4.4), layout="constrained")
+    alt = dots(ax, carried, "accuracy", "strategy", "training", live=mine, styles=_looks(carried))
+    ax.set_title(f"{budget_of(carried)}; rings: your one seed", fontsize=11)
+    return figure, alt
+
+
+def _named(trials: pd.DataFrame) -> list[str]:
+    return [f"{updates} updates" for updates in trials["updates"]]
+
+
+def _looks(trials: pd.DataFrame) -> dict[str, dict[str, str]]:
+    budgets = sorted(trials["updates"].unique())
+    return {f"{updates} updates": look for updates, look in zip(budgets, LOOKS, strict=False)}
+
+
+def figure_of_layers(trials: pd.DataFrame, live: pd.DataFrame) -> tuple[Figure, str]:
+    """Draw accuracy by carried stages after the short training, and beside it what specificity costs.
+
+    `live` is one seed of this session, drawn as a ring. Returns the figure and its alt text.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12.5, 4.8), layout="constrained")
+    short, long = (trials[trials["updates"] == recipe.updates] for recipe in (SHORT, LONG))
+    gaps, once = specificity(short), specificity_of_one(long)
+    _draw_ways(left, short)
+    _draw_gaps(right, gaps, once, specificity_of_one(live))
+    figure.suptitle(f"{budget_of(trials)}; ring: your one seed", fontsize=11)
+    said = [f"{depth}: {text}" for depth, text in zip(gaps["depth"], as_texts(gaps), strict=True)]
+    said += [f"one seed with {LONG.updates} updates, {row.depth}: {row.points:.1f}" for row in once.itertuples()]
+    return figure, f"Frozen stages of another task minus those of the own task, by number of stages. {', '.join(said)}."
+
+
+def _draw_ways(ax: Axes, trials: pd.DataFrame) -> None:
+    """Draw accuracy against the number of carried stages, a line a way, over the band of the base network."""
+    base = t_interval(trials.loc[trials["way"] == BASE, "accuracy"].tolist())
     ax.axhspan(base.low, base.high, color="#DDDDDD", linewidth=0, zorder=0)
     ax.axhline(base.mean, color=GREY, linewidth=1.5, zorder=1, label="base network B")
-    heirs, mine = (rows if rows is None else rows[rows["way"] != BASE] for rows in (trials, live))
-    lines(ax, heirs, "depth", by="way", live=mine, apart=0.08, styles=WAY_STYLES)  # apart: no interval hides another
-    depths = sorted(heirs["depth"].unique())
-    ax.set_xticks(depths)
-    ax.set_xlabel("stages carried into a fresh network (of 5)")
+    heirs = trials[trials["way"] != BASE]
+    lines(ax, heirs, "depth", by="way", apart=0.1, styles=WAY_STYLES)  # apart: no interval hides another
+    ax.set_title(f"accuracy on task B after {trials['updates'].iloc[0]} updates")
     ax.set_ylabel("accuracy on new letters of task B (%)")
     ax.legend(frameon=False, loc="lower left")
-    lost = drops(trials)
-    parts = []
-    for way in ("own, frozen", "other, frozen"):
-        points = ", ".join(f"{mean:+.1f}" for mean in lost.loc[lost["way"] == way, "mean"])
-        parts.append(f"{way}: {points}")
-    return f"Points against the base network with 1 to {depths[-1]} stages carried. {'; '.join(parts)}."
+    _name_depths(ax)
+
+
+def _draw_gaps(ax: Axes, gaps: pd.DataFrame, once: pd.DataFrame, live: pd.DataFrame) -> None:
+    """Draw other minus own for each number of frozen stages over a line at 0; `once` and `live` are single seeds."""
+    names = f"{SHORT.updates} updates, {gaps['n'].iloc[0]} seeds", f"{LONG.updates} updates, one seed"
+    single = once.assign(mean=once["points"], low=once["points"], high=once["points"])
+    drawn = pd.concat([gaps.assign(training=names[0]), single.assign(training=names[1])])
+    looks = dict(zip(names, LOOKS, strict=True))
+    ax.axhline(0, color=GREY, linewidth=1)
+    mine = live.assign(training=names[0])
+    lines(ax, drawn, "depth", "points", "training", live=mine, apart=0.12, styles=looks)
+    ax.set_title("other minus own, both frozen: specificity")
+    ax.set_ylabel("points (below 0: other is worse)")
+    ax.legend(frameon=False, loc="lower left")
+    _name_depths(ax)
+
+
+def _name_depths(ax: Axes) -> None:
+    ax.set_xticks(DEPTHS)
+    ax.set_xlabel("stages carried into a fresh network (of 5)")
 
 
 def filters_as_images(weight: torch.Tensor) -> torch.Tensor:
@@ -61,42 +120,6 @@ def filters_as_images(weight: torch.Tensor) -> torch.Tensor:
     return ((shares * 0.5 + 0.5) * 255).round().to(torch.uint8).expand(-1, 3, -1, -1)
 
 
-def draw_filters(ax: Axes, rows: Mapping[str, torch.Tensor]) -> Axes:
-    """Draw sets of first-layer filters by name, one set a row, each filter scaled by its own largest weight."""
-    most = max(len(weight) for weight in rows.values())
-    for row, (name, weight) in enumerate(rows.items()):
-        for column, image in enumerate(filters_as_images(weight).permute(0, 2, 3, 1).numpy()):
-            box = (column + 0.06, column + 0.94, row + 0.94, row + 0.06)
-            ax.imshow(image, extent=box, interpolation="nearest")
-        ax.text(-0.25, row + 0.5, name, ha="right", va="center", fontsize=11)
-    ax.set_xlim(0, most)
-    ax.set_ylim(len(rows), 0)
-    ax.set_axis_off()
-    return ax
-
-
-def draw_block(ax: Axes, weight: torch.Tensor, block: Sequence[int]) -> Axes:
-    """Draw a weight `[out, in, ...]`, a row an output and a column an input, and a frame around the copied block.
-
-    A cell shows the root of the sum of squares over what is left; the block is given as its outputs and inputs.
-    """
-    strength = weight.detach().cpu().flatten(2).norm(dim=2) if weight.ndim > 2 else weight.detach().cpu().abs()
-    ax.imshow(
-        strength.numpy(),
-        cmap="cividis",
-        vmin=0,
-        vmax=0.6 * strength.max().item(),
-        aspect="auto",
-        interpolation="nearest",
-    )
-    rows, columns = block[:2]
-    frame = [(-0.5, columns - 0.5, columns - 0.5, -0.5, -0.5), (-0.5, -0.5, rows - 0.5, rows - 0.5, -0.5)]
-    ax.plot(*frame, color="#D55E00", linewidth=3, clip_on=False)
-    ax.set_xlabel("input channel")
-    ax.set_ylabel("output channel")
-    return ax
-
-
 def moved_grid(report: MoveReport) -> dict[tuple[str, str], tuple[int, int]]:
     """Count, for every stage and for its weights and its statistics, how many tensors moved and how many there are."""
     grid: dict[tuple[str, str], tuple[int, int]] = {}
@@ -107,11 +130,13 @@ def moved_grid(report: MoveReport) -> dict[tuple[str, str], tuple[int, int]]:
     return grid
 
 
-def draw_moved(ax: Axes, reports: Mapping[str, MoveReport], stages: Sequence[str]) -> str:
-    """Draw which tensors moved: a row for every run and kind of number, a column for every stage; return the alt text.
+def figure_of_moves(reports: Mapping[str, MoveReport], stages: Sequence[str]) -> tuple[Figure, str]:
+    """Draw which tensors moved: a row for every run and kind of number, a column for every stage.
 
-    Reports stand by the name of their run; stages are beginnings of the tensors' names, from pixels to logits.
+    Reports stand by the name of their run; stages are beginnings of the tensors' names, from pixels to logits. Returns
+    the figure and its alt text.
     """
+    figure, ax = plt.subplots(figsize=(10, 0.7 * len(PARTS) * len(reports)), layout="constrained")
     names = [(run, part) for run in reports for part in PARTS]
     for row, (run, part) in enumerate(names):
         grid = moved_grid(reports[run])
@@ -121,6 +146,7 @@ def draw_moved(ax: Axes, reports: Mapping[str, MoveReport], stages: Sequence[str
             ax.fill_between((column + 0.03, column + 0.97), row + 0.05, row + 0.95, color=colour, linewidth=0)
             text = f"{moved} of {total}\nmoved" if moved else "still" if total else "none"
             ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=10)
+    ax.set_title("tensors that moved")
     ax.set_xticks(np.arange(len(stages)) + 0.5, stages, fontsize=11)
     ax.set_yticks(np.arange(len(names)) + 0.5, [f"{run}: {part}" for run, part in names], fontsize=11)
     ax.set_ylim(len(names), 0)
@@ -131,4 +157,4 @@ def draw_moved(ax: Axes, reports: Mapping[str, MoveReport], stages: Sequence[str
     for run, report in reports.items():
         statistics = sum(name.endswith(STATISTICS) for name in report.moved)
         parts.append(f"{run}: {len(report.moved) - statistics} weights and {statistics} statistics moved")
-    return f"Tensors that moved. {'; '.join(parts)}."
+    return figure, f"Tensors that moved. {'; '.join(parts)}."

@@ -53,7 +53,7 @@ class WeightTransferLab(Lab):
     )
 
     def __init__(self) -> None:
-        start = Operation(target="TinyResNet, 10 grey digits"), Training()
+        start = Operation(), Training()
         self.movements: dict[tuple[Operation, Training], Movement] = {start: _run_to_the_end(*start)}
         super().__init__()
 
@@ -64,11 +64,9 @@ class WeightTransferLab(Lab):
         return Operation(self.source, self.target, names, self.head), Training(self.depth, policy, self.steps)
 
     def adjust(self) -> None:
-        """Switch off what has no meaning here, let the slider end at the target's last stage, and fill the table."""
-        stages, batchnorm = surgery.parts_of(self.target)
-        self.controls["depth"].max = len(stages)
-        self.controls["names"].disabled = surgery.SOURCES[self.source].key_map is None
-        self.controls["batchnorm"].disabled = not batchnorm or self.depth == 0
+        """Switch off what has no meaning here, and fill the table."""
+        self.controls["names"].disabled = self.source != surgery.FOREIGN
+        self.controls["batchnorm"].disabled = self.depth == 0
         self.controls["run"].description = f"Run {self.steps} steps"
         operation, training = setting = self.setting()
         done, movement = surgery.compute_surgery(operation), self.movements.get(setting)
@@ -83,10 +81,9 @@ class WeightTransferLab(Lab):
         done, movement = surgery.compute_surgery(operation), self.movements.get(setting)
         figure, (left, right) = page((8.4, 2.4), (0.14, 0.02, 0.43, 0.96), (0.715, 0.02, 0.28, 0.96))
         surgery_views.draw_stages(left, done, training, movement)
-        before = done.weights[surgery.TARGETS[target].first_conv]
-        surgery_views.draw_filter_rows(right, done, before, movement, steps)
+        surgery_views.draw_filter_rows(right, done, done.weights[surgery.FIRST], movement)
         said = surgery_views.describe_surgery(operation, done)
-        return figure, f"{said} {surgery_views.describe_movement(done, training, movement)}"
+        return figure, f"{said} {surgery_views.describe_movement(training, movement)}"
 
     @job("Run", "take the steps, and compare every tensor", width="140px")
     def run(self) -> Generator[float | tuple[float, str], None, str]:

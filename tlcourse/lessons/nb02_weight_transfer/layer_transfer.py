@@ -6,10 +6,10 @@ come from cutting the network in two; where they come from A (other task), it ma
 much about A.
 """
 
-import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -19,7 +19,7 @@ from tlcourse.data.imageset import ImageSet
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import accuracy
 from tlcourse.models.tiny_resnet import TinyResNet
-from tlcourse.notebook.results import as_texts, grid, intervals
+from tlcourse.notebook.results import grid, paired
 from tlcourse.repro import generator, seeded
 from tlcourse.training.parallel import side_by_side
 from tlcourse.training.recipe import Recipe, train
@@ -27,9 +27,10 @@ from tlcourse.transfer.freezing import freeze
 from tlcourse.transfer.weights import load_weights
 
 BASE = "base"
-WAYS = ("own, frozen", "own, fine-tuned", "other, frozen", "other, fine-tuned")
+WAYS = ("own, frozen", "other, frozen", "own, fine-tuned", "other, fine-tuned")
 DEPTHS = (1, 2, 3, 4, 5)
-RECIPE = Recipe(epochs=1, steps=150, batch=64, lr=1e-2, augment=None)  # base networks and their heirs, all alike
+SHORT = Recipe(epochs=1, steps=150, batch=64, lr=1e-2, augment=None)  # base networks and their heirs, all alike
+LONG = replace(SHORT, steps=450)  # is what the short one found a matter of the budget?
 IMAGES, TEST_IMAGES = 12_000, 4_000  # printed letters of both tasks together; the latter in other fonts, to test on
 CLASSES = 17  # letters in each task
 
@@ -69,7 +70,7 @@ def only(images: ImageSet, classes: Sequence[int]) -> ImageSet:
     return ImageSet(kept.images, number[kept.labels], names, name=f"{images.name}, {len(names)} classes")
 
 
-def base_network(task: str, seed: int, tasks: Tasks, recipe: Recipe = RECIPE) -> nn.Module:
+def base_network(task: str, seed: int, tasks: Tasks, recipe: Recipe = SHORT) -> nn.Module:
     """Train a network on task `"a"` or `"b"` from random weights."""
     images = getattr(tasks, task)
     with seeded("base", task, seed):
@@ -95,9 +96,9 @@ def heir(donor: nn.Module, depth: int, seed: int, frozen: bool) -> nn.Module:
 
 
 def heir_trial(
-    way: str, depth: int, seed: int, *, donors: dict[str, nn.Module], tasks: Tasks, recipe: Recipe = RECIPE
+    way: str, depth: int, seed: int, *, donors: dict[str, nn.Module], tasks: Tasks, recipe: Recipe = SHORT
 ) -> dict[str, float]:
-    """Train one heir of a donor (`"a"` or `"b"`) on task B; return its accuracy there in percent, and the seconds.
+    """Train one heir of a donor (`"a"` or `"b"`) on task B, and return its accuracy there in percent.
 
     Fresh weights and batches are the same for all ways, one of `WAYS`. Raises ValueError for another way or depth.
     """
@@ -105,9 +106,8 @@ def heir_trial(
         raise ValueError(f"{way!r} is not a way to carry stages. Expected one of: {', '.join(map(repr, WAYS))}.")
     donor = donors["b" if way.startswith("own") else "a"]
     model = heir(donor, depth, seed, frozen=way.endswith("frozen"))
-    begin = time.perf_counter()
     train(model, tasks.b, recipe, seed=2 * seed + 1)  # other batches than those of the base networks
-    return {"accuracy": accuracy(model, tasks.test), "seconds": time.perf_counter() - begin}
+    return {"accuracy": accuracy(model, tasks.test)}
 
 
 def run_layer_transfer(
@@ -115,7 +115,7 @@ def run_layer_transfer(
     ways: Sequence[str] = WAYS,
     depths: Sequence[int] = DEPTHS,
     *,
-    recipe: Recipe = RECIPE,
+    recipe: Recipe = SHORT,
     images: int = IMAGES,
     test_images: int = TEST_IMAGES,
     progress: bool = True,
@@ -127,27 +127,27 @@ def run_layer_transfer(
     parts: list[pd.DataFrame] = []
     for seed in seeds:
         tasks = two_tasks(seed, images, test_images)
-        begin = time.perf_counter()
         bases = side_by_side(base_network, [(name, seed, tasks, recipe) for name in "ab"], progress)
-        seconds = (time.perf_counter() - begin) / 2
-        measured: dict[str, Any] = {"accuracy": accuracy(bases[1], tasks.test), "seconds": seconds}
-        parts.append(pd.DataFrame([{"way": BASE, "depth": 0, "seed": seed} | measured]))
+        base = {"way": BASE, "depth": 0, "seed": seed, "accuracy": accuracy(bases[1], tasks.test)}
         trial = partial(heir_trial, donors=dict(zip("ab", bases, strict=True)), tasks=tasks, recipe=recipe)
-        parts.append(grid(trial, progress=progress, depth=depths, way=ways, seed=[seed]))
-    return pd.concat(parts, ignore_index=True)
+        parts += [pd.DataFrame([base]), grid(trial, progress=progress, depth=depths, way=ways, seed=[seed])]
+    return pd.concat(parts, ignore_index=True).assign(**recipe.budget)
 
 
-def drops(trials: pd.DataFrame) -> pd.DataFrame:
-    """Estimate the accuracy minus that of the base network of the same seed, in points, for every depth and way."""
-    base = trials[trials["way"] == BASE].set_index("seed")["accuracy"]
-    heirs = trials[trials["way"] != BASE]
-    lost = heirs.assign(accuracy=heirs["accuracy"] - heirs["seed"].map(base))
-    return intervals(lost, by=("way", "depth"))
+def layer_transfer(seeds: Sequence[int]) -> pd.DataFrame:
+    """Run all of it with a short training, and frozen stages of the first seed with one three times as long."""
+    long = run_layer_transfer(seeds[:1], WAYS[:2], recipe=LONG)
+    return pd.concat([run_layer_transfer(seeds), long], ignore_index=True)
 
 
-def drop_table(trials: pd.DataFrame) -> pd.DataFrame:
-    """Set the drops out with a row for every depth and a column for every way."""
-    found = drops(trials)
-    wide = found.assign(text=as_texts(found)).pivot(index="depth", columns="way", values="text")
-    wide = wide[[way for way in WAYS if way in wide]].add_suffix(" [95 % interval]")
-    return wide.rename_axis(index="stages carried", columns=None).reset_index()
+def specificity(trials: pd.DataFrame) -> pd.DataFrame:
+    """Estimate frozen stages of the other task minus those of the own task after the short training, by depth."""
+    short = trials[trials["updates"] == SHORT.updates]
+    named = short.assign(stages=[f"{depth} stage{'s' * (depth > 1)}" for depth in short["depth"]])
+    return paired(named, "accuracy", "way", "other, frozen", "own, frozen", by=("depth", "stages"))
+
+
+def specificity_of_one(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return other minus own of a single seed by depth, in points; there is no interval of one."""
+    wide = trials.pivot(index="depth", columns="way", values="accuracy")
+    return (wide["other, frozen"] - wide["own, frozen"]).dropna().rename("points").reset_index()

@@ -1,8 +1,7 @@
-"""What is worth carrying over, how the new head should begin, and what batch normalisation should do when frozen."""
+"""What is worth carrying over, how a new head should begin, and what frozen batch normalisation should do."""
 
 import functools
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -11,36 +10,33 @@ import torch.nn.functional as F
 from torch import nn
 
 from tlcourse.data.imageset import ImageSet
+from tlcourse.data.normalisation import scale
 from tlcourse.data.worlds import train_test
 from tlcourse.evaluation.predict import accuracy, extract_features
 from tlcourse.models.pretrained import pretrained
 from tlcourse.models.tiny_resnet import TinyResNet
 from tlcourse.notebook.results import as_texts, grid, intervals
-from tlcourse.repro import generator, seeded
-from tlcourse.training.recipe import Recipe, train
-from tlcourse.transfer.freezing import BatchNormPolicy, count_parameters, freeze, trainable, training_mode
-from tlcourse.transfer.heads import class_mean_head, kaiming_head, reset_classifier, zero_head
+from tlcourse.repro import seeded
+from tlcourse.training.recipe import CONVERGED, Recipe, train
+from tlcourse.transfer.freezing import BatchNormPolicy, freeze, training_mode
+from tlcourse.transfer.heads import class_mean_head
+from tlcourse.transfer.linear_probe import linear_probe
 from tlcourse.transfer.weights import load_weights
 
 # what is carried over: from which source, how many of the five stages, and whether the head comes along
 CARRIED: dict[str, tuple[str, int, bool]] = {
     "random": ("letters", 0, False),
-    "letters, first stage": ("letters", 1, False),
     "letters, first 2 stages": ("letters", 2, False),
-    "letters, first 3 stages": ("letters", 3, False),
-    "letters, first 4 stages": ("letters", 4, False),
     "letters, all but the head": ("letters", 5, False),
-    "digits, all but the head": ("digits", 5, False),
     "digits, everything": ("digits", 5, True),
 }
-HEADS = ("zeros", "Kaiming", "class means")
-FROZEN: dict[str, BatchNormPolicy] = {"frozen, statistics kept": "keep", "frozen, statistics adapted": "adapt"}
-QUESTIONS: dict[str, tuple[str, ...]] = {"carried": (*CARRIED,), "head": HEADS, "batchnorm": (*FROZEN,)}
-ALL_STRATEGIES = tuple(strategy for strategies in QUESTIONS.values() for strategy in strategies)
-SCALE = 0.1  # of logits from class means before fine-tuning; chosen on the training half
+CLASS_MEANS = "letters, head of class means"  # in place of PyTorch's own random head
+STRATEGIES = (*CARRIED, CLASS_MEANS)
+SCALE = 0.1  # of logits from class means before fine-tuning; chosen on the training pool
 WORLD = "handwritten-photo"
+BATCH = 50  # images whose mean and variance are measured together
 
-_halves = functools.cache(train_test)
+_pools = functools.cache(train_test)
 
 
 def carry_over(strategy: str, seed: int) -> nn.Module:
@@ -48,7 +44,9 @@ def carry_over(strategy: str, seed: int) -> nn.Module:
 
     Raises ValueError when there is no such strategy.
     """
-    _check_strategy("carried", strategy)
+    if strategy not in CARRIED:
+        known = ", ".join(map(repr, CARRIED))
+        raise ValueError(f"{strategy!r} is no strategy. Expected one of: {known}.")
     source, depth, with_head = CARRIED[strategy]
     with seeded("weights", seed):
         model = TinyResNet(10)
@@ -58,85 +56,80 @@ def carry_over(strategy: str, seed: int) -> nn.Module:
     return model
 
 
-def with_head(how: str, labelled: ImageSet, seed: int, scale: float = SCALE) -> nn.Module:
-    """Make a pretrained network (letters) with a new head that begins in one of three ways, `HEADS`.
-
-    The class means are those of the labelled target images; `scale` is a factor on their logits. Raises ValueError when
-    there is no such head.
-    """
-    _check_strategy("head", how)
-    model = pretrained("tiny_resnet", "letters")
-    with seeded("weights", seed):
-        head = reset_classifier(model, len(labelled.classes))
-    if how == "zeros":
-        zero_head(head)
-    elif how == "Kaiming":
-        kaiming_head(head, generator("head", seed))
-    else:
-        class_mean_head(head, extract_features(model, labelled), labelled.labels, scale)
-    return model
-
-
-def frozen_probe(strategy: str, seed: int) -> nn.Module:
-    """Make a pretrained network (letters) with a fresh head, its backbone frozen under one policy of `FROZEN`."""
-    _check_strategy("batchnorm", strategy)
+def starting_network(strategy: str, labelled: ImageSet, seed: int) -> nn.Module:
+    """Make the network that a strategy starts from, one of `STRATEGIES`; class means are of the labelled images."""
+    if strategy != CLASS_MEANS:
+        return carry_over(strategy, seed)
     model = carry_over("letters, all but the head", seed)
-    freeze(model, batchnorm=FROZEN[strategy])
+    class_mean_head(model.head, extract_features(model, labelled), labelled.labels, SCALE)
     return model
 
 
 def trial(
-    question: str, strategy: str, seed: int, *, world: str = WORLD, per_class: int = 5, recipe: Recipe = Recipe()
+    strategy: str, seed: int, *, recipe: Recipe = Recipe(), world: str = WORLD, per_class: int = 5
 ) -> dict[str, Any]:
-    """Choose a few labels, start by a strategy, train by the recipe that all share, and measure on the test half.
+    """Choose a few labels, start by a strategy, train everything, and measure on the test pool.
 
     The seed is that of everything random, the same for all strategies, which makes them comparable in pairs. `before`
-    and `accuracy` are in percent, before and after training; `trained` counts the weights that could move; `model` is
-    the network. Raises ValueError when there is no such question, or no such strategy for it.
+    and `accuracy` are in percent, before and after training; the rest is the budget. Raises ValueError when there is no
+    such strategy.
     """
-    _check_strategy(question, strategy)
-    training_half, test = _halves(world)
-    labelled = training_half.few(per_class, seed)
-    if question == "carried":
-        model = carry_over(strategy, seed)
-    else:
-        model = with_head(strategy, labelled, seed) if question == "head" else frozen_probe(strategy, seed)
-    before, begin = accuracy(model, test), time.perf_counter()
+    pool, test = _pools(world)
+    labelled = pool.few(per_class, seed)
+    model = starting_network(strategy, labelled, seed)
+    before = accuracy(model, test)
     train(model, labelled, recipe, seed=seed)
-    seconds, trained = time.perf_counter() - begin, count_parameters(trainable(model))
-    after = accuracy(model, test)
-    return {"before": before, "accuracy": after, "seconds": seconds, "trained": trained, "model": model}
+    return recipe.budget | {"before": before, "accuracy": accuracy(model, test)}
 
 
 def transfer_strategies(
     seeds: Iterable[int],
-    questions: Sequence[str] = tuple(QUESTIONS),
-    strategies: Sequence[str] = ALL_STRATEGIES,
+    strategies: Iterable[str] = STRATEGIES,
+    recipes: Iterable[Recipe] = (Recipe(), CONVERGED),
     *,
-    recipe: Recipe = Recipe(),
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Run every strategy of the questions with every seed, 5 labels per class: a row each, ordered by question."""
-
-    def measured(question: str, seed: int, strategy: str) -> dict[str, Any] | list:
-        return trial(question, strategy, seed, recipe=recipe) if strategy in QUESTIONS[question] else []
-
-    rows = grid(measured, progress=progress, question=questions, seed=seeds, strategy=strategies)
-    return rows[["question", "strategy", "seed", "before", "accuracy", "seconds", "trained"]]
+    """Run every strategy with every seed, 5 labels per class, for a short and for a long training: a row each."""
+    rows = grid(trial, progress=progress, recipe=recipes, strategy=strategies, seed=seeds)
+    return rows.drop(columns="recipe")
 
 
 def strategy_table(trials: pd.DataFrame) -> pd.DataFrame:
-    """Say for every strategy where it began, what it reached, and how many weights could move."""
-    groups = trials.groupby("strategy", sort=False)
-    summary = intervals(trials, by="strategy")
-    return pd.DataFrame(
-        {
-            "strategy": summary["strategy"],
-            "before training, in %": [f"{mean:.1f}" for mean in groups["before"].mean()],
-            "accuracy in % [95 % interval]": as_texts(summary),
-            "weights trained": groups["trained"].first().tolist(),
-        }
-    )
+    """Say for every strategy where it began, and what it reached with each budget."""
+    table = intervals(trials, "before", by="strategy")[["strategy", "mean"]].rename(columns={"mean": "before (%)"})
+    for count, rows in trials.groupby("updates"):
+        table[f"{count} updates (%)"] = as_texts(intervals(rows, by="strategy"))
+    return table
+
+
+def frozen_trial(
+    batchnorm: BatchNormPolicy, seed: int, *, world: str = WORLD, per_class: int = 5, from_all: bool = False
+) -> dict[str, Any]:
+    """Solve a linear probe on a frozen backbone (letters), and measure it on the test pool.
+
+    With `"adapt"`, the statistics of batch normalisation become those of the labelled images first, or `from_all` those
+    of the training pool.
+    """
+    pool, test = _pools(world)
+    labelled = pool.few(per_class, seed)
+    model = carry_over("letters, all but the head", seed)
+    freeze(model, batchnorm=batchnorm)
+    if batchnorm == "adapt":
+        measure_statistics(model, pool if from_all else labelled)
+    linear_probe(model, labelled)
+    return {"accuracy": accuracy(model, test)}
+
+
+@torch.no_grad()
+def measure_statistics(model: nn.Module, images: ImageSet) -> None:
+    """Replace what batch normalisation measured on the source by the mean over batches of these images."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None  # PyTorch's way to ask for a plain mean
+    for x in scale(images.images).split(BATCH):
+        training_mode(model)(x)
+    model.eval()
 
 
 def take_steps(
@@ -160,11 +153,3 @@ def take_steps(
         optimizer.zero_grad(set_to_none=not zero_gradients)
         F.cross_entropy(model(images), labels).backward()
         optimizer.step()
-
-
-def _check_strategy(question: str, strategy: str) -> None:
-    if question not in QUESTIONS:
-        raise ValueError(f"{question!r} is not a question. Expected one of: {', '.join(map(repr, QUESTIONS))}.")
-    if strategy not in QUESTIONS[question]:
-        known = ", ".join(map(repr, QUESTIONS[question]))
-        raise ValueError(f"{strategy!r} is not a strategy for {question!r}. Expected one of: {known}.")

@@ -1,25 +1,28 @@
 """What the lab of notebook 02 shows: sentences, the table of all tensors, a bar for every stage, and filters."""
 
-import html
 from collections.abc import Sequence
 
-import numpy as np
+import pandas as pd
 import torch
 from matplotlib.axes import Axes
 
-from tlcourse.lessons.nb02_weight_transfer.figures import PARTS, filters_as_images, moved_grid
-from tlcourse.lessons.nb02_weight_transfer.surgery import Movement, Operation, Surgery, Training
-from tlcourse.notebook.figures import GREY, RIGHT, WRONG
+from tlcourse.lessons.nb02_weight_transfer.figures import PARTS, STATISTICS, filters_as_images, moved_grid
+from tlcourse.lessons.nb02_weight_transfer.surgery import STAGES, Movement, Operation, Surgery, Training
+from tlcourse.notebook.figures import GREY, RIGHT, WRONG, draw_images
 from tlcourse.transfer.surgery import ACTIONS, Step
 
 SIGNS = {"copied": "=", "adapted": "≈", "skipped": "×", "fresh": "+"}
 FILLS = {"copied": "#0072B2", "adapted": RIGHT, "skipped": "#E69F00", "fresh": "#CC79A7"}
 INKS = {"copied": "white", "adapted": "white", "skipped": "black", "fresh": "black"}
 ROWS_SHOWN = ("all", *ACTIONS, "moved", "frozen", "frozen but moved")
-FILTERS = 6
+FILTERS, PIXEL = 6, 10  # filters shown, and pixels of the picture for each of their weights
 COLUMNS = {PARTS[0]: 1.06, PARTS[1]: 1.56}  # where it is written what moved; a bar ends at 1
 ONLY_SOURCE = "source only"
-CELL = "text-align: left; padding: 1px 4px"
+
+
+def stage_of(name: str) -> str:
+    """Return the stage, or the head, that a tensor belongs to."""
+    return name.split(".")[0]
 
 
 def describe_surgery(operation: Operation, surgery: Surgery) -> str:
@@ -30,7 +33,7 @@ def describe_surgery(operation: Operation, surgery: Surgery) -> str:
 
 def _describe_head(operation: Operation, surgery: Surgery) -> str:
     """Say what became of the head, and what that means where it can mislead."""
-    head = next(step for step in surgery.steps if step.name == f"{surgery.head}.weight")
+    head = next(step for step in surgery.steps if step.name == "head.weight")
     if head.theirs is None:
         return "No name agrees, so nothing was carried."
     if operation.head == "leave behind":
@@ -44,111 +47,104 @@ def _describe_head(operation: Operation, surgery: Surgery) -> str:
     }[head.action]
 
 
-def describe_movement(surgery: Surgery, training: Training, movement: Movement | None) -> str:
+def describe_movement(training: Training, movement: Movement | None) -> str:
     """Say what was frozen, and what the steps moved, inside the frozen stages and elsewhere."""
-    frozen = surgery.stages[: training.depth]
-    policy = f"BatchNorm {training.batchnorm}" if surgery.batchnorm else "no BatchNorm here"
+    frozen = training.frozen
     which = " and ".join(frozen) if len(frozen) < 3 else f"{frozen[0]} to {frozen[-1]}"
-    held = f"Frozen: {which} ({policy})." if frozen else "Nothing is frozen."
+    held = f"Frozen: {which} (BatchNorm {training.batchnorm})." if frozen else "Nothing is frozen."
     if movement is None:
         return f"{held} Press Run for the {training.steps} steps."
-    weights, statistics = movement.count((*surgery.stages, surgery.head))
+    weights, statistics = count_moved(movement, (*STAGES, "head"))
     said = f"{held} {training.steps} steps moved {weights} weights, {statistics} statistics"
     if not frozen:
         return f"{said}."
-    weights, statistics = movement.count(frozen)
+    weights, statistics = count_moved(movement, frozen)
     if not weights + statistics:
         return f"{said}; in frozen stages none."
     why = "model.train() woke them" if training.batchnorm == "forgotten" else "they follow the target"
     return f"{said}; in frozen stages {weights} and {statistics}: {why}."
 
 
+def count_moved(movement: Movement, parts: Sequence[str]) -> tuple[int, int]:
+    """Count the tensors of weights and of statistics that moved within parts of the network."""
+    inside = [name for name in movement.report.moved if stage_of(name) in parts]
+    statistics = sum(name.endswith(STATISTICS) for name in inside)
+    return len(inside) - statistics, statistics
+
+
 def choose_rows(surgery: Surgery, training: Training, movement: Movement | None, shown: str) -> list[Step]:
-    """Return the tensors to list."""
+    """Return the tensors to list, for one of `ROWS_SHOWN`."""
     moved = movement.report.moved if movement else {}
-
-    def wanted(step: Step) -> bool:
-        return {"all": True, "moved": step.name in moved, "frozen": _is_frozen(step, surgery, training)}.get(
-            shown, step.action == shown
-        )
-
-    if shown == "frozen but moved":
-        return [s for s in surgery.steps if s.name in moved and _is_frozen(s, surgery, training)]
-    return [step for step in surgery.steps if wanted(step)]
-
-
-def _is_frozen(step: Step, surgery: Surgery, training: Training) -> bool:
-    return step.ours is not None and step.name.split(".")[0] in surgery.stages[: training.depth]
+    chosen = []
+    for step in surgery.steps:
+        frozen = stage_of(step.name) in training.frozen
+        facts = {"all": True, "moved": step.name in moved, "frozen": frozen, step.action: True}
+        facts["frozen but moved"] = frozen and step.name in moved
+        if facts.get(shown):
+            chosen.append(step)
+    return chosen
 
 
 def counts_above_table(surgery: Surgery, movement: Movement | None) -> str:
-    """Return the counts of all actions with their signs, and how many tensors moved, as HTML."""
-    chips = [_chip(action, f"{count} {action}") for action, count in surgery.count_actions().items()]
+    """Say how many tensors met with each action, with its sign, and how many moved."""
+    counts = [f"{SIGNS[action]} {count} {action}" for action, count in surgery.count_actions().items()]
     ours = sum(step.ours is not None for step in surgery.steps)
     moved = f"▲ {len(movement.report.moved)} of {ours} moved" if movement else "… not run yet"
-    return f'<span style="line-height: 28px">{"&emsp;".join([*chips, moved])}</span>'
+    return "&emsp;".join([*counts, moved])
 
 
-def surgery_table(
-    surgery: Surgery, training: Training, movement: Movement | None, shown: str = "all", height: int = 140
-) -> str:
-    """Return a table with a row for every tensor: what was done and why, and how far it moved."""
+def surgery_table(surgery: Surgery, training: Training, movement: Movement | None, shown: str = "all") -> str:
+    """Return a table as HTML with a row for every tensor: what was done and why, and how far it moved."""
     steps = choose_rows(surgery, training, movement, shown)
-    names = ("tensor", "surgery", f"after {training.steps} steps", "shape", "why")
-    fixed = f"position: sticky; top: 0; background: var(--jp-layout-color1, white); {CELL}"
-    head = "".join(f'<th scope="col" style="{fixed}">{name}</th>' for name in names)
-    rows = "".join(_row(step, surgery, training, movement) for step in steps)
-    rows = rows or f'<tr><td colspan="{len(names)}" style="{CELL}">No tensor is {shown}.</td></tr>'
-    box = f"height: {height}px; overflow: auto; border: 1px solid var(--jp-border-color1, #999)"
-    style = "border-collapse: collapse; font-size: 11.5px; line-height: 1.5; width: 100%; white-space: nowrap"
-    return (
-        f'<div tabindex="0" role="region" aria-label="tensors: {shown}" style="{box}">'
-        f'<table style="{style}"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-    )
+    rows = [
+        {
+            "tensor": step.name,
+            "surgery": f"{SIGNS[step.action]} {step.action}",
+            f"after {training.steps} steps": _how_far(step, training, movement),
+            "shape": _shapes(step),
+            "why": step.why,
+        }
+        for step in steps
+    ]
+    table = pd.DataFrame(rows).to_html(index=False, border=0, justify="left") if rows else f"No tensor is {shown}."
+    box = "height: 140px; overflow: auto; border: 1px solid var(--jp-border-color1, #999); font-size: 11.5px"
+    box += "; white-space: nowrap"
+    return f'<div tabindex="0" role="region" aria-label="tensors: {shown}" style="{box}">{table}</div>'
 
 
-def _row(step: Step, surgery: Surgery, training: Training, movement: Movement | None) -> str:
+def _shapes(step: Step) -> str:
     theirs, ours = ("×".join(map(str, shape or ())) or "1" for shape in (step.theirs, step.ours))
-    shape = ours if step.theirs in (None, step.ours) else theirs if step.ours is None else f"{theirs} → {ours}"
-    after = _how_far(step, _is_frozen(step, surgery, training), movement)
-    texts = (html.escape(step.name), _chip(step.action, step.action), after, shape, html.escape(step.why))
-    return f"<tr>{''.join(f'<td style={CELL!r}>{text}</td>' for text in texts)}</tr>"
+    if step.theirs in (None, step.ours):
+        return ours
+    return theirs if step.ours is None else f"{theirs} → {ours}"
 
 
-def _how_far(step: Step, frozen: bool, movement: Movement | None) -> str:
+def _how_far(step: Step, training: Training, movement: Movement | None) -> str:
     """Say how far a tensor moved; what is frozen and moved all the same stands out."""
-    held = " (frozen)" if frozen else ""
+    frozen = stage_of(step.name) in training.frozen
     if step.ours is None:
         return "–"
-    if movement is None:
-        return f"… not run yet{held}"
-    change = movement.report.moved.get(step.name)
-    if change is None:
-        return f"○ still{held}"
-    return f"<b>▲ by {change:.2g} (frozen!)</b>" if frozen else f"▲ by {change:.2g}"
-
-
-def _chip(action: str, text: str) -> str:
-    square = f"border-left: 10px solid {FILLS[action]}; padding-left: 5px"
-    return f'<span style="{square}">{SIGNS[action]} {html.escape(text)}</span>'
+    if movement is None or step.name not in movement.report.moved:
+        return ("… not run yet" if movement is None else "○ still") + (" (frozen)" if frozen else "")
+    return f"▲ by {movement.report.moved[step.name]:.2g}" + (" (frozen!)" if frozen else "")
 
 
 def draw_stages(ax: Axes, surgery: Surgery, training: Training, movement: Movement | None) -> Axes:
     """Draw a bar for every stage, divided by what was done to its tensors, and write beside it what then moved."""
-    parts = [*surgery.stages, surgery.head]
-    rows = {p: [s for s in surgery.steps if s.ours is not None and s.name.split(".")[0] == p] for p in parts}
-    rows |= {ONLY_SOURCE: [step for step in surgery.steps if step.ours is None]}
+    parts = (*STAGES, "head", ONLY_SOURCE)
+    rows: dict[str, list[Step]] = {part: [] for part in parts}
+    for step in surgery.steps:
+        rows[ONLY_SOURCE if step.ours is None else stage_of(step.name)].append(step)
     rows = {name: steps for name, steps in rows.items() if steps}
-    frozen = surgery.stages[: training.depth]
     grid = moved_grid(movement.report) if movement else {}
     for place, (name, steps) in enumerate(rows.items()):
         _draw_bar(ax, place, steps)
         if name != ONLY_SOURCE:
             for part, column in COLUMNS.items():
-                _write_moved(ax, column, place, grid.get((name, part)), movement is not None, name in frozen)
+                _write_moved(ax, column, place, grid.get((name, part)), movement is not None, name in training.frozen)
     for text, column in {"what surgery did": 0.0, **COLUMNS}.items():
         ax.text(column, -0.75, text, va="center", fontsize=10, fontweight="bold")
-    ax.set_yticks(range(len(rows)), [f"{name} (frozen)" if name in frozen else name for name in rows], fontsize=10)
+    ax.set_yticks(range(len(rows)), [f"{n} (frozen)" if n in training.frozen else n for n in rows], fontsize=10)
     ax.set_ylim(len(rows) - 0.5, -1.1)
     ax.set_xlim(0, 2.05)
     ax.tick_params(length=0)
@@ -180,39 +176,22 @@ def _write_moved(ax: Axes, left: float, place: int, cell: tuple[int, int] | None
     ax.text(left, place, text if trained else "… not run", va="center", fontsize=10, **style)
 
 
-def draw_filter_rows(ax: Axes, surgery: Surgery, before: torch.Tensor, movement: Movement | None, steps: int) -> Axes:
-    """Draw some first filters in the source, after surgery, after the steps, and their change; grey is 0."""
+def draw_filter_rows(ax: Axes, surgery: Surgery, before: torch.Tensor, movement: Movement | None) -> Axes:
+    """Draw some first filters in the source, after surgery and after the steps; grey is 0.
+
+    A wide network's filters are spread over old and new ones, and those that the source lacks stay white there.
+    """
     chosen = torch.linspace(0, len(before) - 1, FILTERS).round().long()
-    theirs = surgery.source_filters
-    rows = {"source": theirs[chosen[chosen < len(theirs)]], "after surgery": before[chosen]}
+    source = torch.full((FILTERS, 3, 3, 3), 255, dtype=torch.uint8)
+    there = chosen < len(surgery.source_filters)
+    source[there] = filters_as_images(surgery.source_filters[chosen[there]])
+    rows = {"source": source, "after surgery": filters_as_images(before[chosen])}
     if movement:
-        change = movement.filters[chosen] - before[chosen]
-        largest = change.abs().max().item()
-        rows |= {f"{steps} steps later": movement.filters[chosen]}
-        rows |= {f"change, scaled\n(up to {largest:.2g})" if largest else "change: none": change}
-    else:
-        ax.text(FILTERS / 2, 3, "not run yet", ha="center", va="center", fontsize=11, color=GREY)
-    for place, weight in enumerate(rows.values()):
-        _draw_row(ax, place, weight, joint=place == 3)
-    for place, name in enumerate((*rows, *([] if movement else [f"{steps} steps later", "change"]))):
-        ax.text(-0.15, place + 0.5, name, ha="right", va="center", fontsize=10)
-    ax.text(0, -0.3, f"{FILTERS} of {len(before)} first filters", va="center", fontsize=10, fontweight="bold")
-    ax.set_xlim(0, FILTERS)
-    ax.set_ylim(4, -0.6)
-    ax.set_aspect("equal", anchor="NW")
-    ax.set_axis_off()
+        rows["after the steps"] = filters_as_images(movement.filters[chosen])
+    small = torch.cat(list(rows.values()))
+    draw_images(ax, small.repeat_interleave(PIXEL, 2).repeat_interleave(PIXEL, 3), columns=FILTERS)
+    height = 3 * PIXEL + 2
+    for place, name in enumerate(rows):
+        ax.text(-4, (place + 0.5) * height, name, ha="right", va="center", fontsize=10)
+    ax.text(0, -10, f"{FILTERS} of {len(before)} first filters", va="center", fontsize=10, fontweight="bold")
     return ax
-
-
-def _draw_row(ax: Axes, place: int, weight: torch.Tensor, joint: bool) -> None:
-    """Draw filters in one picture, with white gaps; changes share one scale, so that a still one stays grey."""
-    if joint:  # as one tall filter, scaled by the largest change of all
-        tall = filters_as_images(weight.permute(1, 0, 2, 3).flatten(1, 2)[None])[0]
-        images = tall.unflatten(1, (len(weight), -1)).permute(1, 0, 2, 3)
-    else:
-        images = filters_as_images(weight)
-    cell, gap = 10, 1  # pixels a weight, pixels around a filter
-    enlarged = images.repeat_interleave(cell, 2).repeat_interleave(cell, 3).permute(0, 2, 3, 1).numpy()
-    framed = np.pad(enlarged, ((0, 0), (gap, gap), (gap, gap), (0, 0)), constant_values=255)
-    strip = np.concatenate(list(framed), axis=1)
-    ax.imshow(strip, extent=(0, len(images), place + 1, place), interpolation="nearest")
