@@ -1,17 +1,14 @@
 """Pictures of notebook 03 show what they are given, with units and in words."""
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import pytest
 import torch
 
-mpl.use("agg")
-
 from tlcourse.lessons.nb03_fine_tuning import figures as pictures
-from tlcourse.lessons.nb03_fine_tuning.strategies import CARRIED, STRATEGIES
+from tlcourse.lessons.nb03_fine_tuning.batchnorm import KEPT, SIZES
+from tlcourse.lessons.nb03_fine_tuning.experiment import above_fine_tuned
+from tlcourse.lessons.nb03_fine_tuning.strategies import CARRIED
 from tlcourse.notebook.results import results
 from tlcourse.training.lr_finder import RangeTest
-from tlcourse.training.schedules import constant, cosine
 
 
 @pytest.fixture(scope="module")
@@ -19,18 +16,8 @@ def shipped():
     return results("strategies")
 
 
-@pytest.fixture
-def drawn(shipped):
-    """The picture of all strategies with one of them run in this session, and its sentence."""
-    figure = plt.figure(layout="constrained")
-    live = shipped[(shipped.strategy == "LP-FT") & (shipped.per_class == 5)]
-    yield figure, pictures.draw_strategies(figure, shipped, live), live
-    plt.close(figure)
-
-
 def test_losses_cost_nothing_when_right_and_differ_when_wrong():
-    figure, (left, right) = plt.subplots(1, 2)
-    pictures.draw_losses(left, right)
+    left, right = pictures.losses()[0].axes
     entropy, squared = (line.get_ydata() for line in left.lines)
     assert entropy[-1] < 0.01
     assert entropy[0] == pytest.approx(8, abs=0.01)
@@ -39,61 +26,73 @@ def test_losses_cost_nothing_when_right_and_differ_when_wrong():
     assert pull[0] > 0.99
     assert weak[0] < 0.01
     assert pull[40] == pytest.approx(0.5)
-    assert left.get_xlabel() and right.get_ylabel()  # noqa: PT018
-    plt.close(figure)
 
 
-def test_paths_are_drawn_step_by_step(ax):
+def test_paths_are_drawn_step_by_step():
     path = torch.tensor([[3.0, 1.0], [2.0, 0.0], [0.3, 0.4]], dtype=torch.float64)
-    said = pictures.draw_paths(ax, torch.ones(2), {"a": path})
-    assert ax.lines[0].get_xdata().tolist() == [3.0, 2.0, 0.3]
-    assert ax.lines[0].get_label() == "a"
+    figure, said = pictures.valley(torch.ones(2), {"a": path})
+    assert figure.axes[0].lines[0].get_xdata().tolist() == [3.0, 2.0, 0.3]
     assert said == "Paths of 2 steps towards the lowest point: a ends 0.50 away from it."
 
 
-def test_schedules_are_drawn_update_by_update(ax):
-    pictures.draw_schedules(ax, {"constant": constant(), "cosine": cosine(10)}, 11)
-    assert list(ax.lines[0].get_ydata()) == [1.0] * 11
-    assert ax.lines[1].get_ydata()[-1] == 0
+def test_schedules_are_drawn_update_by_update():
+    (ax,) = pictures.schedules(20)[0].axes
+    drawn = {line.get_label(): list(line.get_ydata()) for line in ax.lines}
+    assert drawn["constant"] == [1.0] * 20
+    assert max(drawn["one cycle"]) == 1
     assert ax.get_xlabel() == "update"
 
 
-def test_the_range_test_shows_its_lowest_point(ax):
-    found = RangeTest((0.001, 0.01, 0.1), (2.0, 1.0, 5.0), (2.0, 1.0, 5.0))
-    assert "from 2.00 to 1.00 at a rate of 0.01" in pictures.draw_range_test(ax, found)
-    assert ax.lines[2].get_xdata()[0] == 0.01
-    assert ax.get_xscale() == "log"
+def test_the_range_test_shows_its_lowest_point():
+    figure, said = pictures.range_test(RangeTest((0.001, 0.01, 0.1), (2.0, 1.0, 5.0), (2.0, 1.0, 5.0)))
+    assert "from 2.00 to 1.00 at a rate of 0.01, and ends at 5.00" in said
+    assert figure.axes[0].lines[2].get_xdata()[0] == 0.01
 
 
-def test_there_is_a_panel_for_every_number_of_labels_with_the_same_rows(drawn):
-    figure, _, _ = drawn
+def test_the_network_is_drawn_as_it_thaws():
+    figure, said = pictures.unfreezing((0, 1))
+    assert [ax.get_title() for ax in figure.axes] == ["epoch 0", "epoch 1"]
+    frozen, thawing = said.split("Epoch 1: ")
+    assert "block4 frozen" in frozen
+    assert "block4 frozen" not in thawing
+    assert "block3 frozen" in thawing
+
+
+def test_groups_are_compared_with_the_largest_seed_by_seed():
+    rows = results("batchnorm")
+    figure, said = pictures.batchnorm(rows, rows[rows.seed < 2])
+    (ax,) = figure.axes
+    names = [text.get_text() for text in ax.get_yticklabels()]
+    assert names == [*(f"groups of {size}" for size in SIZES[:-1]), KEPT]
+    kept, largest = (rows[rows.statistics == name].accuracy.mean() for name in (KEPT, f"groups of {SIZES[-1]}"))
+    assert f"{KEPT} {kept - largest:.1f}" in said
+    assert "your runs" in ax.get_legend_handles_labels()[1]
+
+
+def test_every_strategy_is_shown_beside_fine_tuning_with_rings_for_those_of_this_session(shipped):
+    live = shipped[shipped.strategy.isin(["fine-tuned", "LP-FT"]) & (shipped.per_class == 5)]
+    figure, said = pictures.strategies(shipped, live)
     assert [ax.get_title() for ax in figure.axes] == ["1 label per class", "5 labels per class", "20 labels per class"]
-    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == list(STRATEGIES)
-    assert len({ax.get_ylim() for ax in figure.axes}) == 1
-    assert len(figure.legends) == 1
-    rows = [round(float(y)) for y in figure.axes[0].containers[0][0].get_ydata()]
-    assert set(range(len(STRATEGIES))) - set(rows) == {list(STRATEGIES).index("early stopping")}  # needs 2 labels
+    names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert names == [name for name in CARRIED if name != "fine-tuned"]
+    points = (
+        above_fine_tuned(shipped[shipped.per_class == 5]).groupby(["measure", "strategy"], sort=False).points.mean()
+    )
+    for box, measure in zip(figure.axes[1].containers, ("target", "shifted"), strict=True):
+        assert list(box[0].get_xdata()) == pytest.approx([points[measure, name] for name in names])
+    rings = [
+        line.get_xdata()[0] for line in figure.axes[1].lines if line.get_marker() == "o" and len(line.get_xdata()) == 1
+    ]
+    assert rings == pytest.approx([points["target", "LP-FT"], points["shifted", "LP-FT"]])
+    assert "your runs" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert f"LP-FT: target {points['target', 'LP-FT']:.1f}" in said
 
 
-def test_both_measures_of_every_strategy_and_rings_for_those_of_this_session(drawn, shipped):
-    figure, said, live = drawn
-    five = shipped[shipped.per_class == 5].groupby("strategy", sort=False)[["target", "shifted"]].mean()
-    target, shifted = (box[0].get_xdata() for box in figure.axes[1].containers)
-    assert list(target) == pytest.approx(list(five.target))
-    assert list(shifted) == pytest.approx(list(five.shifted))
-    rings = [line.get_xdata()[0] for line in figure.axes[1].lines if line.get_markerfacecolor() == "none"]
-    assert rings == pytest.approx([live.target.mean(), live.shifted.mean()])
-    best = five.target.idxmax()
-    assert f"5 labels per class, with intervals: {best} is highest on the target with {five.target.max():.0f} %" in said
-
-
-def test_two_measures_against_each_other(ax, shipped):
+def test_the_new_task_against_the_old(shipped):
     five = shipped[shipped.per_class == 5]
-    said = pictures.draw_against(ax, five, "drift", "shifted")
+    figure, said = pictures.forgetting(five)
     place, one = CARRIED.index("LP-FT"), five[five.strategy == "LP-FT"]
-    small, large = ax.lines[2 * place : 2 * place + 2]
-    assert list(small.get_xdata()) == list(one.drift)
-    assert large.get_ydata()[0] == pytest.approx(one.shifted.mean())
-    assert large.get_label() == "LP-FT"
-    assert "%" in ax.get_xlabel() and "%" in ax.get_ylabel()  # noqa: PT018
-    assert f"LP-FT {one.drift.mean():.0f} and {one.shifted.mean():.0f}" in said
+    small, large = figure.axes[0].lines[2 * place : 2 * place + 2]
+    assert list(small.get_xdata()) == list(one.source)
+    assert large.get_ydata()[0] == pytest.approx(one.target.mean())
+    assert f"LP-FT {one.source.mean():.0f} and {one.target.mean():.0f}" in said

@@ -4,6 +4,7 @@ import functools
 import math
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -12,22 +13,26 @@ from torch import nn
 
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.worlds import load, train_test
+from tlcourse.evaluation.intervals import Interval
 from tlcourse.evaluation.predict import accuracy, extract_features
-from tlcourse.lessons.nb03_fine_tuning.strategies import STRATEGIES
+from tlcourse.lessons.nb03_fine_tuning.strategies import BASELINES, CARRIED, STRATEGIES
 from tlcourse.models.pretrained import pretrained
-from tlcourse.notebook.results import as_texts, grid, intervals, paired
+from tlcourse.notebook.results import as_dict, as_texts, grid, intervals, paired
 from tlcourse.training.recipe import Recipe
 from tlcourse.transfer.freezing import count_parameters, trainable
 from tlcourse.transfer.heads import get_classifier
 
 LABELS = (1, 5, 20)
+HEADLINE = ("fine-tuned", "LP-FT")  # also trained three times as long; for scratch, notebook 00 does that
+LONGER = Recipe(epochs=30)
+MEASURED = {"target": "target", "shifted": "shifted target", "source": "source"}
 WORLD = "handwritten-photo"
 SHIFT = 0.5  # how far the shifted target lies, fixed before anything was measured
 
 
 @functools.cache
 def evaluation_sets(world: str = WORLD) -> tuple[ImageSet, ImageSet, ImageSet]:
-    """Return what is measured on: the target's test half, the same half shifted, and 1,000 new letters."""
+    """Return what is measured on: the target's test pool, the same images shifted, and 1,000 new letters."""
     return (
         train_test(world)[1],
         train_test(world, shift=SHIFT)[1],
@@ -37,7 +42,7 @@ def evaluation_sets(world: str = WORLD) -> tuple[ImageSet, ImageSet, ImageSet]:
 
 @functools.cache
 def features_before(network: str, world: str = WORLD) -> torch.Tensor:
-    """Return what a pretrained network makes of the target's test half before any training, `[N, features]`."""
+    """Return what a pretrained network makes of the target's test pool before any training, `[N, features]`."""
     return extract_features(pretrained(network, "letters"), evaluation_sets(world)[0])
 
 
@@ -84,7 +89,7 @@ def run_strategy(
     how.train(model, labelled, seed, how.setting, recipe)
     seconds = time.perf_counter() - begin
     head, features = get_classifier(model), extract_features(model, target)
-    return {
+    return budget(strategy, per_class, recipe) | {
         "target": head_accuracy(head, features, target.labels),
         "shifted": accuracy(model, shifted),
         "source": source_accuracy(model, how.network, letters) if how.carried else math.nan,
@@ -105,12 +110,23 @@ def check_strategy(strategy: str, per_class: int) -> None:
         )
 
 
+def budget(strategy: str, per_class: int, recipe: Recipe) -> dict[str, Any]:
+    """Return what a strategy may spend: updates, images in each, the highest rate, and whether they are augmented."""
+    lr = STRATEGIES[strategy].setting
+    if strategy == "linear probe":
+        return {"updates": 0, "batch": math.nan, "lr": math.nan, "augmented": False}
+    if strategy in BASELINES:
+        return replace(recipe, lr=lr, batch=min(128, 10 * per_class), augment=None).budget
+    return replace(recipe, lr=lr).budget
+
+
 def run_strategies(
     strategies: Sequence[str] = tuple(STRATEGIES),
     labels: Iterable[int] = LABELS,
     seeds: Iterable[int] = range(5),
     *,
     world: str = WORLD,
+    recipe: Recipe = Recipe(),
     progress: bool = True,
 ) -> pd.DataFrame:
     """Run every combination, several at the same time; by default the whole table that came with the course.
@@ -119,13 +135,12 @@ def run_strategies(
     labels is left out.
     """
 
-    def trial(per_class: int, strategy: str, seed: int) -> dict[str, Any] | list:
+    def trial(strategy: str, per_class: int, seed: int) -> dict[str, Any] | list:
         too_few = strategy in STRATEGIES and per_class < STRATEGIES[strategy].fewest
-        return [] if too_few else run_strategy(strategy, per_class, seed, world=world)
+        return [] if too_few else run_strategy(strategy, per_class, seed, world=world, recipe=recipe)
 
     evaluation_sets(world)  # once, before the threads ask
-    rows = grid(trial, per_class=labels, strategy=strategies, seed=seeds, progress=progress)
-    return rows[sorted(rows, key=lambda column: column != "strategy")]  # the first column, as in what is shipped
+    return grid(trial, strategy=strategies, per_class=labels, seed=seeds, progress=progress)
 
 
 def strategy_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -133,15 +148,13 @@ def strategy_table(rows: pd.DataFrame) -> pd.DataFrame:
 
     The seconds are those of the fastest seed: whatever else a computer does can only make a training slower.
     """
-    target, shifted = (intervals(rows, what, by="strategy") for what in ("target", "shifted"))
     strategies = rows.groupby("strategy", sort=False)
-    means = strategies[["source", "drift"]].mean()
     columns = {
-        "strategy": target.strategy,
-        "target %": as_texts(target),
-        "shifted %": as_texts(shifted),
-        "source %": [_rounded(value) for value in means.source],
-        "drift %": [_rounded(value) for value in means.drift],
+        "strategy": list(strategies.groups),
+        "target %": as_texts(intervals(rows, "target", by="strategy")),
+        "shifted %": as_texts(intervals(rows, "shifted", by="strategy")),
+        "source %": [_rounded(value) for value in strategies.source.mean()],
+        "drift %": [_rounded(value) for value in strategies.drift.mean()],
         "seconds": [f"{seconds:.2f}" for seconds in strategies.seconds.min()],
         "weights trained": [f"{count:,}" for count in strategies.trained.first()],
     }
@@ -152,9 +165,40 @@ def _rounded(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.0f}"
 
 
-def paired_table(rows: pd.DataFrame, strategy: str, other: str) -> pd.DataFrame:
+def compare(rows: pd.DataFrame, strategy: str, other: str) -> pd.DataFrame:
     """Return a line of text for every number of labels: one strategy minus another, seed by seed, in points."""
-    columns = {"target": "target", "shifted target": "shifted", "source": "source"}
-    found = {name: paired(rows, what, "strategy", strategy, other, by="per_class") for name, what in columns.items()}
-    labels = {"labels per class": found["target"].per_class}
-    return pd.DataFrame(labels | {name: as_texts(differences) for name, differences in found.items()})
+    found = {what: paired(rows, what, "strategy", strategy, other, by="per_class") for what in MEASURED}
+    texts = {MEASURED[what]: as_texts(differences) for what, differences in found.items()}
+    return pd.DataFrame({"labels per class": found["target"].per_class} | texts)
+
+
+def longer_table(short: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFrame:
+    """Return a line of text for every strategy and number of labels in `longer`: target accuracy with both budgets."""
+    both = pd.concat([short[short.strategy.isin(longer.strategy) & short.seed.isin(longer.seed)], longer])
+    gains = paired(both, "target", "updates", longer.updates.max(), short.updates.max(), by=["strategy", "per_class"])
+    found = intervals(both, "target", by=["strategy", "per_class", "updates"])
+    columns = {f"{updates} updates": as_texts(rows) for updates, rows in found.groupby("updates")}
+    return gains[["strategy", "per_class"]].assign(**columns, gained=as_texts(gains))
+
+
+def above_fine_tuned(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return by how many `points` every other strategy is above fine-tuning, seed by seed, for each `measure`."""
+    keys = ["per_class", "seed", "measure"]
+    long = rows.melt(["strategy", "per_class", "seed"], ["target", "shifted"], "measure", "accuracy")
+    tuned = long[long.strategy == "fine-tuned"].set_index(keys).accuracy
+    others = long[(long.strategy != "fine-tuned") & long.strategy.isin(CARRIED)].set_index(keys)
+    return others.assign(points=others.accuracy - tuned.reindex(others.index)).reset_index()
+
+
+def measured(rows: pd.DataFrame) -> dict[str, Interval]:
+    """Return the intervals of rows with one number of labels by name, such as `"LP-FT, shifted"`: for predictions."""
+    found = {what: as_dict(intervals(rows, what, by="strategy")) for what in MEASURED}
+    return {f"{name}, {what}": each for what, names in found.items() for name, each in names.items()}
+
+
+def split_labelled(images: ImageSet, per_class: int, seed: int) -> tuple[ImageSet, ImageSet]:
+    """Return `images.few(per_class, seed)`, and all the others."""
+    labelled = images.few(per_class, seed)
+    taken = {image.numpy().tobytes() for image in labelled.images}
+    rest = [image.numpy().tobytes() not in taken for image in images.images]
+    return labelled, images.subset(torch.tensor(rest))

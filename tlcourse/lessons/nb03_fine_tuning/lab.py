@@ -1,27 +1,24 @@
 """The lab of notebook 03: choose how to train, run it in the background, and compare the runs."""
 
-import io
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from tlcourse.lessons.nb03_fine_tuning import lab_figures as pictures
 from tlcourse.lessons.nb03_fine_tuning import lab_runs as compute
 from tlcourse.lessons.nb03_fine_tuning.lab_runs import SHORT, STAGES, Found, Run, Settings
-from tlcourse.lessons.nb03_fine_tuning.lab_table import RunTable
-from tlcourse.notebook.controls import Dropdown, Note, Slider, Text
+from tlcourse.notebook.controls import Dropdown, Note, Slider
 from tlcourse.notebook.jobs import action, job
 from tlcourse.notebook.lab import Columns, Lab
-from tlcourse.storage import write_atomically
+from tlcourse.notebook.results import save_results
 from tlcourse.training.loop import NonFiniteLossError
 
-FILE = "training-lab"
+FILE = "training-lab.csv"
 
 
 class TrainingLab(Lab):
-    """Settings of a training, buttons, all runs laid over each other in a picture, and a table of them.
+    """Settings of a training, buttons, the last six runs laid over each other in a picture, and a table of all.
 
     `runs` holds every run by its number and begins with two that came with the course; `found` is the last range test.
     """
@@ -33,25 +30,20 @@ class TrainingLab(Lab):
     strength = Slider("L2-SP pull", compute.STRENGTHS, 0.1, "pull towards the start, for L2-SP alone", form="{:g}")
     epochs = Slider("epochs", range(1, compute.MOST_EPOCHS + 1), SHORT.epochs, f"each of {SHORT.steps} updates")
     plan = Note()
-    folder = Text("folder", "where CSV and PNG are written", ".", width="203px")
+    table = Note(as_html=True)
 
     rows = (
         Columns(3, ("strategy", "per_class", "lr", "depth", "strength", "epochs"), "8em"),
-        ("run", "stop", "find", "take", "bar"),
-        "sentence",
-        "plan",
-        "picture",
-        ("table", ("folder", ("csv", "png", "clear"), "status")),
+        ("run", "stop", "find", "take", "csv", "clear", "bar"),
+        *("status", "sentence", "plan", "picture", "table"),
     )
 
     def __init__(self) -> None:
         self.runs = {run.number: run for run in compute.SHIPPED_RUNS}
         self.found: Found | None = None
-        self.run_table = RunTable(self.redraw, self.say)
-        self.table = self.run_table.widget
         super().__init__()
+        self.status.layout = {"height": "30px", "overflow": "hidden auto"}
         self.sentence.layout = {"height": "60px", "overflow": "hidden auto"}  # so that the picture stays where it is
-        self.status.layout = {"height": "80px", "overflow": "auto", "width": "203px"}
 
     @property
     def settings(self) -> Settings:
@@ -66,15 +58,14 @@ class TrainingLab(Lab):
         self.controls["take"].disabled = self.found is None
         if self.found:
             self.controls["take"].description = f"Take rate {compute.nearest_lr(self.found.test.suggestion):g}"
-        self.run_table.write(list(self.runs.values()))
+        runs = pictures.table_of(list(self.runs.values()))
+        self.table = runs.to_html(index=False, border=0, escape=False)
 
     def look(self, lr: float) -> tuple[Figure, str]:
-        """Return the picture of the ticked runs, and sentences on the last run, the best one and the range test."""
-        runs, places = list(self.runs.values()), self.run_table.places
-        said = [pictures.describe_runs(runs, places)]
-        if self.found:
-            said.append(pictures.describe_found(self.found))
-        return pictures.draw_runs(runs, places, self.found, lr), " ".join(said)
+        """Return the picture of the runs, and sentences on the last one, the best and the range test."""
+        runs = list(self.runs.values())
+        said = [pictures.describe_runs(runs), *([pictures.describe_found(self.found)] if self.found else [])]
+        return pictures.draw_runs(runs, self.found, lr), " ".join(said)
 
     @job("Run", "train as the controls say", width="90px")
     def run(self) -> Iterator[float]:
@@ -123,18 +114,15 @@ class TrainingLab(Lab):
         """Set the learning rate to what the last range test suggests."""
         self.lr = compute.nearest_lr(self.found.test.suggestion)
 
-    @action("CSV", "write all runs, epoch by epoch", width="64px")
+    @action("CSV", f"write all runs, epoch by epoch, into {FILE} beside the notebook", width="64px")
     def csv(self) -> None:
-        """Write all runs as CSV."""
-        table = compute.run_table(list(self.runs.values()))
-        self._save("csv", table.to_csv(index=False, lineterminator="\n").encode())
-
-    @action("PNG", "write the picture", width="64px")
-    def png(self) -> None:
-        """Write the picture, large enough to print."""
-        buffer = io.BytesIO()
-        self.look(self.lr)[0].savefig(buffer, format="png", dpi=200, facecolor="white")
-        self._save("png", buffer.getvalue())
+        """Write all runs, whole or not at all."""
+        try:
+            path = save_results(compute.run_frame(list(self.runs.values())), FILE)
+        except OSError as error:
+            self.say(f"Not written: {error}")
+        else:
+            self.say(f"Wrote {path.resolve()}.")
 
     @action("Clear", "forget all runs", width="64px")
     def clear(self) -> None:
@@ -142,14 +130,3 @@ class TrainingLab(Lab):
         if not self.refused():
             self.runs.clear()
             self.say("All runs are forgotten.")
-
-    def _save(self, kind: str, data: bytes) -> None:
-        """Write a file, whole or not at all, into the folder that is named; `~` is the home of the user."""
-        try:
-            path = Path(self.folder.strip() or ".").expanduser().resolve() / f"{FILE}.{kind}"
-            again = path.exists()
-            write_atomically(path, data)
-        except (OSError, ValueError, RuntimeError) as error:  # no right to write, no such name, no such user
-            self.say(f"Not written: {error}")
-        else:
-            self.say(f"Wrote {path}{', in place of the older one' if again else ''}.")

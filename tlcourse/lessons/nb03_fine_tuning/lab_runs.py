@@ -56,16 +56,16 @@ class Settings:
         return self.strategy == "L2-SP"
 
     @property
-    def frozen(self) -> str:
-        """Say how many stages are frozen, if any."""
-        return "" if self.thaws or not self.depth else f", {self.depth} frozen"
+    def short(self) -> str:
+        """Name what tells two runs apart, as a legend does."""
+        frozen = "" if self.thaws or not self.depth else f", {self.depth} frozen"
+        pull = f", pull {self.strength:g}" if self.pulls else ""
+        return f"{self.strategy}, {self.per_class} per class, rate {self.lr:g}{frozen}{pull}"
 
     def __str__(self) -> str:
-        """Say it in a few words."""
-        labels = f"{self.per_class} label{'s' * (self.per_class > 1)} per class"
-        pull = f", pull {self.strength:g}" if self.pulls else ""
-        epochs = f"{self.epochs} epoch{'s' * (self.epochs > 1)}"
-        return f"{self.strategy}, {labels}, rate {self.lr:g}{self.frozen}{pull}, {epochs}"
+        """Say it in full."""
+        labels, epochs = "label" + "s" * (self.per_class > 1), "epoch" + "s" * (self.epochs > 1)
+        return f"{self.short.replace(' per class', f' {labels} per class')}, {self.epochs} {epochs}"
 
 
 class Measured(NamedTuple):
@@ -111,14 +111,14 @@ class Prepared(NamedTuple):
 
 
 def choose_images(per_class: int, seed: int = 0) -> tuple[ImageSet, ImageSet]:
-    """Return labelled images to learn from, at most 50 per class, and other images of the training half to watch.
+    """Return labelled images to learn from, at most 50 per class, and other images of the training pool to watch.
 
-    The test half is not touched: whoever tries settings until the number is right would be choosing on it.
+    The test pool is not touched: whoever tries settings until the number is right would be choosing on it.
     """
-    half = load("handwritten-photo")
-    watched = half.few(WATCHED // 10 + 50, seed)  # the choice begins with the same images, so cut those off
+    pool = load("handwritten-photo")
+    watched = pool.few(WATCHED // 10 + 50, seed)  # the choice begins with the same images, so cut those off
     rest = torch.arange(len(watched)).view(10, -1)[:, 50:].flatten()
-    return half.few(per_class, seed), watched.subset(rest)
+    return pool.few(per_class, seed), watched.subset(rest)
 
 
 def prepare(settings: Settings) -> Prepared:
@@ -174,12 +174,16 @@ def nearest_lr(lr: float) -> float:
     return min(RATES, key=lambda offered: max(offered / lr, lr / offered))
 
 
-def best_of(runs: Sequence[Run]) -> Run | None:
-    """Return the finished run that ended highest, the first of equals; None when no run is finished."""
-    return max((run for run in runs if run.state == "finished"), key=lambda run: run.accuracy, default=None)
+def comparable(runs: Sequence[Run]) -> list[Run]:
+    """Return the finished runs that learned from as many labels as the last run, the best first.
+
+    Who learned from 50 labels per class is no better than who did so well with 5.
+    """
+    same = [run for run in runs if run.settings.per_class == runs[-1].settings.per_class and run.state == "finished"]
+    return sorted(same, key=lambda run: -run.accuracy)
 
 
-def run_table(runs: Sequence[Run]) -> pd.DataFrame:
+def run_frame(runs: Sequence[Run]) -> pd.DataFrame:
     """Return one row an epoch, losses in nats, accuracies in percent; what does not apply to a run is left empty."""
     rows = []
     for run in runs:
@@ -188,17 +192,14 @@ def run_table(runs: Sequence[Run]) -> pd.DataFrame:
             "run": run.number,
             "state": run.state,
             "strategy": how.strategy,
-            "labels_per_class": how.per_class,
-            "rate": how.lr,
-            "frozen_stages": "" if how.thaws else how.depth,
-            "l2sp_strength": how.strength if how.pulls else "",
+            "per_class": how.per_class,
+            "lr": how.lr,
+            "frozen_stages": None if how.thaws else how.depth,
+            "pull": how.strength if how.pulls else None,
             "epochs": how.epochs,
-            "trained": run.trained,
-            "seconds": "" if run.seconds is None else f"{run.seconds:.2f}",
+            "seconds": run.seconds,
         }
-        for epoch, measured in enumerate(run.measured, start=1):
-            values = {name: f"{value:.4g}" for name, value in measured._asdict().items()}
-            rows.append({**row, "epoch": epoch, **values})
+        rows += [row | {"epoch": epoch} | measured._asdict() for epoch, measured in enumerate(run.measured, 1)]
     return pd.DataFrame(rows)
 
 

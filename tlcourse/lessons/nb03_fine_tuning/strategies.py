@@ -179,7 +179,7 @@ STRATEGIES: dict[str, Strategy] = {
     "ready-made, fine-tuned": Strategy(ready_made, 1e-3, "small_cnn"),
     "scratch": Strategy(full, 3e-2, carried=False),
     "linear probe": Strategy(probe, 5.0),
-    "frozen, trained": Strategy(frozen, 1e-2),
+    "frozen backbone, AdamW": Strategy(frozen, 1e-2),
     "fine-tuned": Strategy(full, 3e-3),
     "LP-FT": Strategy(probe_then_full, 3e-3),
     "gradual unfreezing": Strategy(gradual, 1e-3),
