@@ -21,9 +21,16 @@ from tlcourse.lessons.nb12_your_own_images.experiment import (
     real_data,
     trial,
 )
+from tlcourse.lessons.nb12_your_own_images.practice import practice_folder
+from tlcourse.lessons.nb12_your_own_images.relabelling import relabelling
 from tlcourse.models.torchvision_backbones import imagenet_classes
 from tlcourse.notebook.results import paired, results
+from tlcourse.photos.inspection import inspect
+from tlcourse.photos.memory import open_photos
+from tlcourse.photos.networks import photo_network
 from tlcourse.photos.recipe import ENOUGH_MISTAKES
+from tlcourse.photos.scan import scan
+from tlcourse.photos.splits import train_validation_test
 
 ROOT = Path(__file__).parents[3]
 SEEDS = range(3)  # trainings on two sets of real photographs, which do not come with the course
@@ -98,6 +105,22 @@ def test_ways_are_compared_in_pairs_of_a_seed(rows):
     assert table.loc[("groceries", "fine-tuned"), "minus linear probe"].endswith("(open)")
     gain = mean(rows, "sign_digits", "fine-tuned") - mean(rows, "sign_digits", "linear probe")
     assert table.loc[("sign_digits", "fine-tuned"), "minus linear probe"].startswith(f"{gain:.1f} [")
+
+
+def test_what_looking_at_the_top_losses_is_worth(tmp_path, prose):
+    photos = inspect(scan(practice_folder(tmp_path / "digits")), progress=False).photos
+    parts = train_validation_test(photos)
+    model, p = photo_network("tiny_resnet", 10)
+    train, test = (open_photos(part, p, progress=False) for part in (parts.train, parts.test))
+    rows = relabelling(model, train, test)
+    found = rows.groupby("labels")["found"].mean()
+    assert found["random looked at"] == pytest.approx(6, abs=1.5)
+    assert found["top losses looked at"] / found["random looked at"] == pytest.approx(8, abs=1.5)
+    ways = ("random looked at", "top losses looked at", "all right")
+    gains = [paired(rows, "accuracy", "labels", way, "as found") for way in ways]
+    assert [gain["verdict"].item() for gain in gains] == ["open", "higher", "higher"]
+    assert "for the random look the difference is open" in prose
+    assert [gain["mean"].item() for gain in gains[1:]] == pytest.approx([3, 4], abs=1)
 
 
 def test_the_practice_folder_is_written_on_seven_sheets_that_all_parts_share():
