@@ -54,7 +54,7 @@ def asked() -> tuple[dict[str, torch.Tensor], ImageSet]:
 
 
 def experiments() -> Experiments:
-    return Experiments(hits_of(results("evaluated"), load("handwritten-photo", split="test").labels))
+    return Experiments(hits_of(results("short_answers"), load("handwritten-photo", split="test").labels))
 
 
 def cleaning_lab() -> CleaningLab:
