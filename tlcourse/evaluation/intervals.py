@@ -17,7 +17,7 @@ class Interval:
 
     def __str__(self) -> str:
         """Show as `mean [low, high]` with one decimal."""
-        return f"{self.mean:.1f} [{self.low:.1f}, {self.high:.1f}]"
+        return f"{self.mean:z.1f} [{self.low:z.1f}, {self.high:z.1f}]"  # z: a zero has no sign
 
 
 def bootstrap_mean(values: Sequence[float], level: float = 0.95, resamples: int = 10_000, seed: int = 0) -> Interval:

@@ -62,9 +62,17 @@ def read_results(path: Path | str) -> pd.DataFrame:
 
 
 def save_results(rows: pd.DataFrame, path: Path | str) -> Path:
-    """Write comma-separated values, floats with three decimals, whole or not at all; return the path."""
-    text = rows.to_csv(index=False, float_format="%.3f", na_rep="nan", lineterminator="\n")
+    """Write comma-separated values, whole or not at all; return the path.
+
+    Floats get three decimals, and three digits where that would lose more, as in a learning rate of 0.0001.
+    """
+    text = rows.to_csv(index=False, float_format=_written, na_rep="nan", lineterminator="\n")
     return write_atomically(path, text.encode())
+
+
+def _written(value: float) -> str:
+    text = f"{value:.3f}"
+    return text if abs(value) >= 0.1 or float(text) == value else f"{value:.3g}"
 
 
 def intervals(
