@@ -29,7 +29,7 @@ def try_setting(strategy: str, setting: str, seed: int, *, per_class: int = 5) -
 
 
 def run_settings(seeds: Iterable[int] = range(3), *, progress: bool = True) -> pd.DataFrame:
-    """Try every setting of every strategy but the ready-made ones; the test half is not looked at."""
+    """Try every setting of every strategy but the ready-made ones; the test pool is not looked at."""
     seeds, tried = [100 + seed for seed in seeds], []
     for name in STRATEGIES:
         if name not in BASELINES:
