@@ -8,7 +8,6 @@ from tlcourse.data.cleaning import (
     confident_classes,
     duplicate_groups,
     find_blank,
-    find_corrupt,
     find_exact_duplicates,
     find_near_duplicates,
     find_wrong_labels,
@@ -16,7 +15,6 @@ from tlcourse.data.cleaning import (
     thumbnail_distances,
     thumbnails,
 )
-from tlcourse.data.defects import encode_files
 
 
 @pytest.fixture
@@ -117,21 +115,6 @@ def test_wrong_labels_are_those_that_are_confidently_another_class():
     assert finding.confidence == pytest.approx(0.6)
     assert "labelled 0 (20% likely), looks like 1 (80%)" in finding.why
     assert find_wrong_labels(right, labels) == []
-
-
-def test_files_that_do_not_decode_are_found(images):
-    files = encode_files(images[:4])
-    names = list(files)
-    files[names[1]] = files[names[1]][: len(files[names[1]]) // 2]
-    files[names[2]] = b""
-    files[names[3]] = b"%PDF-1.7 and so on"
-    findings = find_corrupt(files)
-    assert which(findings) == names[1:]
-    assert [f.why.split(":")[0] for f in findings[1:]] == [
-        "the file is empty",
-        "no image format begins with 25 50 44 46",
-    ]
-    assert find_corrupt(encode_files(images)) == []
 
 
 def test_a_report_counts_and_lists_and_changes_nothing():

@@ -1,16 +1,10 @@
-import io
-
 import pytest
 import torch
-from PIL import Image
 
-from tlcourse.data.cleaning import contrasts, find_corrupt
+from tlcourse.data.cleaning import contrasts
 from tlcourse.data.defects import (
     CHANGES,
-    DAMAGE,
-    encode_files,
     plant_across,
-    plant_corruption,
     plant_defects,
 )
 from tlcourse.data.imageset import ImageSet
@@ -94,27 +88,12 @@ def test_copies_across_the_split(clean):
     assert dirty.shared_with(train) == 3
 
 
-def test_damage_is_where_the_truth_says(clean):
-    files = encode_files(clean.images)
-    damaged, truth = plant_corruption(files, generator("files"), each=3)
-    assert {name for name in files if files[name] != damaged[name]} == set(truth)
-    assert sorted(truth.values()) == sorted(list(DAMAGE) * 3)
-    assert {len(damaged[name]) for name, kind in truth.items() if kind == "empty"} == {0}
-    for name in (name for name, kind in truth.items() if kind == "truncated"):
-        assert files[name].startswith(damaged[name])
-        Image.open(io.BytesIO(damaged[name]))  # it opens, which is why opening is no check
-    changed = [name for name, kind in truth.items() if kind == "changed bytes"]
-    assert all(len(files[name]) == len(damaged[name]) for name in changed)
-    assert {f.which for f in find_corrupt(damaged)} >= set(truth) - set(changed)
-
-
 @pytest.mark.parametrize(
     ("plant", "message"),
     [
         (lambda clean: plant_defects(clean, generator(0), exact=61, near=0, blank=0, wrong=0), "61 of 60"),
         (lambda clean: plant_defects(clean, generator(0), exact=-1), "Expected numbers from 0"),
         (lambda clean: plant_across(clean, clean, generator(0), exact=20, near=60), r"20 \+ 60 copies of 60 training"),
-        (lambda clean: plant_corruption(encode_files(clean.images[:10]), generator(0)), "damage to 4 x 6 of 10 files"),
     ],
 )
 def test_too_much_is_refused(clean, plant, message):

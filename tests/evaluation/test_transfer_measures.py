@@ -4,12 +4,9 @@ from tlcourse.evaluation.transfer_measures import (
     LabelCount,
     forgetting,
     labels_needed,
-    labels_saved,
-    time_to_accuracy,
 )
 
 SCRATCH = {1: 25.0, 10: 70.0, 100: 90.0}
-TRANSFER = {1: 60.0, 10: 90.0, 50: 97.0}
 
 
 @pytest.mark.parametrize(
@@ -33,13 +30,6 @@ def test_beyond_the_ends_there_is_only_a_bound():
     assert labels_needed(SCRATCH, 10.0) == LabelCount(1, "at most")
 
 
-def test_labels_saved():
-    saved = labels_saved(TRANSFER, SCRATCH, 10)
-    assert (saved.value, saved.bound) == (pytest.approx(10), "about")
-    assert labels_saved(TRANSFER, SCRATCH, 50) == LabelCount(2, "more than")
-    assert labels_saved(SCRATCH, SCRATCH, 10).value == pytest.approx(1)
-
-
 def test_label_counts_read_well():
     assert str(LabelCount(46.6)) == "about 47"
     assert str(LabelCount(50, "more than")) == "more than 50"
@@ -52,10 +42,6 @@ def test_label_counts_read_well():
         (labels_needed, ({1: 5.0}, 50), "Expected at least two numbers of labels from 1 up"),
         (labels_needed, (SCRATCH, 101), "a goal from 0 to 100"),
         (labels_needed, ({0: 1.0, 2: 2.0}, 1), "Expected at least two numbers of labels from 1 up"),
-        (labels_saved, (TRANSFER, SCRATCH, 7), "not at 7"),
-        (time_to_accuracy, ([], 1, 50), "Expected at least one measured epoch"),
-        (time_to_accuracy, ([50], -1, 50), "no negative time"),
-        (time_to_accuracy, ([50], 1, 150), "a goal from 0 to 100"),
         (forgetting, (0.97, 134), r"got 0\.97 and 134"),
     ],
 )

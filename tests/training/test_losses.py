@@ -9,8 +9,6 @@ from tlcourse.training.losses import (
     cross_entropy,
     cross_entropy_gradient,
     log_softmax,
-    mean_squared_error,
-    mean_squared_error_gradient,
     target_probabilities,
 )
 
@@ -25,15 +23,6 @@ def autograd(function, x):
     x = x.clone().requires_grad_()
     function(x).backward()
     return x.grad
-
-
-def test_squared_error_is_pytorchs_and_its_gradient_autograds():
-    assert torch.allclose(mean_squared_error(SCORES, WANTED), F.mse_loss(SCORES, WANTED))
-    ours = mean_squared_error_gradient(SCORES, WANTED)
-    assert torch.allclose(ours, autograd(lambda x: F.mse_loss(x, WANTED), SCORES))
-    assert mean_squared_error(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 2.0])).item() == 2.0  # (4 + 0) / 2
-    assert mean_squared_error(WANTED, WANTED) == 0
-    assert not mean_squared_error_gradient(WANTED, WANTED).any()
 
 
 @smoothings
@@ -63,14 +52,6 @@ def test_huge_scores_do_not_overflow():
     assert cross_entropy(logits, torch.tensor([1, 0])) == 1e4
     assert torch.isfinite(cross_entropy_gradient(logits, torch.tensor([1, 0]))).all()
     assert torch.equal(log_softmax(logits), F.log_softmax(logits, 1))
-
-
-@pytest.mark.parametrize("function", [mean_squared_error, mean_squared_error_gradient])
-def test_a_column_against_a_row(function):
-    with pytest.raises(ValueError, match=r"shape \[3, 1\], wanted values \[3\].*squeeze"):
-        function(torch.zeros(3, 1), torch.zeros(3))
-    with pytest.raises(ValueError, match="at least one number"):
-        function(torch.zeros(0), torch.zeros(0))
 
 
 @pytest.mark.parametrize("function", [cross_entropy, cross_entropy_gradient])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tlcourse.repro import generator
-from tlcourse.training.optimizers import adam, adamw, gradient_descent, momentum, walk, walk_library
+from tlcourse.training.optimizers import adam, adamw, gradient_descent, momentum, walk
 
 STEPS, RATE = 200, 0.05
 START = torch.randn(4, 3, generator=generator("descent"), dtype=torch.float64)
@@ -59,11 +59,3 @@ def test_impossible_walks():
             walk(slope, START, adam, rate, steps)
     with pytest.raises(ValueError, match=r"gradient has shape \[\], the weights \[4, 3\]"):
         walk(loss, START, adam, 0.1, 1)
-
-
-def test_the_library_walks_the_same_way_without_autograd():
-    rule, optimizer, options = CASES["adamw"]
-    path = walk_library(slope, START, lambda weights: optimizer(weights, lr=RATE, **options), 20)
-    assert torch.allclose(path, library(optimizer, **options)[:21], rtol=1e-10)
-    assert torch.allclose(path, walk(slope, START, rule, RATE, 20), rtol=1e-10)
-    assert torch.equal(path[0], START)

@@ -1,19 +1,17 @@
 """Finding what does not belong into an image set: every finding says which, why and how sure; nothing is dropped."""
 
 import hashlib
-import io
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from PIL import Image, UnidentifiedImageError
 
 SIDE = 8  # height and width of a thumbnail in pixels
 NEAR = 0.05  # largest distance of two thumbnails that count as the same picture
 BLANK = 15.0  # highest contrast of an image on which there is nothing to see
-KINDS = ("exact duplicate", "near duplicate", "blank", "wrong label", "corrupt file")
+KINDS = ("exact duplicate", "near duplicate", "blank", "wrong label")
 
 
 @dataclass(frozen=True)
@@ -21,7 +19,7 @@ class Finding:
     """One thing that looks wrong."""
 
     kind: str  # one of `KINDS`
-    which: int | str  # number of the image, or name of the file
+    which: int  # number of the image
     why: str  # what was seen, in words
     confidence: float  # from 0 (barely over the threshold) to 1; to be compared within a kind only
     partner: int | None = None  # for duplicates, the number of the other image
@@ -195,28 +193,6 @@ def confident_classes(probabilities: torch.Tensor, labels: torch.Tensor) -> torc
         usual[c] = probabilities[labels == c, c].mean()
     reached = probabilities.where(probabilities >= usual - 1e-6, torch.tensor(-1.0))
     return reached.argmax(1).where(reached.max(1).values >= 0, torch.tensor(-1))
-
-
-def find_corrupt(files: Mapping[str, bytes]) -> list[Finding]:
-    """Find files, content by name, that cannot be decoded to the last pixel.
-
-    Opening an image reads its header only, and a file that was cut off opens well; so every file is decoded in full.
-    """
-    return [Finding("corrupt file", n, why, 1.0) for n, data in files.items() if (why := why_unreadable(data))]
-
-
-def why_unreadable(data: bytes) -> str:
-    """Say why an encoded image cannot be decoded; an empty text if it can."""
-    if not data:
-        return "the file is empty"
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.load()
-    except UnidentifiedImageError:
-        return f"no image format begins with {data[:4].hex(' ')}"
-    except Exception as error:  # decoders raise errors of many kinds for broken data
-        return f"opens but does not decode: {error}"
-    return ""
 
 
 def _check_threshold(threshold: float, what: str, most: float, such_as: float) -> None:

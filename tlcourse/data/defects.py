@@ -133,11 +133,6 @@ def plant_across(
     return dirty.subset(order), truth
 
 
-def encode_files(images: torch.Tensor) -> dict[str, bytes]:
-    """Write images, uint8 `[N, 3, H, W]`, as JPEG files in memory: `image0000.jpg`, `image0001.jpg`, and so on."""
-    return {f"image{i:04d}.jpg": _encode(image, "JPEG", quality=90) for i, image in enumerate(images)}
-
-
 def decode_files(contents: Sequence[bytes]) -> torch.Tensor:
     """Read images of one size, whole or damaged as long as they decode, uint8 `[N, 3, H, W]`."""
     images = []
@@ -146,35 +141,6 @@ def decode_files(contents: Sequence[bytes]) -> torch.Tensor:
             pixels = torch.frombuffer(bytearray(opened.convert("RGB").tobytes()), dtype=torch.uint8)
             images.append(pixels.reshape(opened.height, opened.width, 3).permute(2, 0, 1))
     return torch.stack(images)
-
-
-def plant_corruption(
-    files: Mapping[str, bytes], generator: torch.Generator, each: int = 6
-) -> tuple[dict[str, bytes], dict[str, str]]:
-    """Damage some files: `each` is cut off, emptied, replaced by text, or has bytes in the middle changed.
-
-    Returns all files, and the kind of damage by name, one of `DAMAGE`.
-    """
-    if each < 0 or len(DAMAGE) * each > len(files):
-        raise ValueError(f"damage to {len(DAMAGE)} x {each} of {len(files)} files was asked for. Expected fewer.")
-    names = list(files)
-    chosen = torch.randperm(len(files), generator=generator)[: len(DAMAGE) * each].tolist()
-    truth = {names[i]: list(DAMAGE)[k % len(DAMAGE)] for k, i in enumerate(chosen)}
-    return {name: DAMAGE[truth[name]](data) if name in truth else data for name, data in files.items()}, truth
-
-
-def _change_bytes(data: bytes) -> bytes:
-    """Turn over eight bytes in the last third, where a JPEG keeps its picture."""
-    start = len(data) * 3 // 4
-    return data[:start] + bytes(byte ^ 0x5A for byte in data[start : start + 8]) + data[start + 8 :]
-
-
-DAMAGE: dict[str, Callable[[bytes], bytes]] = {
-    "truncated": lambda data: data[: len(data) * 3 // 4],
-    "empty": lambda data: b"",
-    "not an image": lambda data: b"<html><h1>404 Not Found</h1></html>",
-    "changed bytes": _change_bytes,
-}
 
 
 def _encode(image: torch.Tensor, kind: str, **options: int) -> bytes:

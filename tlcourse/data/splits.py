@@ -126,12 +126,6 @@ def grouped_folds(
     return _hold_out_in_turn(fold_of_group[torch.unique(groups, return_inverse=True)[1]], folds)
 
 
-def shared_groups(groups: torch.Tensor, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Return the groups that stand on both sides of a split, ascending: empty when nothing leaks."""
-    ours = groups[first].unique()
-    return ours[torch.isin(ours, groups[second])]
-
-
 def _group_sizes(groups: torch.Tensor, at_least: int) -> torch.Tensor:
     """Count the images of every group, in ascending order of the group numbers, int64 `[groups]`."""
     names, sizes = groups.unique(return_counts=True)

@@ -66,18 +66,6 @@ def _share(part: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
     return part.double() / whole.clamp(min=1)
 
 
-def top_k_accuracy(logits: torch.Tensor, labels: torch.Tensor, k: int) -> float:
-    """Return the share of images whose class is among the `k` highest logits, in percent.
-
-    Of equal logits, that of the class with the higher number counts as higher, as in scikit-learn.
-    """
-    check_logits(logits, labels)
-    if not 1 <= k <= logits.shape[1]:
-        raise ValueError(f"k is {k}, but a number from 1 to {logits.shape[1]}, the number of classes, was expected.")
-    best = logits.argsort(dim=1, stable=True).flip(1)[:, :k]  # [N, k], best first
-    return 100 * (best == labels[:, None]).any(1).double().mean().item()
-
-
 def roc_curve(positive: torch.Tensor, scores: torch.Tensor) -> ThresholdCurve:
     """Lower a threshold through all scores `[N]`: true-positive rate over false-positive rate, from (0, 0).
 
@@ -87,36 +75,6 @@ def roc_curve(positive: torch.Tensor, scores: torch.Tensor) -> ThresholdCurve:
     """
     found, false, thresholds = _counts(positive, scores)
     return ThresholdCurve(false / false[-1], found / found[-1], thresholds)
-
-
-def pr_curve(positive: torch.Tensor, scores: torch.Tensor) -> ThresholdCurve:
-    """Lower a threshold through all scores `[N]`: precision over recall.
-
-    It begins at (0, 1): nothing is called positive, so nothing is called so wrongly. ValueError when one of the two
-    kinds is absent.
-
-    Source: Davis and Goadrich, "The relationship between precision-recall and ROC curves", 2006, ICML.
-    """
-    found, false, thresholds = _counts(positive, scores)
-    precision = found / (found + false).clamp(min=1)
-    precision[0] = 1.0
-    return ThresholdCurve(found / found[-1], precision, thresholds)
-
-
-def area_under(curve: ThresholdCurve) -> float:
-    """Return the area under a ROC curve, from 0 to 1: how often a positive image outranks a negative one.
-
-    Source: Hanley and McNeil, "The meaning and use of the area under a ROC curve", 1982, Radiology.
-    """
-    return torch.trapezoid(curve.y, curve.x).item()
-
-
-def average_precision(curve: ThresholdCurve) -> float:
-    """Return the mean precision over all gains in recall of a precision-recall curve, from 0 to 1.
-
-    It is a sum of steps: joining the points by straight lines would promise what no threshold delivers.
-    """
-    return (torch.diff(curve.x) * curve.y[1:]).sum().item()
 
 
 def _counts(positive: torch.Tensor, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -1,8 +1,8 @@
-"""What a transfer was worth: labels saved, time to accuracy, forgetting."""
+"""What a transfer was worth: labels needed, and what was forgotten."""
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 Curve = Mapping[int, float]  # accuracy in percent by labels per class
@@ -34,28 +34,6 @@ def labels_needed(curve: Curve, accuracy: float) -> LabelCount:
             share = (accuracy - low) / (high - low)
             return LabelCount(math.exp(math.log(k) + share * (math.log(more) - math.log(k))))
     return LabelCount(points[-1][0], "more than")
-
-
-def labels_saved(transfer: Curve, scratch: Curve, per_class: int) -> LabelCount:
-    """Return how many times as many labels scratch takes for what transfer reaches with `per_class`."""
-    if per_class not in transfer:
-        raise ValueError(f"transfer was measured at {sorted(transfer)} labels per class, not at {per_class}.")
-    needed = labels_needed(scratch, transfer[per_class])
-    return LabelCount(needed.value / per_class, needed.bound)
-
-
-def time_to_accuracy(validation_accuracy: Sequence[float], seconds: float, accuracy: float) -> float | None:
-    """Return the seconds a training took to reach an accuracy, in percent, or None; all epochs count as equally long.
-
-    Takes `History.validation_accuracy` and `History.seconds`.
-    """
-    if not len(validation_accuracy) or seconds < 0 or not 0 <= accuracy <= 100:
-        raise ValueError(
-            f"got {len(validation_accuracy)} epochs, {seconds} seconds and a goal of {accuracy} %. Expected at least "
-            "one measured epoch (pass validation= to fit), no negative time, and a goal from 0 to 100."
-        )
-    reached = next((epoch for epoch, value in enumerate(validation_accuracy, 1) if value >= accuracy), None)
-    return None if reached is None else seconds * reached / len(validation_accuracy)
 
 
 def forgetting(before: float, after: float) -> float:

@@ -170,16 +170,6 @@ class Note(Control):
         return widgets.HTML()
 
 
-def relabel(chooser: widgets.Dropdown, labels: Sequence[str]) -> None:
-    """Give the options, which are numbers from 0, other texts; the choice stays."""
-    options = tuple((label, number) for number, label in enumerate(labels))
-    if chooser.options != options:
-        chosen = chooser.value
-        with chooser.hold_sync():
-            chooser.options = options
-            chooser.value = chosen
-
-
 def close_all(widget: widgets.Widget) -> None:
     """Close a widget and all that is in it."""
     for child in getattr(widget, "children", ()):

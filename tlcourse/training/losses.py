@@ -4,23 +4,6 @@ import torch
 import torch.nn.functional as F
 
 
-def mean_squared_error(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Return `L = 1/N sum (y - y_hat)^2`, the mean over all numbers, in the square of the unit of `y`.
-
-    It suits quantities, such as an angle: an error of 2 counts four times an error of 1. For classes it is a poor
-    choice: behind a softmax, its gradient vanishes where the network is surest of a wrong answer. Any shape, but the
-    same for both; raises ValueError otherwise, or when there are no numbers.
-    """
-    _check_same_shape(predicted, wanted)
-    return ((wanted - predicted) ** 2).sum() / wanted.numel()
-
-
-def mean_squared_error_gradient(predicted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    """Return the gradient of the mean squared error with respect to the predictions: `2/N (y_hat - y)`."""
-    _check_same_shape(predicted, wanted)
-    return 2 / wanted.numel() * (predicted - wanted)
-
-
 def log_softmax(logits: torch.Tensor) -> torch.Tensor:
     """Return the logarithms of the probabilities that logits `[N, classes]` stand for: `z - log sum exp(z)`.
 
@@ -70,15 +53,6 @@ def cross_entropy_gradient(logits: torch.Tensor, labels: torch.Tensor, smoothing
     _check_logits(logits, labels)
     wanted = target_probabilities(labels, logits.shape[1], smoothing).to(logits.dtype)
     return (log_softmax(logits).exp() - wanted) / len(logits)
-
-
-def _check_same_shape(predicted: torch.Tensor, wanted: torch.Tensor) -> None:
-    """Broadcasting `[N, 1]` against `[N]` would average over N x N differences without a word."""
-    if predicted.shape != wanted.shape or not wanted.numel():
-        raise ValueError(
-            f"predictions have shape {list(predicted.shape)}, wanted values {list(wanted.shape)}. Expected the same "
-            "shape and at least one number; a column against a row is mended with squeeze(1)."
-        )
 
 
 def _check_logits(logits: torch.Tensor, labels: torch.Tensor) -> None:

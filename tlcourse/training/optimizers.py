@@ -109,19 +109,3 @@ def walk(
         theta, memory = rule(theta, gradient, memory, lr)
         path.append(theta)
     return torch.stack(path)
-
-
-def walk_library(
-    slope: Callable[[torch.Tensor], torch.Tensor],
-    start: torch.Tensor,
-    make: Callable[[list[torch.Tensor]], torch.optim.Optimizer],
-    steps: int,
-) -> torch.Tensor:
-    """Go downhill as `walk` does, with the optimiser of PyTorch that `make` returns for a list with the weights."""
-    theta = start.clone()
-    optimizer, path = make([theta]), [start]
-    for _ in range(steps):
-        theta.grad = slope(theta)
-        optimizer.step()
-        path.append(theta.clone())
-    return torch.stack(path)

@@ -24,32 +24,6 @@ def reset_classifier(model: nn.Module, classes: int) -> nn.Linear:
 
 
 @torch.no_grad()
-def zero_head(head: nn.Linear) -> nn.Linear:
-    """Set a head to zero: it gives every class the same logit, and pulls the backbone nowhere in the first step.
-
-    The gradient of the features is the gradient of the logits times the head's weights, so with zero weights the
-    backbone begins to move only when the head has.
-    """
-    head.weight.zero_()
-    _zero_bias(head)
-    return head
-
-
-@torch.no_grad()
-def kaiming_head(head: nn.Linear, generator: torch.Generator | None = None) -> nn.Linear:
-    """Draw a head's weights from a normal distribution with variance 2 / features, and set its bias to zero.
-
-    With that variance, logits are about as large as the features that come out of a ReLU.
-
-    Source: He et al., "Delving deep into rectifiers", 2015, ICCV.
-    """
-    drawn = torch.randn(head.weight.shape, generator=generator) * (2 / head.in_features) ** 0.5
-    head.weight.copy_(drawn)  # drawn on the CPU, so that every device gets the same
-    _zero_bias(head)
-    return head
-
-
-@torch.no_grad()
 def class_mean_head(head: nn.Linear, features: torch.Tensor, labels: torch.Tensor, scale: float = 1.0) -> nn.Linear:
     """Make a head that chooses the class whose mean feature is nearest, without any training.
 
@@ -70,11 +44,6 @@ def class_mean_head(head: nn.Linear, features: torch.Tensor, labels: torch.Tenso
     head.weight.copy_(scale * means)
     head.bias.copy_(-scale * means.square().sum(1) / 2)
     return head
-
-
-def _zero_bias(head: nn.Linear) -> None:
-    if head.bias is not None:
-        head.bias.zero_()
 
 
 def _check_class_means(head: nn.Linear, features: torch.Tensor, labels: torch.Tensor, scale: float) -> None:
