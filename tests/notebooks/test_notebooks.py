@@ -30,6 +30,7 @@ MOST_WORDS, MOST_MINUTES = 3_500, 75  # of a sitting
 WORDS_A_MINUTE, MINUTES_A_CELL = 180, 0.3  # read with care; run, looked at and compared
 MOST_CELLS_TO_AN_ANSWER = 10
 SKIPPED = ("Optional", "References", "Glossary", "Map of the course", "Questions people ask")  # not for everyone
+LONGEST_REPEAT = 20  # characters of a line, such as that of a table, that may stand twice in a text
 MEDIAN_LINES, MOST_LINES, WIDEST_LINE = 4, 20, 88  # at 1280 pixels, JupyterLab shows 88 characters beside its sidebar
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -212,6 +213,13 @@ def test_outputs_are_kept_only_where_they_are_compared(path):
             assert not cell.outputs
             assert cell.execution_count is None
     assert compared, "at least one output should be compared"
+
+
+@every_notebook
+def test_no_line_of_a_text_stands_there_twice(path):
+    for cell in [cell for cell in read(path).cells if cell.cell_type == "markdown"]:
+        lines = [line for line in cell.source.splitlines() if len(line) > LONGEST_REPEAT]
+        assert not {line for line in lines if lines.count(line) > 1}
 
 
 @every_notebook
