@@ -92,12 +92,13 @@ def test_which_copies_a_thumbnail_sees(inspections):
 def test_a_little_squashing_is_forgiven_and_more_is_not(letters_network):
     letters = load("printed-photo", "letters", "test", count=500)
     read = {}
-    for width in (32, 40, 64):
-        wide = F.pad(scale(letters.images), [(width - 32) // 2] * 2 + [0, 0], mode="reflect")
+    for width in (32, 40, 48, 64):
+        wide = F.pad(scale(letters.images), [(width - 32) // 2] * 2 + [0, 0], mode="replicate")
         squashed = F.interpolate(wide, (32, 32), mode="bilinear", antialias=True)
         read[width] = accuracy(letters_network, [(squashed, letters.labels)])
-    assert read[40] > read[32] - 4
-    assert read[64] < read[32] - 30
+    assert read[32] - 4 < read[40] < read[32]
+    assert read[32] - 8 < read[48] < read[40]
+    assert read[32] - 27 < read[64] < read[32] - 20
 
 
 def optimism(rows, pair):
@@ -107,8 +108,13 @@ def optimism(rows, pair):
 
 
 @pytest.fixture(scope="module")
-def copies():
-    return optimism(grid(leaks.leak_by_copies, progress=False, seed=SEEDS_01), "seed")
+def leaked():
+    return grid(leaks.leak_by_copies, progress=False, seed=SEEDS_01)
+
+
+@pytest.fixture(scope="module")
+def copies(leaked):
+    return optimism(leaked, "seed")
 
 
 @pytest.mark.parametrize(("method", "points"), [("nearest neighbour", 12), ("linear probe", 5)])
@@ -119,6 +125,13 @@ def test_copies_on_both_sides_make_a_score_too_high(copies, method, points):
     assert truth.mean < found.mean < random.mean / 2, "what the detectors find prevents most of the leak"
     assert abs(truth.mean) < 4
     assert found.verdict == truth.verdict == "open"
+
+
+def test_what_the_detectors_miss_still_leaks_to_the_nearest_neighbour(leaked):
+    scored = leaked[leaked["asked"] == "cross-validation"]
+    more = paired(scored, leaks.CORRECT, "split", *leaks.SPLITS[1:], by="method").set_index("method")
+    assert more["mean"]["nearest neighbour"] == pytest.approx(4, abs=1.5)
+    assert more["verdict"].to_dict() == {"nearest neighbour": "higher", "linear probe": "open"}
 
 
 def test_sheets_leak_without_any_copies():
@@ -184,7 +197,14 @@ def test_what_the_linear_probe_pays(prices, convention, points, verdict):
 def test_fine_tuning_pays_nothing(prices, convention):
     assert abs(price_gap(prices, "fine-tuned", convention, 100).mean) < 1.2
     if convention == "0..255":
-        assert price_gap(prices, "fine-tuned", convention, 300).verdict != "lower"
+        assert price_gap(prices, "fine-tuned", convention, 100).verdict == "open"
+        assert price_gap(prices, "fine-tuned", convention, 300).verdict == "open"
+
+
+def test_with_the_targets_statistics_fine_tuning_gains_a_little(prices):
+    gap = price_gap(prices, "fine-tuned", "target statistics", 100)
+    assert (gap.mean, gap.low, gap.high) == pytest.approx((0.9, 0.2, 1.6), abs=0.06)
+    assert gap.verdict == "higher"
 
 
 def test_a_piece_of_the_prices_agrees(prices):

@@ -6,6 +6,7 @@ import torch
 
 from tlcourse.data.cleaning import find_exact_duplicates, find_near_duplicates, precision_recall
 from tlcourse.data.worlds import load
+from tlcourse.exercises.runner.encoding import decode, encode
 from tlcourse.lessons.nb01_preprocessing import checks as ex
 
 
@@ -30,9 +31,16 @@ def test_the_score_is_the_f1_of_the_pairs():
     assert ex.f1([], 0) == 0
 
 
-@pytest.mark.parametrize("kind", [list, set, tuple, torch.tensor, np.array])
+@pytest.mark.parametrize("kind", [list, set, frozenset, tuple, torch.tensor, np.array])
 def test_pairs_may_come_in_any_container(kind):
     assert ex.as_pairs(kind([(3, 7), (5, 2), (7, 3)])) == {(7, 3), (5, 2)}
+
+
+def test_unordered_pairs_leave_the_sandbox_and_count():
+    planted = list(ex.with_copies(0)[1])
+    answer = decode(encode({frozenset(pair) for pair in planted}))
+    assert ex.as_pairs(answer) == set(planted)
+    assert ex.f1(answer, 0) == 100
 
 
 @pytest.mark.parametrize("report", [None, 3, "pairs", [1, 2], [(1, 2, 3)], {1: 2}, torch.zeros(4), [("a", "b")]])
@@ -53,6 +61,7 @@ def test_the_card_says_what_was_found_of_every_kind():
     assert details["recall"] == "86% of 70 copies"
     assert "mirrored     0 of 10" in details["found"]
     assert "noisy       10 of 10" in details["found"]
+    assert dict(ex.what_was_found([], 0))["precision"] == "no pair was found"
 
 
 def test_the_courses_detectors_reach_about_74_percent():

@@ -54,6 +54,8 @@ def test_worth_is_compared_with_none_at_every_budget():
         xs = [np.asarray(line.get_xdata(), float) for line in ax.lines if line.get_color() == COLOURS["scratch"]]
         assert any(x.tolist() == pytest.approx(expected.tolist()) for x in xs)
     assert "300 updates: Mean points" in said
+    legends = [{text.get_text() for text in ax.get_legend().get_texts()} for ax in figure.axes]
+    assert ["run here, one seed" in names for names in legends] == [True, False], "a ring only where one is drawn"
 
 
 def test_suspects_stand_over_both_classes_with_a_sign():

@@ -1,7 +1,7 @@
 """The code of the exercises of notebook 01: their texts are in `exercises.md` and `quiz.md`."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any
 
 import torch
@@ -80,7 +80,7 @@ def _linked(seed: int) -> list[Case]:
 
 def same_numbers(got: object, right: object) -> bool:
     """Say whether a collection of any kind holds the same whole numbers, each once, in whatever order."""
-    listed = list(got) if isinstance(got, set | frozenset) else got
+    listed = list(got) if isinstance(got, Set) else got
     if isinstance(listed, list | tuple) and not listed:
         return not right
     numbers = as_array(listed)
@@ -116,8 +116,8 @@ def as_pairs(report: object) -> set[tuple[int, int]]:
     """Read pairs of image numbers, the larger first, from a list, a set or an array; raises TypeError otherwise."""
     array = as_array(report)
     listed = array.tolist() if array is not None else report
-    is_listed = isinstance(listed, list | tuple | set)
-    if not is_listed or not all(isinstance(pair, list | tuple | set) and 1 <= len(pair) <= 2 for pair in listed):
+    is_listed = isinstance(listed, list | tuple | Set)
+    if not is_listed or not all(isinstance(pair, list | tuple | Set) and 1 <= len(pair) <= 2 for pair in listed):
         raise TypeError("pairs of image numbers were expected, such as [(7, 3), (12, 5)]")
     return {(int(max(pair)), int(min(pair))) for pair in listed}
 
@@ -135,19 +135,20 @@ def what_was_found(report: object, seed: int) -> list[tuple[str, str]]:
     counts = {how: sum(planted[pair] == how for pair in found & planted.keys()) for how in MADE}
     lines = [f"{how:11s} {count:2d} of {EACH}" for how, count in counts.items()]
     return [
-        ("precision", f"{precision:.0%} of {len(found)} pairs"),
+        ("precision", f"{precision:.0%} of {len(found)} pairs" if found else "no pair was found"),
         ("recall", f"{recall:.0%} of {len(planted)} copies"),
         ("found", "\n".join(lines)),
     ]
 
 
 def _are_numbers(report: Any, score: float | None) -> bool:  # noqa: ANN401
-    array = as_array(list(report) if isinstance(report, set) else report)
+    array = as_array(list(report) if isinstance(report, Set) else report)
     return score is None and array is not None and array.ndim == 1
 
 
 q1, q2, q3, q4, quiz = read_exercises(
     __file__,
+    q1={"mistakes": {"a set": lambda value: isinstance(value, Set)}},
     q2={
         "cases": _rows,
         "agrees": same_columns,
@@ -162,6 +163,7 @@ q1, q2, q3, q4, quiz = read_exercises(
         "explain": what_was_found,
         "mistakes": {
             "numbers instead of pairs": _are_numbers,
+            "no pair at all": lambda report, score: score is not None and not as_pairs(report),
             "an image as its own copy": lambda report, score: (
                 score is not None and any(a == b for a, b in as_pairs(report))
             ),

@@ -14,7 +14,7 @@ from tlcourse.data.defects import Planted, plant_across
 from tlcourse.data.imageset import ImageSet
 from tlcourse.lessons.nb01_preprocessing.experiment import gains
 from tlcourse.lessons.nb01_preprocessing.inspection import Inspected
-from tlcourse.notebook.figures import AXES, COLOURS, GREY, MARKERS, RIGHT, WRONG, budget_of, dots, draw_images
+from tlcourse.notebook.figures import AXES, COLOURS, GREY, MARKERS, RIGHT, RING, WRONG, budget_of, dots, draw_images
 from tlcourse.repro import generator
 
 PRECISION_RECALL = {"precision": {"color": "#0072B2", "marker": "o"}, "recall": {"color": "#D55E00", "marker": "s"}}
@@ -138,7 +138,11 @@ def draw_worth(rows: pd.DataFrame, live: pd.DataFrame) -> Shown:
         ax.axvline(0, color="black", linewidth=1)
         own = mine[mine["updates"] == updates]
         words = dots(ax, part, name, "augmentation", by="start", live=own if len(own) else None)
-        ax.set_title(f"{budget_of(part)}\n{part['seed'].nunique()} seeds", fontsize=11)
+        if len(own):
+            ax.plot([], [], markeredgecolor="black", label="run here, one seed", **RING)
+        batch, rate = part[["batch", "lr"]].iloc[0]
+        budget = f"{updates:g} updates of {batch:g} images, rate up to {rate:g}"
+        ax.set_title(f"{budget}\n{part['seed'].nunique()} seeds", fontsize=11)
         ax.legend(frameon=False, loc="lower right")
         said.append(f"{updates} updates: {words}")
     return figure, " ".join(said)
