@@ -76,6 +76,18 @@ def test_a_frame_shows_its_intervals_in_one_column(shown):
     ]
 
 
+def test_open_is_said_once_and_a_caption_keeps_its_line(shown):
+    rows = [{"against": "probe", "mean": 0.5, "low": -1.0, "high": 2.0, "n": 5, "verdict": "open"}]
+    display.show_frame(rows, "Fine-tuned minus another, points")
+    (bundle,) = shown
+    assert bundle["text/plain"].splitlines() == [
+        "Fine-tuned minus another, points",
+        "against  mean [95 % interval]  verdict",
+        "probe         0.5 [-1.0, 2.0]     open",
+    ]
+    assert re.search(r"<caption style=\"[^\"]*white-space: nowrap\">Fine-tuned", bundle["text/html"])
+
+
 def test_images_are_drawn_where_they_belong(ax):
     images = torch.zeros(3, 3, 8, 8, dtype=torch.uint8)
     images[2] = 200

@@ -76,7 +76,7 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], caption:
 
 
 def show_frame(frame: "pd.DataFrame | Sequence[dict[str, object]]", caption: str) -> None:
-    """Show a frame or a list of rows, intervals in one column.
+    """Show a frame or a list of rows, intervals in one column; what is open is said once, by the column `verdict`.
 
     Whole numbers get commas, others one decimal; a dash stands for what was not measured.
     """
@@ -86,7 +86,8 @@ def show_frame(frame: "pd.DataFrame | Sequence[dict[str, object]]", caption: str
 
     frame = pd.DataFrame(frame)
     if set(ENDS) <= set(frame):
-        frame = frame.assign(mean=as_texts(frame)).rename(columns={"mean": "mean [95 % interval]"})
+        texts = as_texts(frame.drop(columns="verdict", errors="ignore"))
+        frame = frame.assign(mean=texts).rename(columns={"mean": "mean [95 % interval]"})
         frame = frame.drop(columns=["low", "high", "n"], errors="ignore")
     header = [HEADINGS.get(name, name.replace("_", " ")) for name in frame]
     show_table(header, [[_as_cell(value) for value in row] for row in frame.to_numpy(object)], caption)
@@ -107,7 +108,7 @@ def table_as_html(header: Sequence[str], rows: Sequence[Sequence[str]], caption:
         return f"<tr>{''.join(inside)}</tr>"
 
     body = "".join(line("td", row) for row in rows)
-    title = f'<caption style="text-align: left">{html.escape(caption)}</caption>'
+    title = f'<caption style="text-align: left; white-space: nowrap">{html.escape(caption)}</caption>'
     return f"<table>{title}<thead>{line('th', header)}</thead><tbody>{body}</tbody></table>"
 
 

@@ -3,6 +3,8 @@
 Numbers in its prose come from here or from the tables that ship with the course, held against fresh runs below.
 """
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -37,6 +39,8 @@ from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.results import paired, results
 
 SEEDS = FRESH_SEEDS[:2]  # trainings that have converged take a while
+PROBES = ("letters probe", "digits probe")
+SHOWN = 8  # the seed of the introduction, whose pair of networks says the opposite of all twenty
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +115,7 @@ def test_short_trainings_agree_with_a_fresh_run(short, piles, name):
         assert np.argmax([np.mean(np.array(list(row["answers"])) == other) for other in shipped]) == seed
 
 
-@pytest.mark.parametrize("name", ["letters probe", "digits probe"])
+@pytest.mark.parametrize("name", PROBES)
 def test_shipped_probes_agree_with_fresh_ones(short, piles, name):
     fresh = [answer(name, seed, piles=piles)["accuracy"] for seed in FRESH_SEEDS]
     assert within_seeds(fresh, column(short, name, "accuracy"))
@@ -130,9 +134,9 @@ def test_shipped_promises_agree_with_a_fresh_run(piles):
 @pytest.mark.parametrize("name", SOURCES)
 def test_where_an_accuracy_scatters_and_how_far(hits, written, name):
     variance = sources_of_variance(hits[name], written.attributes["sheet"])
-    assert variance["training (seed)"] == pytest.approx(3, abs=0.5)
-    assert variance["test images"] == pytest.approx(1.3, abs=0.1)
-    assert variance["test sheets"] == pytest.approx(2, abs=0.3)
+    assert variance["training (seed)"] == pytest.approx(2.5, abs=0.3)
+    assert variance["test images"] == pytest.approx(1.4, abs=0.1)
+    assert 2 < variance["test sheets"] < 2.55
 
 
 def test_an_interval_over_four_sheets_is_wide_and_in_pairs_sheets_matter_less(hits, written):
@@ -143,9 +147,10 @@ def test_an_interval_over_four_sheets_is_wide_and_in_pairs_sheets_matter_less(hi
         wider.append((t.high - t.low) / (plain.high - plain.low))
         ratios.append(standard_error(one, sheets) / standard_error(one))
         in_pairs.append(standard_error(both, sheets) / standard_error(both))
-    assert np.mean(wider) == pytest.approx(2.6, abs=0.3)
-    assert np.mean(ratios) == pytest.approx(1.6, abs=0.1)
-    assert np.mean(in_pairs) == pytest.approx(1, abs=0.1)
+    assert np.mean(wider) == pytest.approx(2.8, abs=0.05)
+    assert wider[SHOWN] == pytest.approx(2.5, abs=0.1)
+    assert np.mean(ratios) == pytest.approx(1.7, abs=0.05)
+    assert np.mean(in_pairs) == pytest.approx(1.1, abs=0.05)
 
 
 def test_the_bootstrap_of_five_seeds_promises_too_much_and_the_t_interval_does_not():
@@ -158,19 +163,31 @@ def test_the_bootstrap_of_five_seeds_promises_too_much_and_the_t_interval_does_n
 
 
 def test_the_two_networks_of_the_introduction(short, hits):
-    percent = [column(short, name, "accuracy")[3] for name in SOURCES]
-    assert percent == [pytest.approx(90.8, abs=0.05), pytest.approx(89.2, abs=0.05)]
-    assert mcnemar(*(hits[name][3] for name in SOURCES)).p_value > 0.1
+    percent = [column(short, name, "accuracy")[SHOWN] for name in SOURCES]
+    assert percent == [pytest.approx(88.0, abs=0.05), pytest.approx(86.2, abs=0.05)]
+    assert mcnemar(*(hits[name][SHOWN] for name in SOURCES)).p_value > 0.1
 
 
 def test_what_every_pair_alone_would_have_said(short, converged, hits, difference):
     p_values = [mcnemar(a, b).p_value for a, b in zip(hits["letters"], hits["digits"], strict=True)]
     loud = [d for d, p in zip(difference, p_values, strict=True) if p < 0.05]
-    assert (sum(d > 0 for d in difference), len(difference), len(loud)) == (7, 20, 3)
-    assert max(loud) < -4
+    assert (sum(d > 0 for d in difference), len(difference), len(loud)) == (7, 20, 6)
+    assert max(loud) < -2.5
     found = [paired(rows, "accuracy", "network", "letters", "digits") for rows in (short, converged)]
-    assert found[0]["mean"].item() == pytest.approx(-0.9, abs=0.05)
-    assert [one["verdict"].item() for one in found] == ["open", "open"]
+    ends = [[one[end].item() for end in ("mean", "low", "high")] for one in found]
+    assert ends[0] == pytest.approx([-1.6, -2.6, -0.5], abs=0.06)
+    assert ends[1][1:] == pytest.approx([-3.8, 2.2], abs=0.06)
+    assert [one["verdict"].item() for one in found] == ["lower", "open"]
+
+
+def test_what_six_times_the_updates_gain_with_the_same_seeds(short, converged):
+    gains = {}
+    for name in (*LIVE, "digits"):
+        pairs = zip(column(short, name, "accuracy"), column(converged, name, "accuracy"), strict=False)
+        gains[name] = t_interval([after - before for before, after in pairs])
+    found = gains.pop("scratch")
+    assert [found.mean, found.low, found.high] == pytest.approx([6, 1, 10], abs=0.5)
+    assert all(gain.low < 0 < gain.high for gain in gains.values())
 
 
 # how many seeds?
@@ -185,7 +202,7 @@ def test_how_many_seeds_two_points_need(short):
         needed[name.partition(":")[0]] = percent.index[percent >= 80].min()
         five[name.partition(":")[0]] = percent[5]
     assert np.isnan(needed["scratch"])
-    assert [needed["digits"], needed["letters probe"]] == [pytest.approx(15, abs=1), pytest.approx(25, abs=1)]
+    assert [needed["digits"], needed["letters probe"]] == [pytest.approx(13, abs=1), pytest.approx(22, abs=1)]
     assert max(five.values()) < 50
 
 
@@ -201,12 +218,13 @@ def test_four_times_the_seeds_for_half_the_difference():
 
 def test_the_best_of_forty_is_too_good(forty):
     few, many = choose_often(forty, 50), choose_often(forty, 400)
-    assert few.optimism == pytest.approx(5.3, abs=0.3)
-    assert 0 < many.optimism < 1
+    assert few.optimism == pytest.approx(5.9, abs=0.2)
+    assert abs(many.optimism) < 0.2
     level = 100 * forty.double().mean().item()
     shown, new = selection_optimism(40, 50, level)
-    assert shown == pytest.approx(7.8, abs=0.2)
+    assert shown == pytest.approx(8.2, abs=0.2)
     assert abs(new) < 0.4
+    assert selection_optimism(40, 400, level)[0] == pytest.approx(3.2, abs=0.3)
     assert few.untouched.mean().item() > level + 1  # choosing did help
 
 
@@ -265,18 +283,20 @@ def test_scratch_looks_better_by_its_roc_than_by_its_precision(live, piles):
 def test_scratch_needs_cooling_and_what_it_does_to_the_others(converged):
     errors = converged.melt(["network", "seed"], ["error_before", "error_after"], "when", "error")
     cooled = paired(errors, "error", "when", "error_after", "error_before", by="network").set_index("network")
-    assert dict(cooled["verdict"]) == {"scratch": "lower", "letters": "open", "digits": "open"}
+    assert dict(cooled["verdict"]) == {"scratch": "lower", "letters": "lower", "digits": "open"}
+    letters = -cooled.loc["letters", ["mean", "high", "low"]]
+    assert letters.tolist() == pytest.approx([2.3, 0.4, 4.3], abs=0.06)
     mean = errors.groupby(["network", "when"])["error"].mean()
-    assert mean["scratch", "error_before"] == pytest.approx(23, abs=1)
-    assert mean["scratch", "error_after"] == pytest.approx(6, abs=1)
-    assert [mean[name, "error_before"] for name in SOURCES] == [pytest.approx(4, abs=0.5)] * 2
+    assert mean["scratch", "error_before"] == pytest.approx(25, abs=0.5)
+    assert mean["scratch", "error_after"] == pytest.approx(5, abs=0.5)
+    assert [mean[name, "error_before"] for name in SOURCES] == [pytest.approx(5, abs=0.5)] * 2
 
 
 def test_the_validation_sheets_are_harder_than_those_of_the_test_pool(converged):
     letters = converged[converged["network"] == "letters"]
     gap = t_interval(letters["accuracy"] - letters["curve"].str.split().str[-1].astype(float))
     assert gap.low > 0
-    assert gap.mean == pytest.approx(5, abs=0.5)
+    assert gap.mean == pytest.approx(4, abs=0.5)
 
 
 def test_a_temperature_from_training_images_makes_it_worse(live, piles):
@@ -332,12 +352,16 @@ def test_what_the_fold_below_the_lab_says(hits):
 
     def verdicts(names, seeds):
         found = [compute_comparison(hits, names, seeds, 509, draw).verdict for draw in range(1, 21)]
-        return {verdict.partition(":")[0] for verdict in found}
+        return Counter(verdict.partition(":")[0] for verdict in found)
 
-    assert verdicts(SOURCES, 3) == {"open"}
-    assert verdicts(("letters probe", "digits probe"), 3) == {"open", "digits probe is better"}
-    assert verdicts(("letters probe", "digits probe"), 5) == {"digits probe is better"}
+    assert verdicts(SOURCES, 3) == {"open": 15, "digits is better": 5}
+    assert verdicts(SOURCES, every) == {"digits is better": 20}
+    assert verdicts(PROBES, 3) == {"open": 5, "digits probe is better": 15}
+    assert verdicts(PROBES, 5) == {"digits probe is better": 20}
+    assert experiments.verdicts(*PROBES, 509)[5][2] == pytest.approx(95, abs=1)
     few, many = (compute_comparison(hits, SOURCES, *size, 1) for size in ((5, 509), (every, 50)))
     assert (few.would_help, many.would_help) == ("seeds", "images")
-    assert experiments.verdicts(*SOURCES, 509)[every][2] == pytest.approx(26, abs=2)
-    assert (hits["digits probe"].double() - hits["letters probe"].double()).mean().item() > 0.05
+    assert experiments.verdicts(*SOURCES, 509)[every][2] == pytest.approx(66, abs=2)
+    assert (hits["digits probe"].double() - hits["letters probe"].double()).mean().item() == pytest.approx(
+        0.07, abs=5e-3
+    )

@@ -107,7 +107,9 @@ q1, q2, q3, q4, quiz = read_exercises(
     __file__,
     q1={
         "mistakes": {
+            "no three pairs": lambda value: _rows(value) is None,
             "in shares instead of points": _when(lambda rows: 0 < np.abs(rows).max() <= 1),
+            "columns changed places": _when(lambda rows: np.ptp(rows[:, 0]) > 1 and np.abs(rows[:, 1] - 75).max() < 1),
             "the accuracy changes": _when(lambda rows: np.ptp(rows[:, 0]) > 1),
             "takes confidence for accuracy": _when(lambda rows: abs(rows[0, 0] - 90) < 1),
             "takes confidence for the error": _when(lambda rows: abs(rows[0, 1] - 90) < 1),

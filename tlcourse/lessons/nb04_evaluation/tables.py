@@ -3,8 +3,6 @@
 from tlcourse.lessons.nb04_evaluation.experiment import evaluate_networks, short_answers
 from tlcourse.lessons.nb04_evaluation.selecting import selection_trials
 
-# What ships of the first two was measured on the digits and sheets of the test pool before other patches of photograph
-# were drawn behind them: computed again it agrees in the mean, not answer by answer.
 TABLES = {
     "short_answers": (short_answers, 20),
     "evaluated": (evaluate_networks, 5),
