@@ -95,4 +95,9 @@ def test_the_new_task_against_the_old(shipped):
     small, large = figure.axes[0].lines[2 * place : 2 * place + 2]
     assert list(small.get_xdata()) == list(one.source)
     assert large.get_ydata()[0] == pytest.approx(one.target.mean())
+    probe = figure.axes[0].lines[2 * CARRIED.index("linear probe") + 1]
+    frozen = figure.axes[0].lines[2 * CARRIED.index("frozen backbone, AdamW") + 1]
+    assert probe.get_xdata() == pytest.approx(frozen.get_xdata(), abs=1)
+    assert probe.get_markersize() > frozen.get_markersize(), "the probe would lie hidden below it"
+    assert probe.get_markerfacecolor() == "none"
     assert f"LP-FT {one.source.mean():.0f} and {one.target.mean():.0f}" in said

@@ -180,6 +180,9 @@ def forgetting(rows: pd.DataFrame) -> Picture:
         seeds = rows[rows.strategy == name]
         ax.plot(seeds.source, seeds.target, linestyle="none", markersize=5, alpha=0.45, **style)
         large = style | {"markersize": 12, "markeredgecolor": "black"}
+        if name == "linear probe":  # the frozen backbone stands at the very place: a larger hollow mark shows both
+            large |= {"markersize": 19, "markerfacecolor": "none", "markeredgecolor": style["color"], "zorder": 1}
+            large |= {"markeredgewidth": 2.5}
         ax.plot(seeds.source.mean(), seeds.target.mean(), linestyle="none", label=name, **large)
     ax.set(xlabel="what it still reads of the letters (%)", ylabel="accuracy on the target (%)")
     ax.set_title("new task against old task, 5 labels per class")
