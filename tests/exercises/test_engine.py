@@ -136,6 +136,14 @@ def test_a_card_says_the_same_as_text_and_as_html():
     assert Card("Hint", "try", code="x < 1").__repr__() == "Hint: try\nx < 1"
 
 
+def test_texts_of_a_card_are_rendered_and_values_are_not():
+    text, value = "is `a * b * c` the *same*?", "'`x` is *same*'"
+    page = Card("WRONG", text, [("look at", text), ("q1", text), ("you gave", value)])._repr_html_()
+    assert page.count("is <code>a * b * c</code> the <em>same</em>?") == 3
+    assert "`x` is *same*" in page
+    assert "f(*args, **more), 2 * 3 * 4" in Card("ERROR", "f(*args, **more), 2 * 3 * 4")._repr_html_()
+
+
 # --- functions -------------------------------------------------------------------------------------------
 
 COMMON = {

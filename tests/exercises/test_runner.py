@@ -80,7 +80,7 @@ ENDLESS.append(ENDLESS)
     [
         (Evil(), "a Evil came. Expected a number"),
         (len, "a builtin_function_or_method came"),
-        (np.array(["a"]), "an array of <U1 came"),
+        (np.array([b"a"]), "an array of |S1 came"),
         (np.array([Evil()]), "an array of object came"),
         (torch.eye(2).to_sparse(), "a torch.sparse_coo tensor of torch.float32 came"),
         (torch.empty(2, device="meta"), "Expected a plain tensor"),

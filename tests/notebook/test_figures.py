@@ -56,6 +56,11 @@ def test_runs_of_this_session_are_rings_at_their_means(ax, curve):
     assert "your runs" in [text.get_text() for text in ax.get_legend().get_texts()]
 
 
+def test_a_legend_names_no_rings_where_there_are_none(ax, curve):
+    lines(ax, curve, "per_class", live=curve.iloc[:0])
+    assert "your runs" not in [text.get_text() for text in ax.get_legend().get_texts()]
+
+
 def test_dots_have_a_row_each_and_a_colour_for_each_kind(ax, curve):
     few = curve[curve.per_class <= 2]
     text = dots(ax, few, "accuracy", "per_class", "start", order=[5, 2, 1])

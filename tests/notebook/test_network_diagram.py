@@ -20,7 +20,7 @@ def test_every_part_says_what_happens_to_it(ax):
     assert written.count("frozen") == 2
     assert written.count("carried over") == 3
     assert written.count("new") == 1
-    assert "35 logits" in written
+    assert "35 scores" in written
     assert "stem frozen, block1 frozen, block2 carried over" in text
     assert text.endswith("head new.")
 

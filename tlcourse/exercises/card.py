@@ -25,11 +25,15 @@ COLOURS = {
     Outcome.CORRECT.value: "#009E73",
 }
 QUIET = "#56B4E9"  # hints and solutions
+PROSE = re.compile(r"look at|q\d+")  # names of details that are written for reading; all others hold values and code
 
 
 @dataclass(frozen=True, repr=False)
 class Card:
-    """A title in bold, a sentence, and below it pairs of a name and a text, in which line breaks are kept, and code."""
+    """A title in bold, a sentence, and below it pairs of a name and a text, in which line breaks are kept, and code.
+
+    In a notebook, `code`, *emphasis* and **strong emphasis** in what is written for reading look like that.
+    """
 
     title: str
     message: str
@@ -47,16 +51,32 @@ class Card:
         colour = COLOURS.get(self.title, QUIET)
         rows = "".join(
             f'<tr><td style="text-align: left; vertical-align: top; padding-right: 1em">{html.escape(name)}</td>'
-            f'<td style="text-align: left; white-space: pre-wrap; font-family: monospace">{html.escape(text)}</td></tr>'
+            f"{_cell(name, text)}</tr>"
             for name, text in self.details
         )
         table = f'<table style="margin: 0.4em 0 0 0">{rows}</table>' if rows else ""
         code = f'<pre style="margin: 0.4em 0 0 0">{html.escape(self.code)}</pre>' if self.code else ""
-        message = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(self.message)).replace("\n", "<br>")
         return (
             f'<div style="border-left: 6px solid {colour}; padding: 0.4em 0.8em">'
-            f"<b>{html.escape(self.title)}</b> &nbsp; {message}{table}{code}</div>"
+            f"<b>{html.escape(self.title)}</b> &nbsp; {_in_html(self.message)}{table}{code}</div>"
         )
+
+
+def _cell(name: str, text: str) -> str:
+    """Return the cell of a detail: a text as it reads, a value as it is."""
+    if PROSE.fullmatch(name):
+        return f'<td style="text-align: left">{_in_html(text)}</td>'
+    return f'<td style="text-align: left; white-space: pre-wrap; font-family: monospace">{html.escape(text)}</td>'
+
+
+def _in_html(text: str) -> str:
+    """Render the little Markdown that texts of exercises use; what stands in backticks stays as it is."""
+    parts = re.split(r"`([^`]+)`", html.escape(text))
+    parts[1::2] = [f"<code>{code}</code>" for code in parts[1::2]]
+    for place in range(0, len(parts), 2):
+        strong = re.sub(r"\*\*(?=\S)([^*]+)(?<=\S)\*\*", r"<strong>\1</strong>", parts[place])
+        parts[place] = re.sub(r"(?<!\w)\*(?=\S)([^*]+)(?<=\S)\*(?!\w)", r"<em>\1</em>", strong)
+    return "".join(parts).replace("\n", "<br>")
 
 
 @dataclass(frozen=True, repr=False)

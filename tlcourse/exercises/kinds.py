@@ -19,26 +19,29 @@ class Value(Exercise):
     """Set a value; any iterable may stand for a list, and of a wrong one the card says which parts are right.
 
     `tolerance` is relative to the larger of 1 and the right number: the prompt has to say how exact an answer must be,
-    and 0.01 accepts 57 for 57.4. `unit` stands behind the number.
+    and 0.01 accepts 57 for 57.4. `unit` stands behind the number. `reads` turns other ways to write an answer, such as
+    a dict in any order, into the one that is compared.
     """
 
     tolerance: float = 1e-4
     unit: str = ""
+    reads: Callable[[Any], Any] = lambda value: value
 
     def _judge(self, answer: Answer, seed: int) -> Verdict:
         reply = answer.value()
         if reply.error:
             return error_verdict(reply)
-        if self._right(reply.value):
+        given = self.reads(reply.value)
+        if self._right(given):
             return verdict(Outcome.CORRECT, "that is it.")
-        mistake = self._known_mistake(lambda known: self._is(known, reply.value))
+        mistake = self._known_mistake(lambda known: self._is(known, given))
         details = [("you gave", f"{show_value(reply.value)} {self.unit}".strip())]
         form = self.starter.partition("#")[2].strip()
         details += [("wanted is", form)] if form and mistake is None else []
-        parts = right_parts(reply.value, self._expected(), self.tolerance)
+        parts = right_parts(given, self._expected(), self.tolerance)
         details += [("right so far", parts)] if parts else []
         unknown = "part of it is right." if parts else "this is not it."
-        message = near_miss(reply.value, self._expected(), self.tolerance)
+        message = near_miss(given, self._expected(), self.tolerance)
         return wrong(self, mistake, message or f"{unknown} Read the question once more, or ask for a hint.", details)
 
     def _right(self, value: object) -> bool:

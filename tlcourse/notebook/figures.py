@@ -74,7 +74,7 @@ def lines(
             ax.plot(means.index + shift, means, markeredgecolor=style["color"], **RING)
         ends = [f"{mean:.3g} at {at:g}" for at, mean in zip(line[x], line["mean"], strict=True)]
         said.append(f"{name} from {ends[0]} to {ends[-1]}")
-    if live is not None:
+    if live is not None and live[by].isin(list(drawn)).any():
         ax.plot([], [], markeredgecolor="black", label="your runs", **RING)
     if x in LOGARITHMIC:
         _logarithmic(ax, sorted({*summary[x], *(live[x] if live is not None else ())}))

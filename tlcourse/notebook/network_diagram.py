@@ -27,7 +27,7 @@ STEP, WIDTH = 1.5, 1.16  # between the middles of two boxes, and of a box
 def draw_network(
     ax: Axes, *, frozen: Collection[str] = (), new: Collection[str] = (HEAD,), classes: int = 10, title: str = ""
 ) -> str:
-    """Draw TinyResNet from image to logits, and what happens to every part; return the alt text.
+    """Draw TinyResNet from image to scores, and what happens to every part; return the alt text.
 
     The parts are `stem`, `block1` to `block4` and `head`. Those in `new` begin with random weights, the others are
     carried over; `frozen` ones stay as they are, all others learn. Raises ValueError for a name that is no part, and
@@ -36,7 +36,7 @@ def draw_network(
     _check(frozen, new)
     fates = {name: NEW if name in new else FROZEN if name in frozen else TRAINED for name in NAMES}
     heights = {name: 0.5 + 0.045 * side for name, (_, side, _) in PARTS.items()} | {HEAD: 0.5}
-    shapes = {name: "×".join(map(str, shape)) for name, shape in PARTS.items()} | {HEAD: f"{classes} logits"}
+    shapes = {name: "×".join(map(str, shape)) for name, shape in PARTS.items()} | {HEAD: f"{classes} scores"}
     _write(ax, 0, "image\n3×32×32")
     for place, name in enumerate(NAMES, start=1):
         middle = (place + (name == HEAD)) * STEP  # the averages stand before the head
@@ -49,7 +49,7 @@ def draw_network(
     ax.set_ylim(-1.1, 1.05)
     ax.set_title(title)
     ax.set_axis_off()
-    return f"The network from image to logits: {', '.join(f'{name} {fate}' for name, fate in fates.items())}."
+    return f"The network from image to scores: {', '.join(f'{name} {fate}' for name, fate in fates.items())}."
 
 
 def _check(frozen: Collection[str], new: Collection[str]) -> None:

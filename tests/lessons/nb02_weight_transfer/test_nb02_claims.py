@@ -99,7 +99,7 @@ def test_adapting_statistics_costs_a_frozen_backbone_about_three_points_whatever
     trials = grid(frozen_trial, progress=False, **axes)
     gaps = paired(trials, "accuracy", "batchnorm", "adapt", "keep", by="from_all")
     assert gaps["verdict"].tolist() == ["lower", "lower"]
-    assert gaps["mean"].tolist() == pytest.approx([-3, -2.5], abs=0.7)
+    assert gaps["mean"].tolist() == pytest.approx([-3, -2.6], abs=0.7)
 
 
 def layer_scores(trials, way, depth, updates):

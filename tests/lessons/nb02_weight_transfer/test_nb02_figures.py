@@ -38,6 +38,7 @@ def test_the_layer_curve_has_a_line_a_way_and_the_gap_beside_a_longer_seed_and_a
     assert drawn["450 updates, one seed"].get_ydata().tolist() == [-1, -5]
     assert drawn["150 updates, 3 seeds"].get_ydata().tolist() == [-3, -15]
     assert any(list(line.get_ydata()) == [-15] for line in right.lines), "the ring"
+    assert "other, frozen from 88 at 1 to 76 at 5" in text
     assert "1: -3.0 [-3.0, -3.0], 5: -15.0 [-15.0, -15.0], one seed with 450 updates, 1: -1.0" in text
 
 
@@ -65,7 +66,7 @@ def test_what_moved_is_counted_by_stage_and_kind():
     }
     figure, text = pictures.figure_of_moves({"a": report}, ["stem", "head"])
     (ax,) = figure.axes
-    assert [t.get_text() for t in ax.texts] == ["still", "1 of 2\nmoved", "1 of 1\nmoved", "none"]
+    assert [t.get_text() for t in ax.texts] == ["still", "1 of 2\nmoved", "1 of 1\nmoved", "has none"]
     assert [t.get_text() for t in ax.get_yticklabels()] == ["a: weights", "a: statistics"]
     assert np.isclose(ax.get_ylim()[0], 2)
     assert "a: 1 weights and 1 statistics moved" in text

@@ -63,6 +63,8 @@ def decode(data: bytes) -> object:
 
 def _to_plain(value: object, numbers: list[bytes]) -> object:
     """Return what JSON can hold; the bytes of tensors and arrays go to `numbers`."""
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "U":
+        value = value.tolist()  # texts
     if isinstance(value, np.ndarray | np.generic):
         return _array_to_plain(np.asarray(value), numbers) | {"scalar": isinstance(value, np.generic)}
     if isinstance(value, torch.Tensor):

@@ -65,25 +65,31 @@ def figure_of_layers(trials: pd.DataFrame, live: pd.DataFrame) -> tuple[Figure, 
     figure, (left, right) = plt.subplots(1, 2, figsize=(12.5, 4.8), layout="constrained")
     short, long = (trials[trials["updates"] == recipe.updates] for recipe in (SHORT, LONG))
     gaps, once = specificity(short), specificity_of_one(long)
-    _draw_ways(left, short)
+    ways = _draw_ways(left, short)
     _draw_gaps(right, gaps, once, specificity_of_one(live))
     figure.suptitle(f"{budget_of(trials)}; ring: your one seed", fontsize=11)
     said = [f"{depth}: {text}" for depth, text in zip(gaps["depth"], as_texts(gaps), strict=True)]
     said += [f"one seed with {LONG.updates} updates, {row.depth}: {row.points:.1f}" for row in once.itertuples()]
-    return figure, f"Frozen stages of another task minus those of the own task, by number of stages. {', '.join(said)}."
+    gap = "Right: frozen stages of another task minus those of the own task, by number of stages"
+    return figure, f"Left: {ways} {gap}. {', '.join(said)}."
 
 
-def _draw_ways(ax: Axes, trials: pd.DataFrame) -> None:
-    """Draw accuracy against the number of carried stages, a line a way, over the band of the base network."""
+def _draw_ways(ax: Axes, trials: pd.DataFrame) -> str:
+    """Draw accuracy against the number of carried stages, a line a way, over the band of the base network.
+
+    Returns the alt text.
+    """
     base = t_interval(trials.loc[trials["way"] == BASE, "accuracy"].tolist())
     ax.axhspan(base.low, base.high, color="#DDDDDD", linewidth=0, zorder=0)
     ax.axhline(base.mean, color=GREY, linewidth=1.5, zorder=1, label="base network B")
     heirs = trials[trials["way"] != BASE]
-    lines(ax, heirs, "depth", by="way", apart=0.1, styles=WAY_STYLES)  # apart: no interval hides another
+    alt = lines(ax, heirs, "depth", by="way", apart=0.1, styles=WAY_STYLES)  # apart: no interval hides another
     ax.set_title(f"accuracy on task B after {trials['updates'].iloc[0]} updates")
     ax.set_ylabel("accuracy on new letters of task B (%)")
     ax.legend(frameon=False, loc="lower left")
     _name_depths(ax)
+    said = alt.partition(": ")[2]
+    return f"mean accuracy on task B (%) by number of carried stages, base network B at {base.mean:.3g}; {said}"
 
 
 def _draw_gaps(ax: Axes, gaps: pd.DataFrame, once: pd.DataFrame, live: pd.DataFrame) -> None:
@@ -144,7 +150,7 @@ def figure_of_moves(reports: Mapping[str, MoveReport], stages: Sequence[str]) ->
             moved, total = grid.get((stage, part), (0, 0))
             colour = MOVED if moved else STILL if total else ABSENT
             ax.fill_between((column + 0.03, column + 0.97), row + 0.05, row + 0.95, color=colour, linewidth=0)
-            text = f"{moved} of {total}\nmoved" if moved else "still" if total else "none"
+            text = f"{moved} of {total}\nmoved" if moved else "still" if total else "has none"
             ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=10)
     ax.set_title("tensors that moved")
     ax.set_xticks(np.arange(len(stages)) + 0.5, stages, fontsize=11)
