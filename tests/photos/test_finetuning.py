@@ -425,7 +425,7 @@ def test_a_fine_tuning_that_harms_is_taken_back_and_told_as_dropped(digits):
     assert tuned.loss > tuned.probe_loss
     assert words["what was kept"] == "the linear probe on the frozen network"
     assert "1 epochs, batches of 16, rate up to 1" in words["tried and dropped"]
-    assert not {"recipe", "epoch that was kept", "mirrored"} & set(words)
+    assert not {"recipe", "label smoothing", "epoch that was kept", "mirrored"} & set(words)
     assert str(tuned).startswith("kept: linear probe. On validation, fine-tuning came to")
     assert f"linear probe to {result.probe.validation_accuracy:.1f} %" in str(tuned)
 
@@ -436,6 +436,7 @@ def test_what_was_kept_is_told_with_its_recipe(trained):
     assert tuned.kept == "fine-tuned"
     assert "2 epochs, batches of 16, rate up to 0.001, 0.9 of it per stage" in words["recipe"]
     assert words["epoch that was kept"].startswith(f"number {tuned.history.best_epoch + 1},")
+    assert words["label smoothing"] == "0.1"
     assert words["mirrored"] == "no"
     assert "tried and dropped" not in words
 

@@ -88,6 +88,7 @@ class Tuned:
         return self.probe.in_words() | {
             "what was kept": "the whole network, fine-tuned from the linear probe",
             "recipe": str(self.recipe),
+            "label smoothing": f"{self.recipe.smoothing:g}",
             "epoch that was kept": f"number {self.history.best_epoch + 1}, of the lowest loss on validation",
             "batch normalisation": statistics[self.recipe.batchnorm],
             "mirrored": "yes" if self.recipe.view.mirror else "no",

@@ -3,8 +3,11 @@
 Numbers in its prose come from here or from the table that ships with the course, held against fresh runs below.
 """
 
+import copy
+import math
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -25,12 +28,16 @@ from tlcourse.lessons.nb12_your_own_images.practice import practice_folder
 from tlcourse.lessons.nb12_your_own_images.relabelling import relabelling
 from tlcourse.models.torchvision_backbones import imagenet_classes
 from tlcourse.notebook.results import paired, results
+from tlcourse.photos.evaluation import evaluate_photos
+from tlcourse.photos.finetuning import fine_tune_or_keep
 from tlcourse.photos.inspection import inspect
 from tlcourse.photos.memory import open_photos
 from tlcourse.photos.networks import photo_network
-from tlcourse.photos.recipe import ENOUGH_MISTAKES
+from tlcourse.photos.pipeline import probe_photos
+from tlcourse.photos.recipe import ENOUGH_MISTAKES, choose_recipe
 from tlcourse.photos.scan import scan
-from tlcourse.photos.splits import train_validation_test
+from tlcourse.photos.splits import from_another_day, train_validation_test
+from tlcourse.photos.views import RandomView
 
 ROOT = Path(__file__).parents[3]
 SEEDS = range(3)  # trainings on two sets of real photographs, which do not come with the course
@@ -107,11 +114,38 @@ def test_ways_are_compared_in_pairs_of_a_seed(rows):
     assert table.loc[("sign_digits", "fine-tuned"), "minus linear probe"].startswith(f"{gain:.1f} [")
 
 
-def test_what_looking_at_the_top_losses_is_worth(tmp_path, prose):
-    photos = inspect(scan(practice_folder(tmp_path / "digits")), progress=False).photos
-    parts = train_validation_test(photos)
+@pytest.fixture(scope="module")
+def practice(tmp_path_factory):
+    """The practice folder as the notebook reads it: a network, its preprocessing, the photographs and their parts."""
+    photos = inspect(scan(practice_folder(tmp_path_factory.mktemp("practice") / "digits")), progress=False).photos
     model, p = photo_network("tiny_resnet", 10)
-    train, test = (open_photos(part, p, progress=False) for part in (parts.train, parts.test))
+    parts = train_validation_test(photos)
+    sources = [open_photos(part, p, progress=False) for part in (parts.train, parts.validation, parts.test)]
+    return model, p, photos, sources
+
+
+def test_label_smoothing_makes_the_network_too_modest_and_new_sheets_are_open(practice, tmp_path, prose):
+    given, p, photos, (train, validation, test) = practice
+    model = copy.deepcopy(given)
+    probe = probe_photos(model, train, validation)
+    recipe = choose_recipe("auto", probe.mistakes, view=RandomView(0.7, mirror=False))
+    assert recipe.smoothing == 0.1
+    assert "smooths the labels (0.1," in prose
+    temperature = {}
+    for smoothing in (0.0, recipe.smoothing):
+        network = copy.deepcopy(model)
+        fine_tune_or_keep(network, train, validation, replace(recipe, smoothing=smoothing), probe, progress=False)
+        temperature[smoothing] = evaluate_photos(network, validation).fitted_temperature()
+    assert temperature[0.1] < 1 < temperature[0.0]
+    sheets = inspect(scan(practice_folder(tmp_path / "others", split="test", trouble=False)), progress=False).photos
+    others = open_photos(from_another_day(sheets, photos), p, progress=False)
+    here, there = (evaluate_photos(network, part).accuracy for part in (test, others))
+    assert abs(here.mean - there.mean) < math.hypot(here.mean - here.low, there.high - there.mean)  # Newcombe 1998
+    assert "it is open whether the new sheets are harder" in prose
+
+
+def test_what_looking_at_the_top_losses_is_worth(practice, prose):
+    model, _, _, (train, _, test) = practice
     rows = relabelling(model, train, test)
     found = rows.groupby("labels")["found"].mean()
     assert found["random looked at"] == pytest.approx(6, abs=1.5)

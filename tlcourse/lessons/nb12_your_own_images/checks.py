@@ -10,6 +10,7 @@ from tlcourse.lessons.nb12_your_own_images.referrals import (
     answers_none,
     breaks_the_promise,
     given,
+    just_breaks_the_promise,
     percent_sorted,
     sorted_and_right,
 )
@@ -73,6 +74,7 @@ q1, q2, q3, q4, quiz = read_exercises(
         "mistakes": {
             "answers everything": answers_all,
             "answers nothing": answers_none,
+            "keeps nothing in reserve": just_breaks_the_promise,
             "takes the network at its word": breaks_the_promise,
         },
     },

@@ -14,6 +14,7 @@ from tlcourse.models.pretrained import pretrained
 
 PERSON = -1  # in place of an answer: a person should look
 PROMISE = 92  # percent of the answers that must be right
+ALMOST = 88  # percent: so much is left on other sheets where the promise was just kept on the known ones
 NEW = 382  # photographs to be sorted: the exam pool
 
 
@@ -77,6 +78,14 @@ def answers_none(report: object, score: float | None) -> bool:
 def breaks_the_promise(report: object, score: float | None) -> bool:
     """Recognise answers of which too few are right."""
     return score == 0
+
+
+def just_breaks_the_promise(report: object, score: float | None) -> bool:
+    """Recognise answers of which a few points too few are right."""
+    if score != 0:
+        return False
+    answered, right = _counts(report, 0)  # the right answers are the same for every seed
+    return ALMOST * answered <= 100 * right < PROMISE * answered
 
 
 def _counts(report: object, seed: int) -> tuple[int, int]:
