@@ -19,6 +19,7 @@ from tlcourse.teaching.report import report
 from tlcourse.teaching.student_edition import cells_of
 from tlcourse.teaching.submissions import Submission, find_submissions, names_of
 
+FIRST = find("00.q1")
 SOLUTION = grade.PACKAGE / "lessons" / "nb00_start_here" / "exercises.md"
 
 
@@ -69,7 +70,7 @@ for number in range(3, 60):
 """
     return {
         "endless": {"q2": function("while True: pass")},
-        "memory": {"q1": "undecided = []\nwhile True: undecided.append(bytearray(10**7))"},
+        "memory": {"q1": "hoard = []\nwhile True: hoard.append(bytearray(10**7))"},
         "exits": {
             "q1": "import sys\nsys.exit(0)",
             "q2": function("import os\nos._exit(0)"),
@@ -80,12 +81,12 @@ for number in range(3, 60):
             "q2": f"text = open({str(SOLUTION)!r}).read()\n" + function("return text"),
         },
         "writes": {
-            "q1": f"open({str(outside)!r}, 'w').write('x')\nundecided = [1]",
+            "q1": f"open({str(outside)!r}, 'w').write('x')\n{FIRST.answer} = [1]",
             "q3": "import socket\nsocket.create_connection(('127.0.0.1', 9))",
             "q4": f"import subprocess\nsubprocess.run(['touch', {str(outside)!r}])\nlearn = lambda five: 1",
         },
         "forges": {
-            "q1": forged + "undecided = [1]",
+            "q1": forged + f"{FIRST.answer} = [1]",
             "q2": forged + function("return 1"),
             "q3": "class Evil:\n    def __reduce__(self):\n        import os\n"
             f"        return (os.system, ('touch {outside}',))\ncarry_over = lambda source, target: Evil()",
@@ -113,7 +114,7 @@ def odd_notebooks(folder):
     edited = notebook("00")
     for cell in edited.cells:
         if cell.id.endswith("-check"):
-            cell.source = "labels_needed = undecided = 'all points'\nraise SystemExit"
+            cell.source = f"labels_needed = {FIRST.answer} = 'all points'\nraise SystemExit"
             cell.metadata.nbgrader.points = 100
     put(folder, "edited", edited)
 
@@ -123,10 +124,10 @@ def odd_notebooks(folder):
         cell.id = f"new{cell.id[3:].replace('-', '')}"
     put(folder, "lost", lost)
 
-    checked = f"from tlcourse.lessons.nb00_start_here import checks as ex\n{find('00.q1').reference}"
+    checked = f"from tlcourse.lessons.nb00_start_here import checks as ex\n{FIRST.reference}"
     asking = "ex.q2.hint(); ex.q2.check(labels_needed)\nprint(guess('00.x', {'a': 1}, '%').compare({}))"
     smallest = function("return smallest(n for n in curve if curve[n] >= goal)") + asking
-    helped = notebook("00", {"q1": f"{checked}\nex.q1.check(undecided)", "q2": smallest})
+    helped = notebook("00", {"q1": f"{checked}\nex.q1.check({FIRST.answer})", "q2": smallest})
     helper = "import math\nfallback = None\ndef smallest(numbers): return min(numbers, default=fallback)\n1 / 0"
     helped.cells.insert(0, nbformat.v4.new_code_cell(helper))
     helped.cells.append(nbformat.v4.new_code_cell(find("00.q3").alternative))
@@ -250,7 +251,7 @@ def test_reports_hold_strangers_text_as_text_and_no_solutions(handed_in):
             assert "not the first one met" not in text
     assert "&lt;script&gt;" in page(handed_in, "loud")
     text = page(handed_in, "=perfect")
-    assert "<b>7 of 7 points.</b> Right: 1. where two ways part" in text
+    assert f"<b>7 of 7 points.</b> Right: 1. {FIRST.title}" in text
     assert time.strftime("%Y-") in text
 
 
