@@ -79,6 +79,7 @@ for number in range(3, 60):
         "reads": {
             "q1": "from tlcourse.lessons.nb00_start_here.checks import q1\nexec(q1.reference)",
             "q2": f"text = open({str(SOLUTION)!r}).read()\n" + function("return text"),
+            "q3": "import inspect\nfrom tlcourse.lessons.nb00_start_here import checks\ninspect.getsource(checks)",
         },
         "writes": {
             "q1": f"open({str(outside)!r}, 'w').write('x')\n{FIRST.answer} = [1]",
