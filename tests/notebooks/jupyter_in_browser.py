@@ -84,7 +84,7 @@ class NotebookPage:
         for name in names:
             self.page.locator(".lm-MenuBar-itemLabel, .lm-Menu-itemLabel").get_by_text(name, exact=True).first.click()
 
-    def run_all(self, seconds=400):
+    def run_all(self, seconds=600):
         """Run all cells and wait until every one has a number; returns the texts of errors in the outputs."""
         cells = self.page.locator(".jp-Notebook .jp-CodeCell").count()
         self.menu("Run", "Run All Cells")
