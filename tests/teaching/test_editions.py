@@ -67,9 +67,7 @@ def told(notebook):
 def small_notebook():
     """The exercises of 00, with nothing around them but what they need."""
     notebook = nbformat.v4.new_notebook(metadata=student_edition.METADATA)
-    names = "import torch\nimport tlcourse as tl\nfrom tlcourse.lessons import nb00_start_here as lesson\n"
-    names += "from tlcourse.lessons.nb00_start_here import checks as ex\n"
-    names += 'shipped = tl.results("labels_curve")'
+    names = "import torch\nfrom tlcourse.lessons.nb00_start_here import checks as ex\n" + exercises_of("00")[0].setup
     before = "## Before you start\n\n1. say this;\n2. do that;\n3. read it;\n4. tell it.\n"
     notebook.cells = [
         nbformat.v4.new_markdown_cell(before, id="before"),
