@@ -132,8 +132,8 @@ NO_CORNER = r"cannot lie in the corner.*none smaller, and the same kernel"
         (put_in_corner, (torch.zeros(4, 3), torch.zeros(2, 3)), NO_CORNER),
         (put_in_corner, (torch.zeros(4), torch.zeros(4, 1)), NO_CORNER),
         (put_in_corner, (torch.zeros(2, 3, 3, 3), torch.zeros(4, 6, 5, 5)), NO_CORNER),
-        (TinyResNetVariant, (10, 0), "Expected at least 1 of each"),
-        (TinyResNetVariant, (10, 3, 0), "Expected at least 1 of each"),
+        (TinyResNetVariant, (10, 0), "Expected at least 1 channel, and a width"),
+        (TinyResNetVariant, (10, 3, 0), "Expected at least 1 channel, and a width"),
         (TinyResNetVariant(10, 1), (torch.zeros(2, 3, 32, 32),), r"\[B, 1, H, W\] were.*makes colour grey"),
     ],
 )

@@ -27,11 +27,14 @@ FOREIGN_NAMES = {
 class TinyResNetVariant(TinyResNet):
     """A `TinyResNet` with other input channels or `width` times as many channels in every layer."""
 
-    def __init__(self, classes: int = 10, channels: int = 3, width: int = 1) -> None:
-        if channels < 1 or width < 1:
-            raise ValueError(f"got {channels} channels and width {width}. Expected at least 1 of each.")
+    def __init__(self, classes: int = 10, channels: int = 3, width: float = 1) -> None:
+        if channels < 1 or width * SIZES[0] < 1:
+            raise ValueError(
+                f"got {channels} channels and width {width}. Expected at least 1 channel, and a width with which the "
+                f"stem has one too: 1/{SIZES[0]} or more."
+            )
         super().__init__(classes)
-        sizes = [width * size for size in SIZES]
+        sizes = [int(width * size) for size in SIZES]
         self.channels, self.num_features = channels, sizes[-1]
         conv = nn.Conv2d(channels, sizes[0], 3, stride=2, padding=1, bias=False)
         self.stem = nn.Sequential(conv, nn.BatchNorm2d(sizes[0]), nn.ReLU())

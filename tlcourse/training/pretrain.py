@@ -11,11 +11,13 @@ import torch
 from torch import nn
 
 from tlcourse.data.augmentations import Augment
+from tlcourse.data.imageset import ImageSet
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import accuracy
 from tlcourse.models.pretrained import FOLDER, NETWORKS, build, manifest
 from tlcourse.repro import seeded
 from tlcourse.storage import read_bytes, save_tensors, sha256, write_atomically
+from tlcourse.training.checkpoint import History
 from tlcourse.training.loop import fit
 from tlcourse.training.recipe import Recipe
 from tlcourse.transfer.freezing import trainable
@@ -58,15 +60,20 @@ def pretrain(
     data = load(WORLD, source, count=images, seed=SEED)
     with seeded("pretraining", SEED):
         model = build(network, len(data.classes))
+    teach(model, data, recipe, SEED, checkpoint=folder / f"{name}.training", progress=progress)
+    return model, accuracy(model, load(WORLD, source, "test", count=HELD_OUT, seed=SEED))
+
+
+def teach(model: nn.Module, data: ImageSet, recipe: Recipe, seed: int, **options: Any) -> History:  # noqa: ANN401
+    """Train a network from nothing, in place, by SGD with Nesterov momentum; further options are those of `fit`."""
     optimizer = torch.optim.SGD(
         trainable(model), lr=recipe.lr, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.lr, total_steps=recipe.updates, pct_start=0.2, cycle_momentum=False
     )
-    how = {"optimizer": optimizer, "schedule": schedule, "checkpoint": folder / f"{name}.training"}
-    fit(model, recipe.batches(data, SEED), epochs=recipe.epochs, progress=progress, **how)
-    return model, accuracy(model, load(WORLD, source, "test", count=HELD_OUT, seed=SEED))
+    how = {"epochs": recipe.epochs, "optimizer": optimizer, "schedule": schedule}
+    return fit(model, recipe.batches(data, seed), **how, **options)
 
 
 def describe(name: str, recipe: Recipe, files: list[Path], percent: float) -> dict[str, Any]:
