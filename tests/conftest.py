@@ -39,13 +39,28 @@ def environment(offline):
     return os.environ | offline
 
 
-@pytest.fixture
-def ax():
-    """Axes to draw on, without a screen."""
+@pytest.fixture(autouse=True, scope="session")
+def no_screen():
+    """Figures are drawn into memory, and those of labs with few pixels."""
     import matplotlib as mpl
-    import matplotlib.pyplot as plt
+
+    from tlcourse.notebook import display
 
     mpl.use("agg")
-    figure, axes = plt.subplots()
-    yield axes
-    plt.close(figure)
+    display.QUICK_PIXELS_PER_INCH = 20
+
+
+@pytest.fixture(autouse=True)
+def no_figure_stays():
+    import matplotlib.pyplot as plt
+
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def ax():
+    """Axes to draw on."""
+    import matplotlib.pyplot as plt
+
+    return plt.subplots()[1]

@@ -5,6 +5,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import NearestCentroid
 
+from tests.weights import changed, copies
 from tlcourse.data.normalisation import scale
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import (
@@ -42,7 +43,7 @@ def test_predict_is_the_network_in_evaluation_mode(model, images):
 
 
 def test_nothing_moves_and_modes_come_back_also_after_an_error(model, images):
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    before = copies(model)
     model.train()
     model.block2.eval()
     predict(model, images)
@@ -50,7 +51,7 @@ def test_nothing_moves_and_modes_come_back_also_after_an_error(model, images):
         predict(model, [(torch.zeros(2, 1, 32, 32), torch.zeros(2))])
     assert model.training
     assert not model.block2.training
-    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert not changed(model, before)
     model.train()
 
 

@@ -3,7 +3,7 @@ import pytest
 import scipy.stats
 
 from tlcourse.evaluation.intervals import Interval, t_interval
-from tlcourse.evaluation.significance import coverage, holm, mcnemar, power_curve, seeds_needed, selection_optimism
+from tlcourse.evaluation.significance import coverage, holm, mcnemar, power_curve, selection_optimism
 
 
 def hits(both, only_a, only_b, neither):
@@ -65,14 +65,6 @@ def test_power_agrees_with_the_noncentral_t_distribution(difference, spread):
         theory = scipy.stats.nct(n - 1, difference / spread * np.sqrt(n))
         expected = 100 * (theory.sf(edge) + theory.cdf(-edge)) if difference else 5.0
         assert power[n] == pytest.approx(expected, abs=2)
-
-
-def test_seeds_needed():
-    assert seeds_needed({2: 10.0, 3: 79.9, 4: 80.0, 5: 95.0}) == 4
-    assert seeds_needed({2: 10.0, 3: 20.0}) is None
-    assert seeds_needed({2: 10.0, 3: 20.0}, 5) == 2
-    with pytest.raises(ValueError, match="wanted is 0"):
-        seeds_needed({2: 10.0}, 0)
 
 
 def test_optimism_agrees_with_the_exact_mean_of_the_largest():

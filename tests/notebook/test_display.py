@@ -13,8 +13,6 @@ import pytest
 import torch
 from PIL import Image
 
-mpl.use("agg")
-
 from tlcourse.notebook import display
 from tlcourse.notebook.figures import COLOURS, MARKERS, draw_images
 

@@ -5,16 +5,10 @@ import threading
 import pytest
 from matplotlib.figure import Figure
 
-from tlcourse.notebook import display
 from tlcourse.notebook.controls import Choice, Dropdown, IntRange, Note, Slider, Text
 from tlcourse.notebook.jobs import action, job
 from tlcourse.notebook.lab import Columns, Lab
 from tlcourse.notebook.tabs import Tabs
-
-
-@pytest.fixture(autouse=True)
-def few_pixels(monkeypatch):
-    monkeypatch.setattr(display, "QUICK_PIXELS_PER_INCH", 10)
 
 
 class ToyLab(Lab):

@@ -4,8 +4,6 @@ import json
 import re
 from pathlib import Path
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import pytest
 import torch
 
@@ -56,10 +54,8 @@ def test_notebook_00_runs_on_it_by_changing_one_line(monkeypatch):
     monkeypatch.setattr(cifar10, "cached", lambda key, make: photographs(key["split"]))
     monkeypatch.setattr(cifar10, "IN_A_NOTEBOOK", 300)
     monkeypatch.setattr(recipe, "fit", lambda *given, epochs, **options: fit(*given, epochs=1, **options))
-    mpl.use("agg")
     code = code_of(NOTEBOOKS[0], end="## Lab")
     changed = code.replace('WORLD = "handwritten-photo"', 'WORLD = "cifar10"').replace("range(5)", "range(2)")
     names = {}
     exec(changed, names)
-    plt.close("all")
     assert names["digits"].name == "cifar10, train"

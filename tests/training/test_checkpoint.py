@@ -9,6 +9,7 @@ import time
 import pytest
 import torch
 
+from tests.weights import changed, equal
 from tlcourse.data.augmentations import Augment
 from tlcourse.data.worlds import load
 from tlcourse.models.tiny_resnet import TinyResNet
@@ -65,10 +66,6 @@ def training(epochs=4, checkpoint=None, pause=0.0, rate=0.05, patience=None):
     return model, history
 
 
-def equal(a, b):
-    return all(torch.equal(tensor, b.state_dict()[name]) for name, tensor in a.state_dict().items())
-
-
 @pytest.fixture(scope="module")
 def whole():
     """The model and the history of a training that was never interrupted."""
@@ -109,7 +106,7 @@ def test_killed_in_the_middle_of_an_epoch(tmp_path, environment, whole):
     assert not (tmp_path / "killed.safetensors").exists()
     subprocess.run([*command, "0"], check=True, **options)
     resumed = read_tensors(tmp_path / "killed.safetensors")
-    assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole[0].state_dict().items())
+    assert not changed(whole[0], resumed)
 
 
 def test_another_training_is_refused_and_what_is_no_checkpoint(tmp_path):

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tests.weights import equal
 from tlcourse.models.small_cnn import SmallCNN
 from tlcourse.repro import generator, seeded
 from tlcourse.training.loop import NonFiniteLossError, choose_precision, fit, updates
@@ -30,10 +31,6 @@ def sgd(model, rate=0.1):
 
 def train(model, batches=None, **options):
     return fit(model, batches or points(), **({"epochs": 3, "progress": False, "device": "cpu"} | options))
-
-
-def equal(a, b):
-    return all(torch.equal(a.state_dict()[name], tensor) for name, tensor in b.state_dict().items())
 
 
 def test_it_is_the_ordinary_loop():

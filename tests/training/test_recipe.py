@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tests.weights import equal
 from tlcourse.data.worlds import load
 from tlcourse.repro import pick_device
 from tlcourse.training.recipe import CONVERGED, Recipe, train
@@ -17,10 +18,6 @@ QUICK = Recipe(epochs=2, steps=3, batch=10)
 @pytest.fixture(scope="module")
 def few():
     return load("handwritten-photo").few(2)
-
-
-def equal(a, b):
-    return all(torch.equal(tensor, b.state_dict()[name]) for name, tensor in a.state_dict().items())
 
 
 @pytest.mark.parametrize("start", ["linear probe", "fine-tuned"])

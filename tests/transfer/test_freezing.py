@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.weights import changed, copies, of_stages
 from tlcourse.data.augmentations import Augment
 from tlcourse.data.worlds import load
 from tlcourse.models.small_cnn import SmallCNN
@@ -21,15 +22,11 @@ from tlcourse.transfer.freezing import (
 
 def moved(model, steps=2, **options):
     """Train a little and return the names of all numbers that changed."""
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    before = copies(model)
     batches = load("handwritten-photo").batches(16, steps=steps, transform=Augment())
     optimizer = torch.optim.SGD(trainable(model), lr=0.05, momentum=0.9, weight_decay=0.01)
     fit(model, batches, epochs=1, optimizer=optimizer, progress=False, **options)
-    return {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
-
-
-def belonging_to(model, stages):
-    return {name for name in model.state_dict() if name.split(".")[0] in stages}
+    return changed(model, before)
 
 
 @pytest.mark.parametrize("network", [SmallCNN, TinyResNet])
@@ -38,7 +35,7 @@ def test_what_is_frozen_stays_and_the_rest_moves(network):
         model = network()
         frozen = freeze(model, depth)
         assert frozen == list(model.stages())[:depth]
-        assert moved(model) == set(model.state_dict()) - belonging_to(model, frozen)
+        assert moved(model) == set(model.state_dict()) - of_stages(model, frozen)
 
 
 def test_by_default_only_the_head_learns():

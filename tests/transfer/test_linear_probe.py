@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.weights import changed, copies
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import accuracy, extract_features, predict
 from tlcourse.models.pretrained import pretrained
@@ -40,10 +41,9 @@ def test_it_is_logistic_regression(penalty):
 
 def test_only_the_head_is_written(network):
     labelled = load("handwritten-photo").few(5)
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    before = copies(network)
     probe = linear_probe(network, labelled)
-    moved = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
-    assert moved == {"head.weight", "head.bias"}
+    assert changed(network, before) == {"head.weight", "head.bias"}
     assert torch.allclose(network.head.weight.double(), probe.weight)
     answers = extract_features(network, labelled).double() @ probe.weight.T + probe.bias
     assert torch.allclose(predict(network, labelled).double(), answers, atol=1e-4)

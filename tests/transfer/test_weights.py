@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.weights import changed, copies
 from tlcourse.models.tiny_resnet import TinyResNet
 from tlcourse.transfer.weights import MoveReport, check_still, load_weights, weights_moved
 
@@ -12,26 +13,18 @@ def network(hidden=4, classes=3):
     )
 
 
-def snapshot(model):
-    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
-
-
-def same(model, state):
-    return {name for name, tensor in model.state_dict().items() if torch.equal(tensor, state[name])}
-
-
 def test_partial_loads_what_fits_and_reports_the_rest():
     source, target = network(classes=5).state_dict(), network(classes=3)
     source["extra"] = torch.zeros(1)
     del source["norm.bias"]
-    before = snapshot(target)
+    before = copies(target)
     report = load_weights(target, source, partial=True)
     assert report.missing == ("norm.bias",)
     assert report.unexpected == ("extra",)
     assert report.mismatched == {"head.weight": ((5, 4), (3, 4)), "head.bias": ((5,), (3,))}
     assert "head.weight [5, 4] -> [3, 4]" in str(report)
     assert torch.equal(target["body"].weight, source["body.weight"])
-    assert {"head.weight", "head.bias", "norm.bias"} <= same(target, before)
+    assert not changed(target, before) & {"head.weight", "head.bias", "norm.bias"}
 
 
 @pytest.mark.parametrize("spoil", ["shape", "missing", "unexpected"])
@@ -41,10 +34,10 @@ def test_anything_unplanned_raises_and_changes_nothing(spoil):
         del source["body.bias"]
     if spoil == "unexpected":
         source["extra"] = torch.zeros(1)
-    before = snapshot(target)
+    before = copies(target)
     with pytest.raises(ValueError, match=r"(?s)do not fit ModuleDict; nothing was loaded.*partial=True"):
         load_weights(target, source)
-    assert same(target, before) == set(before)
+    assert not changed(target, before)
 
 
 def test_nothing_fits_is_an_error_even_for_partial():
@@ -54,7 +47,7 @@ def test_nothing_fits_is_an_error_even_for_partial():
 
 def test_what_moved_is_named_with_its_largest_change():
     model = network()
-    before = snapshot(model)
+    before = copies(model)
     with torch.no_grad():
         model["body"].weight[1, 0] += 0.5
         model["body"].weight[0, 0] -= 0.25

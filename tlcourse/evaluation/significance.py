@@ -116,13 +116,6 @@ def power_curve(
     return {int(k): 100 * float(share) for k, share in zip(n[1:], seen.mean(0), strict=True)}
 
 
-def seeds_needed(power: dict[int, float], wanted: float = 80.0) -> int | None:
-    """Return the smallest number of seeds with the wanted power in percent, None when even the largest is too few."""
-    if not 0 < wanted < 100:
-        raise ValueError(f"wanted is {wanted}, but a share in percent between 0 and 100 was expected, such as 80.")
-    return min((seeds for seeds, percent in power.items() if percent >= wanted), default=None)
-
-
 def selection_optimism(
     candidates: int, images: int, accuracy: float, experiments: int = 2000, seed: int = 0
 ) -> tuple[float, float]:

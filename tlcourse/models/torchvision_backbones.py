@@ -217,10 +217,3 @@ def backbone_facts(name: str) -> BackboneFacts:
     check_name(name)
     meta = get_model_weights(name).DEFAULT.meta
     return BackboneFacts(meta["num_params"], meta["_file_size"], meta["_metrics"]["ImageNet-1K"]["acc@1"])
-
-
-def imagenet_classes() -> tuple[str, ...]:
-    """Return the names of ImageNet's 1000 classes in the order of the logits of a kept head."""
-    from torchvision.models import ResNet18_Weights
-
-    return tuple(ResNet18_Weights.DEFAULT.meta["categories"])

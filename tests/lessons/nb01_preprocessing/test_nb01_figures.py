@@ -1,12 +1,9 @@
 """The pictures of notebook 01 show the numbers they are given, and say so; nothing is told by colour alone."""
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-
-mpl.use("agg")
 
 from tlcourse.data.cleaning import Finding
 from tlcourse.data.defects import Planted

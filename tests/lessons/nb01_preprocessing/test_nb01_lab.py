@@ -13,7 +13,6 @@ from tlcourse.lessons.nb01_preprocessing import augmented, detectors, lab
 from tlcourse.lessons.nb01_preprocessing import label_rules as rules
 from tlcourse.lessons.nb01_preprocessing.inspection import inspect, measure
 from tlcourse.models.pretrained import pretrained
-from tlcourse.notebook import display
 from tlcourse.repro import generator
 
 NAMES = list(rules.AUGMENTATIONS)
@@ -40,12 +39,6 @@ def truth_and_found():
 def found(truth_and_found):
     truth, inspected = truth_and_found
     return detectors.compute_detectors(inspected, truth)
-
-
-@pytest.fixture(autouse=True)
-def few_pixels(monkeypatch):
-    """Small pictures: the labs draw the same figures, in less time."""
-    monkeypatch.setattr(display, "QUICK_PIXELS_PER_INCH", 30)
 
 
 @pytest.mark.parametrize(

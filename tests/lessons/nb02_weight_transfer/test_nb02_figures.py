@@ -1,21 +1,11 @@
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-mpl.use("agg")
-
 from tlcourse.lessons.nb02_weight_transfer import figures as pictures
 from tlcourse.lessons.nb02_weight_transfer.layer_transfer import BASE, LONG, SHORT, WAYS
 from tlcourse.transfer.weights import MoveReport
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def test_the_layer_curve_has_a_line_a_way_and_the_gap_beside_a_longer_seed_and_a_ring_for_live_runs():

@@ -4,11 +4,8 @@ import functools
 import re
 from dataclasses import replace
 
-import matplotlib as mpl
 import pytest
 import torch
-
-mpl.use("agg")
 
 from tlcourse.lessons.nb02_weight_transfer import lab as lab_module
 from tlcourse.lessons.nb02_weight_transfer import surgery as runs

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.weights import changed, copies
 from tlcourse.data.normalisation import scale
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import accuracy, extract_features
@@ -46,14 +47,6 @@ def few_images(labelled, monkeypatch):
     monkeypatch.setattr(module, "_pools", lambda world: (labelled, labelled))
 
 
-def copies(model):
-    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
-
-
-def moved(model, before):
-    return {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
-
-
 @pytest.mark.parametrize("strategy", CARRIED)
 def test_each_strategy_carries_what_it_says_and_the_rest_is_random(strategy):
     source, depth, with_its_head = CARRIED[strategy]
@@ -68,7 +61,7 @@ def test_each_strategy_carries_what_it_says_and_the_rest_is_random(strategy):
 
 def test_a_head_of_class_means_stands_on_the_backbone_of_letters(labelled):
     model, letters = starting_network(CLASS_MEANS, labelled, 0), pretrained("tiny_resnet", "letters").state_dict()
-    assert all(name.startswith("head.") for name in moved(model, {**copies(model), **letters}))
+    assert all(name.startswith("head.") for name in changed(model, {**copies(model), **letters}))
     features = extract_features(model, labelled)
     assert torch.allclose(model.head.weight[3], SCALE * features[labelled.labels == 3].mean(0))
     assert accuracy(model, labelled) > 60
@@ -88,8 +81,8 @@ def test_only_statistics_that_adapt_change_what_a_probe_is_solved_on(few_images,
     for policy in ("keep", "adapt"):
         frozen_trial(policy, 0)
     source = carry_over("letters, all but the head", 0)
-    assert not moved(source, seen[0])
-    assert moved(source, seen[1]) == {name for name in seen[1] if name.endswith(STATISTICS)}
+    assert not changed(source, seen[0])
+    assert changed(source, seen[1]) == {name for name in seen[1] if name.endswith(STATISTICS)}
 
 
 def test_the_plan_is_covered(few_images):
@@ -124,7 +117,7 @@ def test_plain_training_mode_moves_statistics_of_frozen_stages_and_careful_steps
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
     take_steps(model, *batch, optimizer, plain_train=plain)
     statistics = {name for name in before if name.endswith(STATISTICS)}
-    assert moved(model, before) == {"head.weight", "head.bias"} | (statistics if plain else set())
+    assert changed(model, before) == {"head.weight", "head.bias"} | (statistics if plain else set())
 
 
 @pytest.mark.parametrize(
@@ -143,7 +136,7 @@ def test_zeroed_gradients_move_frozen_weights_and_dropped_ones_do_not(batch, opt
     model.conv1.requires_grad_(False)
     before = copies(model)
     take_steps(model, *batch, optimizer, 2, zero_gradients=zero)
-    assert moved(model, before) == {name for name in before if not (still and name.startswith("conv1."))}
+    assert changed(model, before) == {name for name in before if not (still and name.startswith("conv1."))}
 
 
 def test_steps_are_ordinary_sgd(batch):

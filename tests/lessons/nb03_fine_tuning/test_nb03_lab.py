@@ -10,6 +10,7 @@ import pytest
 import torch
 from agreement import FRESH_SEEDS, within_seeds
 
+from tests.weights import changed, copies, equal
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import evaluate
 from tlcourse.lessons.nb03_fine_tuning import lab_figures as pictures
@@ -73,8 +74,7 @@ def test_every_strategy_is_trained_as_the_course_does_it(quick, strategy):
     last, model = trained(settings)
     other = compute.prepare(settings)
     STRATEGIES[strategy].train(other.model, other.learn, 0, settings.lr, QUICK)
-    for mine, theirs in zip(model.state_dict().values(), other.model.state_dict().values(), strict=True):
-        assert torch.equal(mine, theirs)
+    assert equal(model, other.model)
     assert (last.state, len(last.measured)) == ("finished", 2)
     assert last.measured[-1] == (*evaluate(model, other.check), *evaluate(model, other.watch))
 
@@ -93,12 +93,10 @@ def test_depth_freezes_and_gradual_unfreezing_decides_for_itself(quick):
 def test_a_range_test_undoes_everything_but_the_head_of_lp_ft(quick, strategy):
     settings = Settings(strategy, 1)
     prepared = compute.prepare(settings)
-    before = {name: tensor.clone() for name, tensor in prepared.model.state_dict().items()}
+    before = copies(prepared.model)
     *_, found = compute.compute_range(settings, prepared)
     assert found.rates[0] == pytest.approx(1e-4)
-    after = prepared.model.state_dict()
-    head = {"head.weight", "head.bias"} if strategy == "LP-FT" else set()
-    assert {name for name in before if not torch.equal(before[name], after[name])} == head
+    assert changed(prepared.model, before) == ({"head.weight", "head.bias"} if strategy == "LP-FT" else set())
 
 
 def test_best_is_the_highest_end_of_the_finished_runs_with_as_many_labels():

@@ -1,5 +1,3 @@
-import matplotlib.pyplot as plt
-import pytest
 import torch
 
 from tlcourse.data.worlds import load
@@ -11,12 +9,6 @@ from tlcourse.notebook.evaluation_figures import draw_confusion, draw_reliabilit
 from tlcourse.notebook.results import results
 
 CONFUSION = torch.tensor([[5, 2, 0], [0, 7, 0], [3, 0, 4]])
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def texts(ax):

@@ -18,7 +18,6 @@ from tlcourse.lessons.nb04_evaluation.lab import (
     MistakesLab,
     evaluation_lab,
 )
-from tlcourse.notebook import display
 
 NAMES = ("letters", "digits")
 
@@ -41,13 +40,6 @@ def hits():
     draws = torch.Generator().manual_seed(1)
     shares = {"letters": 0.8, "digits": 0.9, "scratch": 0.5}
     return {name: torch.rand(20, 300, generator=draws) < share for name, share in shares.items()}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_pictures():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(display, "QUICK_PIXELS_PER_INCH", 20)
-        yield
 
 
 # what is computed

@@ -22,7 +22,6 @@ from tlcourse.lessons.nb12_your_own_images.predictions import (
     describe_answers,
 )
 from tlcourse.models.pretrained import pretrained
-from tlcourse.notebook import display
 from tlcourse.photos.classifier import Classifier
 from tlcourse.photos.image_folder import write_image_folder
 from tlcourse.photos.inspection import inspect
@@ -48,8 +47,7 @@ def photos(tmp_path_factory):
 
 
 @pytest.fixture
-def lab(classifier, photos, monkeypatch):
-    monkeypatch.setattr(display, "QUICK_PIXELS_PER_INCH", 20)
+def lab(classifier, photos):
     made = PredictionLab(classifier, photos)
     yield made
     made.close()

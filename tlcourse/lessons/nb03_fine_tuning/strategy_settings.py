@@ -36,9 +36,3 @@ def run_settings(seeds: Iterable[int] = range(3), *, progress: bool = True) -> p
             settings = PENALTIES if name == "linear probe" else RATES
             tried.append(grid(try_setting, strategy=[name], setting=settings, seed=seeds, progress=progress))
     return pd.concat(tried, ignore_index=True)
-
-
-def best_setting(rows: pd.DataFrame, strategy: str) -> float:
-    """Return the setting of a strategy with the highest mean accuracy over the seeds."""
-    means = rows[rows.strategy == strategy].groupby("setting", sort=False).accuracy.mean()
-    return float(means.idxmax())
