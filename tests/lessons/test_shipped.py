@@ -1,9 +1,75 @@
+"""Every shipped table can be computed again, is small, and is whole: each cell of its plan with all its seeds."""
+
+from functools import cache
+from itertools import product
+
 import pandas as pd
+import pytest
 
 from tlcourse.lessons.__main__ import main
 from tlcourse.lessons.nb00_start_here import tables
+from tlcourse.lessons.nb00_start_here.experiment import LABELS_PER_CLASS, SHIFTS, SOURCES, UPDATES
+from tlcourse.lessons.nb01_preprocessing import experiment as nb01
+from tlcourse.lessons.nb02_weight_transfer.layer_transfer import BASE, DEPTHS, WAYS
+from tlcourse.lessons.nb02_weight_transfer.strategies import STRATEGIES as BEGINNINGS
+from tlcourse.lessons.nb03_fine_tuning.batchnorm import KEPT, SIZES
+from tlcourse.lessons.nb03_fine_tuning.experiment import HEADLINE, LABELS
+from tlcourse.lessons.nb03_fine_tuning.strategies import BASELINES, STRATEGIES
+from tlcourse.lessons.nb03_fine_tuning.strategy_settings import PENALTIES, RATES
+from tlcourse.lessons.nb04_evaluation.experiment import NETWORKS, TRAINED
+from tlcourse.lessons.nb12_your_own_images.experiment import METHODS, SETTINGS
 from tlcourse.lessons.shipped import shipped_tables
-from tlcourse.notebook.results import LESSONS
+from tlcourse.notebook.results import LESSONS, results
+from tlcourse.training.starts import STARTS
+
+# where trainings of so many updates were run with fewer seeds
+LONGER = {"augmentation_worth": (300, nb01.LONGER_SEEDS), "normalisation_price": (300, nb01.LONGER_SEEDS)}
+LONGER["layer_transfer"] = (450, 1)
+
+
+@cache
+def plans():
+    """By table: the columns that say what was run, and every combination of them that there should be."""
+    conventions = list(nb01.conventions())
+    measured = product([*(f"{network}, as it is" for network in nb01.NETWORKS), "linear probe"], conventions, [0])
+    tuned = [*product(conventions, [100]), *product([nb01.TRAINED, "0..255"], [300])]
+    heirs = [*product([150], WAYS, DEPTHS), *product([450], WAYS[:2], DEPTHS), (150, BASE, 0), (450, BASE, 0)]
+    tried = [name for name in STRATEGIES if name not in BASELINES]
+    return {
+        "labels_curve": ("start per_class", product(STARTS, LABELS_PER_CLASS)),
+        "time_saved": ("start per_class updates", product(["scratch", "fine-tuned"], [5, 50], UPDATES)),
+        "dial": ("start source per_class shift", (
+            cell for cell in product(STARTS, SOURCES, LABELS_PER_CLASS, SHIFTS)
+            if (cell[0] == "scratch") == (cell[1] == "none")
+        )),
+        "augmentation_worth": ("augmentation start updates", product(nb01.NAMES, nb01.BEGINNINGS, [100, 300])),
+        "normalisation_price": ("what convention updates", [*measured, *(("fine-tuned", *cell) for cell in tuned)]),
+        "layer_transfer": ("updates way depth", heirs),
+        "transfer_strategies": ("updates strategy", product([100, 600], BEGINNINGS)),
+        "batchnorm": ("statistics", [*((f"groups of {size}",) for size in SIZES), (KEPT,)]),
+        "strategies": ("strategy per_class", (
+            (name, labels) for name, labels in product(STRATEGIES, LABELS) if labels >= STRATEGIES[name].fewest
+        )),
+        "strategies_longer": ("strategy per_class", product(HEADLINE, LABELS)),
+        "strategy_settings": ("strategy setting", [
+            *product(["linear probe"], PENALTIES), *product([name for name in tried if name != "linear probe"], RATES)
+        ]),
+        "short_answers": ("network", product(NETWORKS)),
+        "evaluated": ("network", product(TRAINED)),
+        "promises": ("", [()]),
+        "photo_transfer": ("data method", product(SETTINGS, METHODS)),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("table", shipped_tables())
+def test_a_shipped_table_is_whole(table):
+    columns, cells = plans()[table]
+    rows, seeds = results(table).fillna({"updates": 0}), shipped_tables()[table][1]
+    longer, fewer = LONGER.get(table, (None, seeds))
+    assert not rows.duplicated([*columns.split(), "seed"]).any()
+    assert rows.seed.nunique() == seeds
+    found = rows.value_counts(columns.split()).to_dict() if columns else {(): len(rows)}
+    assert found == {cell: fewer if longer in cell else seeds for cell in cells}
 
 
 def test_every_shipped_table_can_be_computed_again_and_is_small():

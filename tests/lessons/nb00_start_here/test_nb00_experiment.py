@@ -7,11 +7,6 @@ import torch
 from tlcourse.data.imageset import ImageSet
 from tlcourse.lessons.nb00_start_here import experiment
 from tlcourse.lessons.nb00_start_here.experiment import (
-    LABELS_PER_CLASS,
-    SHIFTS,
-    SHOWN,
-    SOURCES,
-    UPDATES,
     labels_curve,
     shift_grid,
     shifted_trial,
@@ -21,7 +16,6 @@ from tlcourse.lessons.nb00_start_here.experiment import (
     updates_needed,
 )
 from tlcourse.lessons.nb00_start_here.figures import gallery, seeds_figure
-from tlcourse.lessons.nb00_start_here.tables import TABLES
 from tlcourse.notebook.results import results
 from tlcourse.training.recipe import Recipe
 from tlcourse.training.starts import STARTS, starting_model
@@ -121,24 +115,6 @@ def test_the_gallery_shows_wins_and_losses():
     assert (won, lost) == (["2, not 5", "3, not 6"], ["1, not 7"])
     assert "Of 4 test images: 2 that only fine-tuned reads; 1 that only scratch reads" in text
     plt.close(figure)
-
-
-def test_the_shipped_tables_are_whole():
-    seeds = {name: number for name, (_, number) in TABLES.items()}
-    curve = results("labels_curve").groupby(["start", "per_class"]).seed.nunique()
-    assert len(curve) == len(STARTS) * len(LABELS_PER_CLASS)
-    assert set(curve) == {seeds["labels_curve"]}
-    saved = results("time_saved").groupby(["start", "per_class", "updates"]).seed.nunique()
-    assert len(saved) == 2 * 2 * len(UPDATES)
-    assert set(saved) == {seeds["time_saved"]}
-    dial = results("dial")
-    assert set(zip(dial.source, dial.start, strict=True)) == {
-        (source, start) for source in SOURCES for start in STARTS if (source == "none") == (start == "scratch")
-    }
-    assert dial.answers.str.fullmatch(rf"\d{{{SHOWN}}}").all()
-    asked = dial.groupby(["source", "start", "per_class", "shift"]).seed.nunique()
-    assert len(asked) == 5 * len(LABELS_PER_CLASS) * len(SHIFTS)
-    assert set(asked) == {seeds["dial"]}
 
 
 def test_the_grid_of_shifts_asks_each_network_once_a_shift(untrained):

@@ -1,7 +1,5 @@
 """The experiments of notebook 01 on small pieces: folds, prices, augmentations, and statistics before the split."""
 
-import itertools
-
 import pytest
 import torch
 
@@ -111,17 +109,6 @@ def test_training_differs_in_the_augmentation_alone(monkeypatch):
 def test_an_unknown_augmentation_is_refused():
     with pytest.raises(ValueError, match=r"'blur' is not an augmentation\. Expected one of: 'none', 'crop'"):
         experiment.worth_trial("blur", "scratch", 0)
-
-
-def test_both_tables_have_every_cell_once():
-    worth, prices = results("augmentation_worth"), results("normalisation_price")
-    budgets = [(100, seed) for seed in range(10)] + [(300, seed) for seed in range(4)]
-    cells = [(n, s, *b) for n, s, b in itertools.product(experiment.NAMES, experiment.BEGINNINGS, budgets)]
-    found = worth[["augmentation", "start", "updates", "seed"]].itertuples(index=False, name=None)
-    assert sorted(found) == sorted(cells)
-    keys = ["what", "convention", "updates", "seed"]
-    assert len(prices.drop_duplicates(keys)) == len(prices) == 5 * (3 * 10 + 10) + 2 * 4
-    assert set(prices["convention"]) == set(experiment.conventions())
 
 
 def test_gains_are_over_none_of_the_same_start_budget_and_seed():

@@ -9,8 +9,6 @@ from tlcourse.lessons.nb02_weight_transfer import layer_transfer as module
 from tlcourse.lessons.nb02_weight_transfer.layer_transfer import (
     BASE,
     DEPTHS,
-    LONG,
-    SHORT,
     WAYS,
     heir,
     heir_trial,
@@ -20,9 +18,7 @@ from tlcourse.lessons.nb02_weight_transfer.layer_transfer import (
     specificity_of_one,
     two_tasks,
 )
-from tlcourse.lessons.nb02_weight_transfer.tables import TABLES
 from tlcourse.models.tiny_resnet import TinyResNet
-from tlcourse.notebook.results import results
 from tlcourse.training.recipe import Recipe, train
 
 TINY = Recipe(epochs=1, steps=2, batch=16, lr=1e-2, augment=None)
@@ -129,13 +125,3 @@ def test_specificity_is_other_minus_own_of_the_same_seed():
     (row,) = specificity(trials).to_dict("records")
     assert (row["depth"], row["stages"], row["mean"], row["low"], row["high"]) == (1, "1 stage", -2, -2, -2)
     assert specificity_of_one(trials[trials["seed"] == 2]).to_dict("records") == [{"depth": 1, "points": -2}]
-
-
-def test_what_ships_covers_every_cell():
-    trials, seeds = results("layer_transfer"), TABLES["layer_transfer"][1]
-    found = trials.groupby(["updates", "way", "depth"])["seed"].nunique().to_dict()
-    wanted = {}
-    for recipe, ways, count in ((SHORT, WAYS, seeds), (LONG, WAYS[:2], 1)):
-        cells = [(BASE, 0)] + [(way, depth) for way in ways for depth in DEPTHS]
-        wanted |= {(recipe.updates, *cell): count for cell in cells}
-    assert found == wanted
