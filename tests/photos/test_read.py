@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from pictures import encoded, pixels
 from pictures import picture as any_picture
-from PIL import Image, ImageOps, features
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin, features
 
 from tlcourse.photos import read as photo_files
-from tlcourse.photos.read import NotAnImageError, PhotoError, TooLargeError, UnreadableError, decode, open_photo
+from tlcourse.photos.read import PhotoError, decode, open_photo, printable, to_rgb
 
 
 def picture(seed=0, width=24, height=16):
@@ -44,7 +44,7 @@ def test_a_rotation_noted_in_exif_is_carried_out(form):
         data = encoded(picture(), form, exif=exif)
         with Image.open(io.BytesIO(data)) as image:
             expected = ImageOps.exif_transpose(image.copy() if form == "TIFF" else image).convert("RGB")
-        read, remarks = decode(data)
+        read, remarks, _ = decode(data)
         assert read.size == ((24, 16) if orientation < 5 else (16, 24))
         assert (pixels(read) == pixels(expected)).all()
         assert not read.info
@@ -57,15 +57,17 @@ def test_a_rotation_noted_in_exif_is_carried_out(form):
 def test_every_mode_becomes_rgb():
     grey, palette = picture().convert("L"), picture().quantize(8)
     for image, remark in ((grey, "grey"), (palette, "palette")):
-        read, remarks = decode(encoded(image, "PNG"))
+        read, remarks, _ = decode(encoded(image, "PNG"))
         assert (pixels(read) == pixels(image.convert("RGB"))).all()
         assert remarks == (remark,)
-    black_and_white = open_photo(encoded(grey.convert("1"), "PNG"))
-    assert set(np.unique(black_and_white)) == {0, 255}
+    assert set(np.unique(open_photo(encoded(grey.convert("1"), "PNG")))) == {0, 255}
     assert open_photo(encoded(Image.new("LAB", (4, 4), (255, 128, 128)), "TIFF")).getpixel((0, 0)) > (250, 250, 250)
-    assert open_photo(encoded(picture().convert("YCbCr"), "JPEG")).mode == "RGB"
     half_transparent_ink = open_photo(encoded(Image.new("RGBA", (2, 2), (0, 0, 0, 128)), "PNG"))
     assert np.abs(pixels(half_transparent_ink) - 127).max() <= 1
+    for form in ("JPEG", "TIFF"):
+        read, remarks, _ = decode(encoded(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), form))
+        assert np.abs(pixels(read)[8, 8] - (255, 0, 0)).max() < 12  # magenta and yellow print red
+        assert remarks == ("CMYK",)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB", "L"])
@@ -80,41 +82,49 @@ def test_what_is_transparent_is_laid_on_white(mode):
         opaque = Image.new(mode, (4, 2), 100 if mode == "L" else (100, 0, 0))
         opaque.paste(7 if mode == "L" else (7, 7, 7), (0, 0, 2, 2))
         data = encoded(opaque, "PNG", transparency=7 if mode == "L" else (7, 7, 7))
-    read, remarks = decode(data)
+    read, remarks, _ = decode(data)
     assert (pixels(read)[:, :2] == 255).all()
     assert not (pixels(read)[:, 2:] == 255).all()
     assert "transparent" in remarks
 
 
-@pytest.mark.parametrize("form", ["JPEG", "TIFF"])
-def test_cmyk_is_turned_into_light(form):
-    ink = Image.new("CMYK", (16, 16), (0, 255, 255, 0))  # magenta and yellow print red
-    read, remarks = decode(encoded(ink, form))
-    assert np.abs(pixels(read)[8, 8] - (255, 0, 0)).max() < 12
-    assert remarks == ("CMYK",)
+NAN, INF = float("nan"), float("inf")
 
 
-@pytest.mark.parametrize("form", ["PNG", "TIFF"])
-def test_sixteen_bits_are_brought_down_to_eight(form):
-    deep = np.array([[0, 257, 25700, 65535]], dtype=np.uint16)
-    read, remarks = decode(encoded(Image.fromarray(deep), form))
-    assert pixels(read)[0, :, 0].tolist() == [0, 1, 100, 255]
-    assert remarks == ("16 bits a colour",)
+@pytest.mark.parametrize("form", ["TIFF", "PNG"])
+@pytest.mark.parametrize(
+    ("kind", "values", "expected", "span"),
+    [
+        (np.uint16, [0, 257, 25700, 65535], [0, 1, 100, 255], (0, 65535)),
+        (np.uint16, [0, 200, 250, 255], [0, 1, 1, 1], (0, 255)),  # dark, whatever its brightest pixel is
+        (np.int32, [0, 257, 257, 256], [0, 1, 1, 1], (0, 257)),
+        (np.float32, [0, 0.5, 1, 1], [0, 128, 255, 255], (0, 1)),
+        (np.float32, [0, 0.5, 1, 1.004], [0, 128, 255, 255], (0, 1.004)),
+        (np.float32, [-0.2, 0.5, 1.2, 0.1], [0, 128, 255, 26], (-0.2, 1.2)),  # sharpened
+        (np.float32, [0, 0.1, 0.1, 0.2], [0, 26, 26, 51], (0, 0.2)),
+        (np.float32, [NAN, 0.5, INF, -INF], [0, 128, 255, 0], (0, 0.5)),
+    ],
+)
+def test_deep_values_are_read_by_what_their_type_can_hold(form, kind, values, expected, span):
+    if form == "PNG" and kind is not np.uint16:
+        return
+    read, remarks, found = decode(encoded(Image.fromarray(np.array([values], dtype=kind)), form))
+    assert pixels(read)[0, :, 0].tolist() == expected
+    assert remarks == ("fractions" if kind is np.float32 else "16 bits a colour",)
+    assert found == pytest.approx(span)
 
 
 @pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([0.0, 0.5, 1.0, 1.0], [0, 128, 255, 255]),  # fractions
-        ([0.0, 10.0, 200.0, 255.0], [0, 10, 200, 255]),  # bytes
-        ([0.0, 257.0, 65535.0, 65535.0], [0, 1, 255, 255]),  # 16 bits
-        ([0.0, 5e5, 1e6, 1e6], [0, 128, 255, 255]),  # more
-        ([-3.0, float("nan"), float("inf"), 100.0], [0, 0, 100, 100]),
-    ],
+    ("kind", "values"),
+    [(np.float32, [0, 255]), (np.float32, [-1, 1]), (np.int32, [0, 65536]), (np.int32, [-1000, 3000])],
 )
-def test_numbers_with_a_fraction_are_scaled_by_their_range(values, expected):
-    read = open_photo(encoded(Image.fromarray(np.array([values], dtype=np.float32)), "TIFF"))
-    assert pixels(read)[0, :, 0].tolist() == expected
+def test_values_of_another_range_are_refused(tmp_path, kind, values):
+    image = Image.fromarray(np.array([values], dtype=kind))
+    image.save(tmp_path / "x.tif")
+    with pytest.raises(PhotoError, match=rf"x\.tif was refused: its values go from {min(values):,} to {max(values):,}"):
+        open_photo(tmp_path / "x.tif")
+    with pytest.raises(PhotoError, match="the picture was refused"):
+        to_rgb(image)
 
 
 def test_of_an_animation_the_first_frame_is_taken():
@@ -123,45 +133,80 @@ def test_of_an_animation_the_first_frame_is_taken():
     assert (pixels(open_photo(data)) == pixels(frames[0])).all()
 
 
-def test_large_jpeg_files_may_come_smaller_but_not_too_small():
+def test_large_jpeg_files_may_come_smaller_but_not_too_small(monkeypatch):
     data = encoded(picture(width=1600, height=1200), "JPEG")
     assert open_photo(data).size == (1600, 1200)
     assert open_photo(data, at_least=200).size == (400, 300)
     assert open_photo(data, at_least=700).size == (1600, 1200)
+    monkeypatch.setattr(photo_files, "LARGEST", 200_000)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 150_000)  # above twice that, Pillow raises an error
+    assert open_photo(data).size == (200, 150)
+    assert open_photo(data, at_least=300).size == (400, 300)
+    for too_large in (data, encoded(picture(width=1600, height=1200), "JPEG", progressive=True)):
+        with pytest.raises(PhotoError, match="1,600 x 1,200 pixels") as raised:
+            open_photo(too_large, at_least=700)
+        assert raised.value.kind == "too large"
+
+
+def test_long_texts_and_profiles_do_no_harm():
+    texts, profile = PngImagePlugin.PngInfo(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    texts.add_text("recipe", "x" * 2_000_000, zip=True)
+    data = encoded(picture(), "PNG", pnginfo=texts, icc_profile=profile + bytes(3_000_000))
+    assert (pixels(open_photo(data)) == pixels(picture())).all()
+
+
+def chunk(name, body):
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
 def png_that_claims(side):
     """A valid header of a huge picture, with next to nothing behind it."""
-
-    def chunk(name, body):
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
+
+
+def tiff_of_bands(bands):
+    """A sound TIFF file of 4 x 4 pixels with that many colours."""
+    tags = [(256, 4), (257, 4), (258, 8), (259, 1), (262, 1), (273, 114), (277, bands), (278, 4), (279, 16 * bands)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + bytes(16 * bands)
 
 
 TOO_LARGE = r"was refused.*pixels.*Make the picture smaller"
 
 
 @pytest.mark.parametrize(
-    ("data", "error", "says"),
+    ("data", "kind", "says"),
     [
-        (b"", NotAnImageError, "is empty"),
-        (b"\x00\x00\x00\x18ftypheic" + bytes(20), NotAnImageError, "HEIC photograph. Save it as JPEG"),
-        (b"these are words, no picture", NotAnImageError, "begins with the bytes 74 68 65 73"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", NotAnImageError, "is not a picture"),
-        (encoded(picture(), "PNG")[:-30], PhotoError, "opens but does not decode"),
-        (encoded(picture(width=400, height=300), "JPEG")[:2000], PhotoError, "opens but does not decode"),
-        (png_that_claims(11_000), TooLargeError, TOO_LARGE),  # above the course's limit
-        (png_that_claims(13_000), TooLargeError, TOO_LARGE),  # Pillow would warn
-        (png_that_claims(60_000), TooLargeError, TOO_LARGE),  # Pillow would raise an error
-        (Path("gone.jpg"), UnreadableError, r"could not read .*gone\.jpg: No such file"),
-        (Path(__file__).parent, PhotoError, "could not read"),
+        (b"", "not an image", "is empty"),
+        (b"\x00\x00\x00\x18ftypheic" + bytes(20), "not an image", "HEIC photograph. Save it as JPEG"),
+        (b"these are words, no picture", "not an image", "begins with the bytes 74 68 65 73"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image", "is not a picture"),
+        (tiff_of_bands(13), "corrupt file", "is a TIFF file that is broken or of a rare kind, such as one with more"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), "corrupt file", "is a PNG file that is broken"),
+        (encoded(picture(), "PNG")[:-30], "corrupt file", "opens but does not decode"),
+        (encoded(picture(width=400, height=300), "JPEG")[:2000], "corrupt file", "opens but does not decode"),
+        (encoded(Image.new("RGB", (2400, 2)), "PNG"), "too narrow", "2,400 x 2 pixels.*100 times as long as wide"),
+        (png_that_claims(11_000), "too large", TOO_LARGE),  # above the course's limit
+        (png_that_claims(13_000), "too large", TOO_LARGE),  # Pillow would warn
+        (png_that_claims(60_000), "too large", TOO_LARGE),  # Pillow would raise an error
+        (Path("gone.jpg"), "unreadable", r"could not read .*gone\.jpg: No such file"),
+        (Path("x" * 300 + ".jpg"), "unreadable", "could not read x.*name too long"),
+        (Path(__file__).parent, "unreadable", "could not read"),
     ],
 )
-def test_what_cannot_be_read_says_why(data, error, says):
-    with pytest.raises(error, match=says):
+def test_what_cannot_be_read_says_why(data, kind, says):
+    with pytest.raises(PhotoError, match=says) as raised:
         open_photo(data)
+    assert raised.value.kind == kind
+
+
+def test_names_are_printed_in_one_line_and_stay_different():
+    names = ["é\udce4", "é\udcf6", "a\nb", "a\x1b[31mb", "a\u2028b", "梨 👨‍👩‍👧"]
+    assert [printable(name) for name in names[:3]] == ["é\\xe4", "é\\xf6", "a\\nb"]
+    assert len({printable(name) for name in names}) == 6
+    assert all(len(printable(name).splitlines()) == 1 for name in names)
+    assert printable(names[-1]) == names[-1]
 
 
 def test_threads_leave_the_warnings_as_they_were():

@@ -3,10 +3,12 @@
 import os
 import sys
 import unicodedata
+import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from pictures import picture
+from pictures import picture, pixels
 from PIL import Image
 
 from tlcourse.photos import inspection as folder_inspection
@@ -14,6 +16,7 @@ from tlcourse.photos.findings import FolderError
 from tlcourse.photos.inspection import inspect
 from tlcourse.photos.near_duplicates import near_pairs
 from tlcourse.photos.scan import scan
+from tlcourse.photos.splits import from_another_day, train_validation_test
 
 needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links need special rights on Windows")
 
@@ -62,22 +65,82 @@ def test_a_class_is_a_subfolder_with_everything_below(folder):
 def test_names_in_any_script_keep_their_letters_and_two_spellings_of_one_letter_are_one_class(tmp_path):
     names = ["яблоки", "梨", "تفاح", "Äpfel & Birnen", "naïve café", "🍎", "x" * 80]
     for seed, name in enumerate(names):
-        for i, form in enumerate(("NFC", "NFD")):
+        for i, form in enumerate(("NFC", "NFD", "NFC")):
             put(tmp_path / unicodedata.normalize(form, name) / f"{name[:20]} {i}.png", 10 * seed + i)
     report = look(tmp_path)
     assert set(report.photos.classes) == set(names)
-    assert len(report.photos) == 14
-    assert str(report)
+    assert len(report.photos) == 21
+    assert "are taken for one class" in str(report)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux allows such names")
 def test_names_that_are_no_text_can_be_printed_and_read(folder):
     os.rename(os.fsencode(folder / "apples"), os.fsencode(folder) + b"/\xe4pfel")
-    os.rename(os.fsencode(folder / "pears" / "3.png"), os.fsencode(folder / "pears") + b"/\xff.png")
-    (folder / "pears" / "4.png").write_bytes(b"?")
+    os.rename(os.fsencode(folder / "pears"), os.fsencode(folder) + b"/\xf6pfel")
     report = look(folder)
+    assert report.photos.counts() == {"\\xe4pfel": 3, "\\xf6pfel": 3}
     assert str(report).encode("utf-8")
-    assert len(report.photos) == 5
+
+
+def test_folders_that_become_one_class_are_told_and_blank_names_refused(folder):
+    for i, name in enumerate(("apples ", "pears\u3000")):
+        put(folder / name / "7.png", 20 + i)
+    report = look(folder)
+    assert report.photos.counts() == {"apples": 4, "pears": 4}
+    assert "the folders 'apples', 'apples ' are taken for one class." in str(report).split("\n")[1]
+    put(folder / " " / "8.png", 30)
+    with pytest.raises(FolderError, match=r"a folder with a blank name, ' '\. Rename it"):
+        scan(folder)
+
+
+def made(folder, *names):
+    for name in names:
+        put(folder / name / "1.png")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["training_set/cat", "test_set/cat"], r"'test_set', 'training_set': these look like .*set.training_set\?"),
+        (["train/a", "test1/b"], "'test1', 'train': these look"),
+        (
+            ["train/cat", "train/dog", "valid/cat", "annotations"],
+            r"'train', 'valid': these.*set.train\? .*--test",
+        ),
+        (["seg_train/seg_train/sea", "seg_test/seg_test/sea"], "'seg_test', 'seg_train': these"),
+        (["trainA", "trainB", "testA", "testB"], "'testA', 'testB', 'trainA', 'trainB': these"),
+        (["Training Data/x", "Validation Data/x"], "'Training Data', 'Validation Data': these"),
+        (["fold1_train", "fold1_val"], "these look like parts"),
+        (
+            ["art/bus", "art/cup", "photo/bus", "photo/cup"],
+            "'art', 'photo', each with 'bus', 'cup': these",
+        ),
+        (
+            ["data/data/train/a", "data/data/test/b", "__MACOSX/x"],
+            r"one subfolder with files, 'data'.*mean .*data.data.train\?",
+        ),
+        (["fruit/apples", "fruit/pears"], r"one subfolder with files, 'fruit'. Expected .*set.fruit\?"),
+    ],
+)
+def test_parts_of_a_data_set_are_not_taken_for_classes(tmp_path, names, says):
+    with pytest.raises(FolderError, match=says):
+        scan(made(tmp_path / "set", *names))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["train", "bus", "car"],
+        ["test tubes", "training shoes"],
+        ["cat/part 1", "cat/part 2", "dog/part 1", "dog/part 2"],
+        ["cat/train", "cat/test", "dog/train", "dog/test"],
+        ["cat/front", "dog/front", "dog/back"],
+        ["latest", "contest"],
+    ],
+)
+def test_classes_with_such_names_are_classes(tmp_path, names):
+    assert scan(made(tmp_path / "set", *names)).classes == tuple(sorted({name.split("/")[0] for name in names}))
 
 
 def test_hidden_files_and_those_of_the_system_are_passed_over(folder):
@@ -90,27 +153,23 @@ def test_hidden_files_and_those_of_the_system_are_passed_over(folder):
 
 
 def test_names_that_may_be_one_class_are_pointed_out(folder):
-    for i in range(2):
+    for i in range(3):
         put(folder / "Green-Pears" / f"{i}.png", 20 + i)
         put(folder / "green pears" / f"{i}.png", 30 + i)
     report = look(folder)
     assert found(report) == {("similar names", "Green-Pears"), ("similar names", "green pears")}
     assert "is this the same class as 'green pears'?" in str(report)
-    assert len(report.photos) == 10
+    assert len(report.photos) == 12
 
 
 def test_what_is_no_folder_of_classes_says_what_to_do(folder, tmp_path):
     with pytest.raises(FolderError, match="does not exist, but a folder was expected"):
         scan(tmp_path / "nowhere")
-    (tmp_path / "a.zip").write_bytes(b"")
-    with pytest.raises(FolderError, match=r"Unpack it first: folder = unpack_zip"):
+    zipfile.ZipFile(tmp_path / "a.zip", "w").close()
+    with pytest.raises(FolderError, match=r"a zip archive. Unpack it and give its folder"):
         scan(tmp_path / "a.zip")
-    with pytest.raises(FolderError, match=r"3 files but no subfolder with files.*table of labels with csv="):
+    with pytest.raises(FolderError, match=r"3 files, but no subfolder with files.*table of labels \(--csv"):
         scan(folder / "apples")
-    for half in ("train", "test"):
-        put(tmp_path / "set" / half / "apples" / "1.png")
-    with pytest.raises(FolderError, match=r"'test', 'train': these look like parts of a data set.*set.train"):
-        scan(tmp_path / "set")
 
 
 # links
@@ -127,6 +186,10 @@ def test_links_out_of_the_folder_and_pipes_are_not_followed(folder, tmp_path):
     (folder / "apples" / "same.png").symlink_to(folder / "apples" / "1.png")
     (tmp_path / "short").symlink_to(folder)
     os.mkfifo(folder / "apples" / "pipe.png")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "1.png").symlink_to(secret)
+    with pytest.raises(FolderError, match=r"0 files and 1 links that are not followed, .*1\.png leads out of"):
+        scan(tmp_path / "links")
     report = look(tmp_path / "short")
     assert len(report.photos) == 6
     refused = ("apples/out.png", "more", "apples/nowhere.png", "apples/loop.png", "apples/again", "apples/pipe.png")
@@ -153,6 +216,8 @@ def test_a_clean_folder_gives_no_finding_whatever_its_files_end_in(folder):
 
 def test_files_that_cannot_be_used_are_left_out_with_a_reason(folder, monkeypatch):
     monkeypatch.setattr("tlcourse.photos.read.LARGEST", 3000)
+    Image.new("RGB", (900, 3)).save(folder / "apples" / "strip.png")
+    Image.fromarray(np.full((9, 9), 255, np.float32)).save(folder / "apples" / "255.tif")
     data = (folder / "apples" / "0.png").read_bytes()
     (folder / "apples" / "cut.png").write_bytes(data[: len(data) // 2])
     (folder / "apples" / "empty.jpg").write_bytes(b"")
@@ -173,10 +238,12 @@ def test_files_that_cannot_be_used_are_left_out_with_a_reason(folder, monkeypatc
         ("not an image", "apples/notes.txt"),
         ("not an image", "pears/film.mp4"),
         ("too large", "pears/huge.png"),
+        ("too narrow", "apples/strip.png"),
+        ("out of range", "apples/255.tif"),
         ("unreadable", "pears/vanishes.png"),
         ("no class", "list.csv"),
     }
-    assert report.counts() == {"corrupt file": 3, "too large": 1, "not an image": 2, "unreadable": 1, "no class": 1}
+    assert report.counts()["corrupt file"] == 3
     assert [kind for kind, *_ in report.rows()] == [f.kind for f in report.findings]
     assert len(report.photos) == 6
     text = str(report)
@@ -198,9 +265,10 @@ def test_copies_are_left_out_whatever_their_format(folder):
 
 def test_a_photograph_in_two_classes_is_left_out_of_both(folder):
     put(folder / "pears" / "apple.png", 1)
+    put(folder / "apples" / "8.png", 8)
     report = look(folder)
     assert found(report) == {("two classes", "apples/1.png"), ("two classes", "pears/apple.png")}
-    assert report.photos.counts() == {"apples": 2, "pears": 3}
+    assert report.photos.counts() == {"apples": 3, "pears": 3}
     assert "lies in 'apples' and in 'pears'" in str(report)
 
 
@@ -220,18 +288,38 @@ def test_near_duplicates_are_used_and_share_a_group(folder):
 
 
 def test_classes_that_cannot_be_split_are_left_out(folder):
-    put(folder / "kiwi" / "1.png", 70)
-    put(folder / "lemon" / "1.png", 80)
-    picture(80).point(lambda v: v * 0.8).save(folder / "lemon" / "2.png")
+    for i in range(2):
+        put(folder / "kiwi" / f"{i}.png", 70 + i)
     (folder / "void").mkdir()
     (folder / "words").mkdir()
     (folder / "words" / "a.txt").write_text("words")
     report = look(folder)
-    assert {("one-image class", "kiwi"), ("one-image class", "lemon")} <= found(report)
-    assert {("empty class", "void"), ("empty class", "words")} <= found(report)
-    assert report.photos.classes == ("apples", "pears")
-    assert report.photos.labels.tolist() == [0, 0, 0, 1, 1, 1]
-    assert set(report.photos.split(0.67)[0].counts().values()) == {2}
+    assert {("small class", "kiwi"), ("empty class", "void"), ("empty class", "words")} <= found(report)
+    assert "2 usable photographs; 3 are needed" in str(report)
+    assert report.photos.counts() == {"apples": 3, "pears": 3}
+    assert all(set(part.values()) == {1} for name, part in counts_of_parts(report.photos))
+    assert inspect(scan(folder), at_least=2, progress=False).photos.classes == ("apples", "kiwi", "pears")
+
+
+def counts_of_parts(photos):
+    parts = train_validation_test(photos)
+    return [(name, getattr(parts, name).counts()) for name in ("train", "validation", "test")]
+
+
+def test_likeness_alone_never_drops_a_class(folder):
+    """Twenty photographs of one machine part, with other noise and light."""
+    noise = np.random.default_rng(0)
+    for i in range(20):
+        seen = pixels(picture(80)) * (0.8 + 0.02 * i) + noise.normal(0, 4, (36, 48, 3))
+        (folder / "gear").mkdir(exist_ok=True)
+        Image.fromarray(seen.clip(0, 255).astype(np.uint8)).save(folder / "gear" / f"{i}.png")
+    report = look(folder)
+    assert report.photos.counts()["gear"] == 20
+    assert len(report.which("near duplicate")) == 19
+    assert [f.why for f in report.which("all alike")] == [
+        "20 photographs look like 1; they are divided one by one, so similar ones part"
+    ]
+    assert [part["gear"] for _, part in counts_of_parts(report.photos)] == [13, 3, 4]
 
 
 def test_blank_photographs_are_pointed_out(folder):
@@ -249,11 +337,17 @@ def test_the_report_tells_what_the_pictures_were_like_and_gives_advice(folder, t
     put(folder / "apples" / "turned.jpg", 90, exif=exif)
     picture(91).convert("L").save(folder / "apples" / "grey.png")
     picture(92).convert("CMYK").save(folder / "apples" / "print.tif")
+    for i, top in enumerate((200, 4095)):
+        deep = pixels(picture(93 + i))[..., 0] * top // 255
+        Image.fromarray(deep.astype(np.uint16)).save(folder / "pears" / f"{i}.png")
     for i in range(5):
         put(folder / "apples" / f"more {i}.png", 100 + i)
     report = look(folder)
-    assert report.remarks == {"turned upright": 1, "grey": 1, "CMYK": 1}
-    assert "Among those used: 1 grey, 1 CMYK, 1 turned upright." in str(report)
+    assert report.remarks == {"turned upright": 1, "grey": 1, "CMYK": 1, "16 bits a colour": 2}
+    assert "Among those used: 1 grey, 1 CMYK, 1 turned upright, 2 16 bits a colour." in str(report)
+    lines = str(report).split("\n")
+    assert "2 pictures of 16 bits a colour have values from 0 to 4,095; 0 was read as black, 65,535 as" in lines[1]
+    assert lines[2:4] == ["       11  apples", "        5  pears"]
     assert "largest 'apples' with 11. In the training every class will count the same." in str(report)
     monkeypatch.setattr(folder_inspection, "NEAR_UP_TO", 3)
     assert "only exact copies were looked for" in str(look(folder))
@@ -274,78 +368,6 @@ def test_threads_change_nothing(folder, monkeypatch):
     assert reports[0].photos.paths == reports[1].photos.paths
 
 
-# a table of labels
-
-
-@pytest.fixture
-def flat(tmp_path):
-    """Six pictures without subfolders."""
-    for i in range(6):
-        put(tmp_path / "pictures" / f"{i}.png", i)
-    return tmp_path / "pictures"
-
-
-ROWS = [("0.png", "cat"), ("1.png", "cat"), ("2.png", "dog"), ("3.png", "dog"), ("4.png", "dog"), ("5.png", "cat")]
-
-
-@pytest.mark.parametrize("header", [("file", "label"), ("Image", "Species"), ("what", "ever"), None])
-@pytest.mark.parametrize(("separator", "encoding"), [(",", "utf-8"), (";", "utf-8-sig"), ("\t", "utf-16")])
-def test_tables_are_read_as_people_save_them(flat, header, separator, encoding):
-    rows = [*([header] if header else []), *ROWS]
-    table = flat / "labels.csv"  # it may lie in the folder
-    table.write_text("\r\n".join(separator.join(row) for row in rows), encoding=encoding)
-    result = scan(flat, "labels.csv")
-    assert result.classes == ("cat", "dog")
-    assert dict(zip(result.files, (result.classes[c] for c in result.labels), strict=True)) == dict(ROWS)
-    assert not result.findings
-
-
-@pytest.mark.parametrize(
-    ("data", "says"),
-    [
-        (None, "could not read the table"),
-        (b"", "has 0 rows and no two columns"),
-        (b"file\n0.png\n", "has 2 rows and no two columns"),
-        ("file,label\n0.png,süß".encode("cp1252"), r"is not in UTF-8 \(byte 18 is 0xfc\).*'CSV UTF-8'"),
-        (b"file,label\nx.png,cat\n", r"no row of .*labels\.csv names a file in .*, which holds 6 files, such as 0.png"),
-    ],
-)
-def test_tables_that_cannot_be_used_say_why(flat, tmp_path, data, says):
-    if data is not None:
-        (tmp_path / "labels.csv").write_bytes(data)
-    with pytest.raises(FolderError, match=says):
-        scan(flat, tmp_path / "labels.csv")
-
-
-def test_columns_may_stand_anywhere_and_names_lack_their_ending(flat, tmp_path):
-    table = tmp_path / "labels.csv"
-    table.write_text('number,label,id\n1,"cat, grey",0\n2,dog,1\n3,dog,.\\2.png\n')
-    result = scan(flat, table)
-    assert result.files == ("0.png", "1.png", "2.png")
-    assert result.classes == ("cat, grey", "dog")
-    assert {(f.kind, f.path.name) for f in result.findings} == {("no class", f"{i}.png") for i in (3, 4, 5)}
-
-
-def test_rows_that_do_not_fit_are_told(flat, tmp_path):
-    put(tmp_path / "secret.png", 50)
-    table = tmp_path / "labels.csv"
-    lines = ["file,label", "0.png,cat", "1.png,", "2.png,dog", "2.png,cat", "gone.png,dog", "3.png,dog", "3.png,dog"]
-    lines += ["../secret.png,cat", f"{tmp_path / 'secret.png'},cat", "C:\\x.png,cat", "", "4.png"]
-    table.write_text("\n".join(lines))
-    result = scan(flat, table)
-    assert result.files == ("0.png", "3.png")
-    told = {f.why for f in result.findings}
-    assert "row 3 of labels.csv has an empty class" in told
-    assert "labels.csv calls it 'dog' and, in row 5, 'cat'" in told
-    assert "row 6 of labels.csv names 'gone.png', which is not there" in told
-    assert "row 9 of labels.csv names '../secret.png', which is not below the folder" in told
-    assert "row 13 of labels.csv has an empty class" in told
-    assert "has no row in labels.csv" in told
-    kinds = [f.kind for f in result.findings]
-    assert kinds.count("outside the folder") == 3
-    assert kinds.count("two classes") == 1
-
-
 # likeness
 
 
@@ -362,3 +384,32 @@ def test_near_pairs_agree_with_correlations_taken_one_by_one():
     }
     assert {(a, b) for a, b, _ in near_pairs(images)} == expected == {(20, 3), (29, 3), (29, 20)}
     assert not list(near_pairs(np.full((5, 64), 7, np.uint8)))  # without contrast nothing is alike
+
+
+def test_copies_among_the_test_photographs_are_not_learned_from(folder, tmp_path):
+    """Saved at another quality, with a comment, in another format, smaller."""
+    for i in range(10, 24):
+        put(folder / ("apples" if i % 2 else "pears") / f"{i}.png", i, comment="first")
+    for i in (10, 11, 12, 13):
+        path = tmp_path / "test" / ("apples" if i % 2 else "pears") / "x"
+        put(path.with_name(f"{i}.jpg"), i, quality=60, comment="second")
+    put(tmp_path / "test" / "pears" / "14.bmp", 14)
+    picture(15, 96, 72).save(tmp_path / "test" / "apples" / "15.webp")
+    put(tmp_path / "test" / "apples" / "other.png", 50)
+    photos, test = look(folder).photos, inspect(scan(tmp_path / "test"), at_least=1, progress=False).photos
+    for train in (photos, replace(photos, thumbnails=None)):
+        parts = train_validation_test(train, test)
+        assert sorted(path.stem for path in parts.left_out) == ["10", "11", "12", "13", "14", "15"]
+        assert len(parts.train) + len(parts.validation) == 14
+        assert not parts.notes
+        assert [path.name for path in from_another_day(test, train).paths] == ["other.png"]
+
+
+def test_where_all_look_like_test_photographs_only_equal_ones_are_left_out(folder, tmp_path):
+    for i in range(3):
+        picture(i).point(lambda v: v * 0.9).save(put(tmp_path / "test" / "apples" / f"{i}.png"))
+    put(tmp_path / "test" / "apples" / "same.bmp", 0)
+    photos, test = look(folder).photos, inspect(scan(tmp_path / "test"), at_least=1, progress=False).photos
+    parts = train_validation_test(photos, test)
+    assert [path.name for path in parts.left_out] == ["0.png"]
+    assert parts.notes == ("2 photographs of 'apples' look much like others that are to be kept apart.",)

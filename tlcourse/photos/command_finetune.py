@@ -16,7 +16,8 @@ from tlcourse.photos.networks import photo_network_names, unknown_network
 from tlcourse.photos.pipeline import train_on_photos
 from tlcourse.photos.recipe import RECIPES
 from tlcourse.photos.report import report_page
-from tlcourse.photos.scan import scan
+from tlcourse.photos.scan import Scan, scan
+from tlcourse.photos.splits import PARTS
 from tlcourse.photos.views import RandomView
 
 STOPPED = 130  # what shells expect of a command that Ctrl-C ended
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="a table of file names and labels, instead of subfolders"
     )
+    parser.add_argument("--label-column", metavar="TITLE", help="the column of the table that holds the classes")
     parser.add_argument("--test", type=Path, metavar="FOLDER", help="photographs kept for the test (default: a fifth)")
     parser.add_argument(
         "--recipe",
@@ -68,9 +70,10 @@ def _finetune(options: argparse.Namespace) -> int:
     out = check_model_folder(options.out)
     _check(options)
     _check_weights(options.backbone, options.weights)
-    folders = [_look(options.folder, options.csv)]
+    needed = PARTS if options.test is None else PARTS - 1
+    folders = [_look(scan(options.folder, options.csv, options.label_column), needed)]
     if options.test is not None:
-        folders.append(_look(options.test))
+        folders.append(_look(scan(options.test), 1))
     result = train_on_photos(
         folders[0].photos,
         options.backbone,
@@ -85,15 +88,17 @@ def _finetune(options: argparse.Namespace) -> int:
         tell=print,
     )
     print(result.evaluation)
+    for note in result.parts.notes:
+        print(f"  {note}")
     for path in result.parts.left_out:
-        print(f"  not used, since it lies among the test photographs too: {path}")
+        print(f"  not used, since it, or one that looks like it, is among the test photographs: {path}")
     result.save(out, report_page(result, folders))
     print(f"saved in {out}; open {out / REPORT} to see where it errs, and ask it: tlcourse predict {out} IMAGE")
     return 0
 
 
-def _look(folder: Path, csv: Path | None = None) -> FolderReport:
-    report = inspect(scan(folder, csv))
+def _look(found: Scan, needed: int) -> FolderReport:
+    report = inspect(found, at_least=needed)
     print(report)
     return report
 

@@ -8,6 +8,7 @@ from tlcourse.photos.photoset import PhotoSet
 from tlcourse.photos.read import printable
 from tlcourse.storage import StorageError
 
+MOST_CLASSES = 20  # that are shown with their counts
 EXAMPLES = 2  # findings of every kind that are shown in full
 LEFT_OUT, USED = "left out", "used"
 # Every kind of finding, and what happens to the files; where they are used, a look at them is advised.
@@ -15,6 +16,8 @@ KINDS = {
     "corrupt file": LEFT_OUT,
     "unreadable": LEFT_OUT,
     "too large": LEFT_OUT,
+    "too narrow": LEFT_OUT,
+    "out of range": LEFT_OUT,
     "not an image": LEFT_OUT,
     "link": LEFT_OUT,
     "outside the folder": LEFT_OUT,
@@ -22,9 +25,10 @@ KINDS = {
     "no class": LEFT_OUT,
     "two classes": LEFT_OUT,
     "copy": LEFT_OUT,
-    "one-image class": LEFT_OUT,
+    "small class": LEFT_OUT,
     "empty class": LEFT_OUT,
     "near duplicate": USED,
+    "all alike": USED,
     "blank": USED,
     "similar names": USED,
 }
@@ -53,6 +57,7 @@ class FolderReport:
     findings: tuple[FileFinding, ...]
     photos: PhotoSet  # what will be used
     remarks: dict[str, int] = field(default_factory=dict)  # how many of those used were grey, turned and the like
+    notes: tuple[str, ...] = ()  # what could have been read in another way, and how it was
     near_duplicates: bool = True  # whether they were looked for; among very many pictures only copies are
 
     def counts(self) -> dict[str, int]:
@@ -74,7 +79,9 @@ class FolderReport:
         sizes = self.photos.counts()
         lines = [
             f"{printable(self.folder)}: {self.checked:,} files opened, {len(self.photos):,} photographs of "
-            f"{len(sizes)} classes will be used. Nothing on disk was changed."
+            f"{len(sizes)} classes will be used. Nothing on disk was changed.",
+            *(f"  {note}" for note in self.notes),
+            *class_lines(sizes),
         ]
         for kind, count in self.counts().items():
             lines.append(f"  {count:6,d}  {kind} ({KINDS[kind]})")
@@ -94,6 +101,13 @@ class FolderReport:
     def _name(self, path: Path) -> str:
         below = path.relative_to(self.folder) if path.is_relative_to(self.folder) else path
         return printable(below)
+
+
+def class_lines(sizes: dict[str, int]) -> list[str]:
+    """Return one line for each of the first classes, with how many photographs it has."""
+    lines = [f"  {size:7,d}  {name}" for name, size in sizes.items()]
+    more = [f"  ... and {len(lines) - MOST_CLASSES} more classes"] if len(lines) > MOST_CLASSES else []
+    return lines[:MOST_CLASSES] + more
 
 
 def _balance(sizes: dict[str, int]) -> str:

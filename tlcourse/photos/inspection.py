@@ -13,20 +13,11 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from tlcourse.photos.findings import KINDS, FileFinding, FolderReport
-from tlcourse.photos.near_duplicates import SIDE, joined, near_pairs
+from tlcourse.photos.near_duplicates import SIDE, joined, near_pairs, thumbnail
 from tlcourse.photos.photoset import PhotoSet
-from tlcourse.photos.read import (
-    FORMATS,
-    NotAnImageError,
-    PhotoError,
-    TooLargeError,
-    UnreadableError,
-    decode,
-    printable,
-    quiet,
-    reading_threads,
-)
+from tlcourse.photos.read import DEEP, FORMATS, FRACTIONS, PhotoError, decode, printable, quiet, reading_threads
 from tlcourse.photos.scan import Scan, class_name
+from tlcourse.photos.splits import PARTS
 
 BLANK = 4.0  # highest contrast of a photograph of nothing: standard deviation of its grey values, from 0 to 127.5
 ENOUGH = 512  # pixels of the shorter side at which large JPEG files are decoded; all their bytes are read all the same
@@ -36,21 +27,23 @@ NEAR_UP_TO = 20_000  # pictures among which near duplicates are looked for; ever
 
 @dataclass(slots=True)
 class Look:
-    """What is remembered of one file: an error, or remarks, fingerprint, thumbnail and contrast."""
+    """What is remembered of one file: an error, or what `decode` said, and fingerprint, thumbnail and contrast."""
 
     error: PhotoError | None = None
     remarks: tuple[str, ...] = ()
     fingerprint: bytes = b""
     thumbnail: bytes = b""
+    values: tuple[float, float] | None = None
     contrast: float = 0.0
 
 
-def inspect(scan: Scan, *, progress: bool = True) -> FolderReport:
+def inspect(scan: Scan, *, at_least: int = PARTS, progress: bool = True) -> FolderReport:
     """Open every file of a scan and find out which can be used.
 
     Files that cannot be read are left out. So are copies of a photograph (its first file is kept), a photograph that
-    lies in two classes (nobody knows which is right), and classes with fewer than two different photographs, which
-    could not be on both sides of a split. Near duplicates are kept, and share a group.
+    lies in two classes (nobody knows which is right), and classes with fewer than `at_least` photographs: one is needed
+    to learn from, one to choose by, one for the test. Near duplicates are kept, and share a group, unless a class would
+    then have fewer than `at_least` groups.
     """
     looks = list(_look_at_all(scan, progress))
     findings = [*scan.findings, *_unusable(scan, looks)]
@@ -59,11 +52,12 @@ def inspect(scan: Scan, *, progress: bool = True) -> FolderReport:
     searched = len(usable) <= NEAR_UP_TO
     groups = _tie_near(scan, looks, usable, findings) if searched else usable
     findings += [_blank(scan.path(i), looks[i]) for i in usable if looks[i].contrast <= BLANK]
-    photos = _choose(scan, usable, groups, findings)
-    kept = set(photos.paths)
-    remarks = Counter(r for i in usable if scan.path(i) in kept for r in looks[i].remarks)
+    files, groups = _choose(scan, usable, groups, at_least, findings)
+    used = [looks[i] for i in files.tolist()]
+    remarks = Counter(remark for look in used for remark in look.remarks)
     findings.sort(key=lambda finding: list(KINDS).index(finding.kind))
-    return FolderReport(scan.folder, len(scan), tuple(findings), photos, dict(remarks), searched)
+    photos, notes = _photo_set(scan, files, groups, used), (*scan.notes, *_ranges(used))
+    return FolderReport(scan.folder, len(scan), tuple(findings), photos, dict(remarks), notes, searched)
 
 
 def _look_at_all(scan: Scan, progress: bool) -> Iterator[Look]:
@@ -82,7 +76,7 @@ def _look_at_all(scan: Scan, progress: bool) -> Iterator[Look]:
 
 def _look_at(path: Path) -> Look:
     try:
-        picture, remarks = decode(path, ENOUGH)
+        picture, remarks, values = decode(path, ENOUGH)
     except PhotoError as error:
         return Look(error.with_traceback(None))
     fingerprint = hashlib.blake2b(picture.tobytes(), digest_size=16, key=repr(picture.size).encode()).digest()
@@ -91,7 +85,7 @@ def _look_at(path: Path) -> Look:
     levels = np.arange(256)
     mean = (counts * levels).sum() / counts.sum()
     contrast = float(np.sqrt((counts * (levels - mean) ** 2).sum() / counts.sum()))
-    return Look(None, remarks, fingerprint, grey.resize((SIDE, SIDE), Image.Resampling.BOX).tobytes(), contrast)
+    return Look(None, remarks, fingerprint, thumbnail(grey).tobytes(), values, contrast)
 
 
 def _unusable(scan: Scan, looks: list[Look]) -> Iterable[FileFinding]:
@@ -105,12 +99,8 @@ def _unusable(scan: Scan, looks: list[Look]) -> Iterable[FileFinding]:
 
 def _kind(error: PhotoError, path: Path) -> str:
     """Return the kind of an error; a file that is named like a picture and is none counts as corrupt."""
-    if isinstance(error, TooLargeError):
-        return "too large"
-    if isinstance(error, UnreadableError):
-        return "unreadable"
     named = Image.registered_extensions().get(path.suffix.lower()) in FORMATS
-    return "not an image" if isinstance(error, NotAnImageError) and not named else "corrupt file"
+    return "corrupt file" if error.kind == "not an image" and named else error.kind
 
 
 def _without_copies(scan: Scan, looks: list[Look], usable: list[int], findings: list[FileFinding]) -> list[int]:
@@ -136,8 +126,8 @@ def _without_copies(scan: Scan, looks: list[Look], usable: list[int], findings: 
 
 def _tie_near(scan: Scan, looks: list[Look], usable: list[int], findings: list[FileFinding]) -> list[int]:
     """Give near duplicates of one class the same group; return the groups."""
-    thumbnails = np.frombuffer(b"".join(looks[i].thumbnail for i in usable), np.uint8).reshape(-1, SIDE * SIDE)
-    pairs = [pair for pair in near_pairs(thumbnails) if looks[usable[pair[0]]].contrast > BLANK]
+    pairs = near_pairs(_thumbnails([looks[i] for i in usable]))
+    pairs = [pair for pair in pairs if looks[usable[pair[0]]].contrast > BLANK]
     nearest = {a: (b, distance) for a, b, distance in reversed(pairs)}  # the first of each
     for a, (b, distance) in sorted(nearest.items()):
         why = f"looks like {scan.files[usable[b]]} (thumbnails differ by {distance:.3f})"
@@ -145,25 +135,57 @@ def _tie_near(scan: Scan, looks: list[Look], usable: list[int], findings: list[F
     return joined(len(usable), [(a, b) for a, b, _ in pairs if scan.labels[usable[a]] == scan.labels[usable[b]]])
 
 
-def _choose(scan: Scan, usable: list[int], groups: list[int], findings: list[FileFinding]) -> PhotoSet:
-    """Leave out classes with fewer than two different photographs, and number the rest anew."""
-    rows, group = torch.tensor(usable, dtype=torch.int64), torch.tensor(groups, dtype=torch.int64)
-    labels = scan.labels[rows]
-    kept = []
+def _thumbnails(looks: list[Look]) -> np.ndarray:
+    return np.frombuffer(b"".join(look.thumbnail for look in looks), np.uint8).reshape(-1, SIDE * SIDE)
+
+
+def _choose(
+    scan: Scan, usable: list[int], groups: list[int], at_least: int, findings: list[FileFinding]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Leave out classes with fewer than `at_least` photographs, and part groups where a class has fewer of them.
+
+    Returns numbers of files and their groups, int64 `[N]`.
+    """
+    files, group = torch.tensor(usable, dtype=torch.int64), torch.tensor(groups, dtype=torch.int64)
+    labels = scan.labels[files]
+    enough = torch.zeros(len(scan.classes), dtype=torch.bool)
     for c, name in enumerate(scan.classes):
-        different = len(group[labels == c].unique())
-        if different > 1:
-            kept.append(c)
-        else:
-            kind = "one-image class" if different else "empty class"
-            why = f"{int((labels == c).sum())} usable photographs, {different} of them different; 2 are needed"
-            findings.append(FileFinding(kind, scan.folder / name, why))
-    new = torch.full((len(scan.classes),), -1)
-    new[kept] = torch.arange(len(kept))
-    stay = (new[labels] >= 0).nonzero()[:, 0]
-    group = group[stay].unique(return_inverse=True)[1]
-    paths = tuple(scan.path(i) for i in rows[stay].tolist())
-    return PhotoSet(paths, new[labels][stay], tuple(scan.classes[c] for c in kept), group, class_name(scan.folder.name))
+        members = (labels == c).nonzero()[:, 0]
+        enough[c] = len(members) >= at_least
+        different = len(group[members].unique())
+        if not enough[c]:
+            kind, why = "small class" if different else "empty class", f"{at_least} are needed"
+            findings.append(FileFinding(kind, scan.folder / name, f"{len(members)} usable photographs; {why}"))
+        elif different < at_least:
+            why = f"{len(members)} photographs look like {different}; they are divided one by one, so similar ones part"
+            findings.append(FileFinding("all alike", scan.folder / name, why))
+            group[members] = len(group) + members
+    return files[enough[labels]], group[enough[labels]]
+
+
+def _photo_set(scan: Scan, files: torch.Tensor, groups: torch.Tensor, looks: list[Look]) -> PhotoSet:
+    """Number the classes and groups that are left anew."""
+    present, labels = scan.labels[files].unique(return_inverse=True)
+    return PhotoSet(
+        tuple(scan.path(i) for i in files.tolist()),
+        labels,
+        tuple(scan.classes[c] for c in present),
+        groups.unique(return_inverse=True)[1],
+        class_name(scan.folder.name),
+        torch.from_numpy(_thumbnails(looks).copy()),
+    )
+
+
+def _ranges(looks: list[Look]) -> list[str]:
+    """Say which values pictures of more than 8 bits have, and how they were read."""
+    notes = []
+    for kind, white in ((DEEP, "65,535"), (FRACTIONS, "1")):
+        values = [look.values for look in looks if kind in look.remarks]
+        if values:
+            low, high = min(low for low, _ in values), max(high for _, high in values)
+            of = f"{len(values):,} pictures of {kind} have values from {low:,g} to {high:,g}"
+            notes.append(f"{of}; 0 was read as black, {white} as white.")
+    return notes
 
 
 def _blank(path: Path, look: Look) -> FileFinding:

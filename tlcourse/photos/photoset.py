@@ -24,6 +24,7 @@ class PhotoSet:
     classes: tuple[str, ...]
     groups: torch.Tensor  # int64 [N]
     name: str = "photographs"  # in tables and pictures
+    thumbnails: torch.Tensor | None = None  # uint8 [N, P], by which copies in other sets are found
 
     def __post_init__(self) -> None:
         n = len(self.paths)
@@ -52,7 +53,8 @@ class PhotoSet:
         """Return the photographs at `indices` (int64 `[M]` or bool `[N]`), in that order, as a new set."""
         rows = indices.nonzero()[:, 0] if indices.dtype == torch.bool else indices
         paths = tuple(self.paths[i] for i in rows.tolist())
-        return replace(self, paths=paths, labels=self.labels[rows], groups=self.groups[rows])
+        thumbnails = None if self.thumbnails is None else self.thumbnails[rows]
+        return replace(self, paths=paths, labels=self.labels[rows], groups=self.groups[rows], thumbnails=thumbnails)
 
     def few(self, per_class: int, seed: int = 0) -> "PhotoSet":
         """Keep a few photographs of every class, no two near duplicates; raises ValueError where there are fewer."""

@@ -3,14 +3,18 @@
 import contextlib
 import functools
 import io
+import logging
 import os
+import re
 import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from tlcourse.storage import StorageError
 
@@ -21,6 +25,14 @@ FORMATS = (
     *("AVIF", "BMP", "DDS", "DIB", "GIF", "HEIF", "ICNS", "ICO", "JPEG", "JPEG2000", "MPO"),
     *("PCX", "PNG", "PPM", "PSD", "QOI", "SGI", "TGA", "TIFF", "WEBP"),
 )
+SMALLER = "Make the picture smaller, or leave it out."
+MOST_NARROW = 100  # times as long as wide; of more, a square cut from the middle shows nothing
+OVERSHOOT = 0.25  # so far below 0 or above 1 fractions may lie
+BEGINNINGS = {
+    **{b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"RIFF": "WebP", b"GIF8": "GIF"},
+    **{b"II*\0": "TIFF", b"MM\0*": "TIFF"},
+}
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 MOST_THREADS = 4  # more seldom help: the disk or the network is then the slower part
 ORIENTATION = 0x0112  # number of the EXIF field
 UPRIGHT = {  # what brings a picture of this EXIF orientation upright; 1 is upright already
@@ -32,74 +44,73 @@ UPRIGHT = {  # what brings a picture of this EXIF orientation upright; 1 is upri
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-TURNED, TRANSPARENT, GREY, PALETTE, DEEP = "turned upright", "transparent", "grey", "palette", "16 bits a colour"
+TURNED, TRANSPARENT, GREY, PALETTE = "turned upright", "transparent", "grey", "palette"
+DEEP, FRACTIONS = "16 bits a colour", "fractions"
+PngImagePlugin.MAX_TEXT_CHUNK = 64 << 20  # texts and profiles, which are thrown away; sound pictures have long ones
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # its words would stand in between; we raise what matters
 COLOURS = {"1": GREY, "L": GREY, "LA": GREY, "La": GREY, "P": PALETTE, "PA": PALETTE}
 
 
 class PhotoError(StorageError):
-    """A file is not a picture that can be read."""
+    """A file is not a picture that can be read; `kind` is one of `findings.KINDS`."""
+
+    def __init__(self, message: str, kind: str = "corrupt file") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
-class NotAnImageError(PhotoError):
-    """The content of a file belongs to no format of pictures."""
+class Decoded(NamedTuple):
+    """A picture, and what was done to it."""
 
-
-class UnreadableError(PhotoError):
-    """A file is not there, or may not be read."""
-
-
-class TooLargeError(PhotoError):
-    """A picture has more pixels than are read; few bytes can claim to hold very many."""
+    image: Image.Image  # upright RGB
+    remarks: tuple[str, ...]  # such as "turned upright"
+    values: tuple[float, float] | None = None  # lowest and highest, where they were more than 8 bits
 
 
 def open_photo(path: Source, at_least: int | None = None) -> Image.Image:
     """Read a picture of any common format as upright RGB, free of its file; its content may be given instead of a path.
 
     A rotation noted in EXIF is carried out, grey becomes three equal channels, palettes and CMYK are turned into RGB,
-    what is transparent is laid on white, and 16 bits are brought down to 8. Of an animation, the first frame is taken.
-    With `at_least`, large JPEG files are read several times faster: the shorter side may come out smaller, but not
-    below that number of pixels. Raises PhotoError: missing (`UnreadableError`), no picture (`NotAnImageError`),
-    incomplete, or over 120 million pixels (`TooLargeError`).
+    and what is transparent is laid on white. Whole numbers of more than 8 bits are read with 65,535 as white, fractions
+    with 1. Of an animation, the first frame is taken. With `at_least`, large JPEG files are read several times faster:
+    the shorter side may come out smaller, but not below that number of pixels. JPEG files of over 120 million pixels
+    come out at a reduced scale. Raises PhotoError: missing, no picture, incomplete, over 120 million pixels, over 100
+    times as long as wide, or with values out of range.
     """
-    return decode(path, at_least)[0]
+    return decode(path, at_least).image
 
 
-def decode(path: Source, at_least: int | None = None) -> tuple[Image.Image, tuple[str, ...]]:
-    """Read a picture as `open_photo` does, and return remarks on what was done to it, such as "turned upright"."""
+def decode(path: Source, at_least: int | None = None) -> Decoded:
+    """Read a picture as `open_photo` does, and return remarks on what was done to it."""
     inside = not isinstance(path, Path | str)
-    name, source = ("the content", io.BytesIO(path)) if inside else (printable(path), path)
-    with quiet():
-        try:
-            with Image.open(source, formats=_formats()) as image:
-                _check_size(image, name)
-                if at_least is not None:
-                    image.draft("RGB", (at_least, at_least))
-                image.load()
-                return to_rgb(image)
-        except PhotoError:
-            raise
-        except UnidentifiedImageError as error:
-            raise NotAnImageError(_not_an_image(path, name)) from error
-        except Image.DecompressionBombError as error:
-            raise TooLargeError(f"{name} was refused: {error} Make the picture smaller, or leave it out.") from error
-        except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
-            raise UnreadableError(
-                f"could not read {name}: {error.strerror}. Expected a picture; check the name and who may read it."
-            ) from error
-        except Exception as error:  # decoders raise errors of many kinds for broken data
-            what = str(error) or type(error).__name__
+    name = "the content" if inside else printable(path)
+    try:
+        with quiet(), io.BytesIO(path) if inside else open(path, "rb") as file, _opened(file, name) as image:
+            _check_shape(image, name)
+            _reduce(image, at_least, name)
+            image.load()
+            return to_rgb(image, name)
+    except PhotoError:
+        raise
+    except Exception as error:  # decoders raise errors of many kinds for broken data
+        if isinstance(error, OSError) and error.errno:  # from the system, not from a decoder
             raise PhotoError(
-                f"{name} opens but does not decode: {what}. Copy it again from where it came, or leave it out."
+                f"could not read {name}: {error.strerror}. Expected a picture; check the name and who may read it.",
+                "unreadable",
             ) from error
+        what = str(error) or type(error).__name__
+        raise PhotoError(
+            f"{name} opens but does not decode: {what}. Copy it again from where it came, or leave it out."
+        ) from error
 
 
-def to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
-    """Turn an opened picture of any mode into a new, upright RGB picture, with remarks on what was done."""
-    remarks = [COLOURS[image.mode]] if image.mode in COLOURS else []
+def to_rgb(image: Image.Image, name: str = "the picture") -> Decoded:
+    """Turn an opened picture of any mode into a new, upright RGB picture; PhotoError where values are out of range."""
+    remarks, values = [COLOURS[image.mode]] if image.mode in COLOURS else [], None
     turn = UPRIGHT.get(_orientation(image))
     if image.mode.startswith(("I", "F")):
-        remarks.append(DEEP)
-        image = _to_bytes(image)
+        remarks.append(FRACTIONS if image.mode == "F" else DEEP)
+        image, values = _to_bytes(image, name)
     elif image.has_transparency_data:
         remarks.append(TRANSPARENT)
         image = _on_white(image)
@@ -110,12 +121,13 @@ def to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
         image = image.transpose(turn)
     image = image.convert("RGB")  # a copy, so that nothing hangs on the file
     image.info.clear()  # where and when it was taken does not travel along
-    return image, tuple(remarks)
+    return Decoded(image, tuple(remarks), values)
 
 
 def printable(path: Path | str) -> str:
-    """Return a path as text that can be printed, also where a file name is not valid in the system's encoding."""
-    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    r"""Return a path as text for one line; bytes that are no UTF-8 and control characters become escapes as `\xe4`."""
+    text = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def reading_threads() -> int:
@@ -163,11 +175,40 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def _check_size(image: Image.Image, name: str) -> None:
-    if image.width * image.height > LARGEST:
-        raise TooLargeError(
-            f"{name} was refused: it says that it has {image.width:,} x {image.height:,} pixels, but at most "
-            f"{LARGEST / 1e6:.0f} million are read. Make the picture smaller, or leave it out."
+def _opened(file: IO[bytes], name: str) -> Image.Image:
+    """Open a picture without decoding it."""
+    try:
+        return Image.open(file, formats=_formats())
+    except UnidentifiedImageError as error:
+        file.seek(0)
+        raise _not_an_image(file.read(12), name) from error
+    except Image.DecompressionBombError as error:
+        file.seek(0)
+        with contextlib.suppress(SyntaxError):  # what it raises for anything but JPEG
+            return JpegImageFile(file)
+        raise PhotoError(f"{name} was refused: {error} {SMALLER}", "too large") from error
+
+
+def _check_shape(image: Image.Image, name: str) -> None:
+    if max(image.size) > MOST_NARROW * min(image.size):
+        raise PhotoError(
+            f"{name} was refused: it has {image.width:,} x {image.height:,} pixels, and a picture at most "
+            f"{MOST_NARROW} times as long as wide was expected. Crop it, or leave it out.",
+            "too narrow",
+        )
+
+
+def _reduce(image: Image.Image, at_least: int | None, name: str) -> None:
+    """Choose a reduced scale for a large JPEG; refuse more pixels than are read. Few bytes can claim very many."""
+    width, height = image.size
+    if at_least is not None or width * height > LARGEST:
+        image.draft("RGB", (at_least or 1, at_least or 1))
+    decoded = (width, height) if image.info.get("progressive") else image.size  # which is decoded whole all the same
+    if decoded[0] * decoded[1] > LARGEST:
+        raise PhotoError(
+            f"{name} was refused: it says that it has {width:,} x {height:,} pixels, but at most "
+            f"{LARGEST / 1e6:.0f} million are read. {SMALLER}",
+            "too large",
         )
 
 
@@ -184,27 +225,38 @@ def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
 
 
-def _to_bytes(image: Image.Image) -> Image.Image:
-    """Bring one channel of large numbers to 0..255: by the range of 16 bits, of bytes, or of 0..1 for fractions."""
-    values = np.asarray(image).astype(np.float64)
-    values = np.nan_to_num(values, nan=0.0, posinf=values[np.isfinite(values)].max(initial=0.0), neginf=0.0)
-    top = values.max(initial=0.0)
-    if image.mode.startswith("I;16") or top > 255:
-        values = values / max(top / 255, 257) if top > 65535 else values / 257
-    elif image.mode == "F" and top <= 1:
-        values = values * 255
-    return Image.fromarray(values.clip(0, 255).round().astype(np.uint8))
+def _to_bytes(image: Image.Image, name: str) -> tuple[Image.Image, tuple[float, float]]:
+    """Bring one channel of large numbers or fractions to 0..255 by what their type can hold, never by their own range.
+
+    Fractions may lie a little below 0 or above 1, as sharpening leaves them; they are cut off there.
+    """
+    fractions = image.mode == "F"
+    top, slack = (1, OVERSHOOT) if fractions else (65535, 0)
+    values = np.asarray(image).astype(np.float32)
+    finite = values[np.isfinite(values)]
+    low, high = float(finite.min(initial=0)), float(finite.max(initial=0))
+    if low < -slack or high > top + slack:
+        raise PhotoError(
+            f"{name} was refused: its values go from {low:,g} to {high:,g}, but in a picture of "
+            f"{'fractions' if fractions else 'more than 8 bits'}, 0 is black and {top:,} is white. Save it with 8 bits "
+            "a colour.",
+            "out of range",
+        )
+    values = np.nan_to_num(values, nan=0.0, posinf=top, neginf=0.0) * (255 / top)
+    return Image.fromarray(values.clip(0, 255).round().astype(np.uint8)), (low, high)
 
 
-def _not_an_image(path: Source, name: str) -> str:
+def _not_an_image(start: bytes, name: str) -> PhotoError:
     """Say what a file begins with, and what to do about the formats that people really meet."""
-    with contextlib.suppress(OSError):
-        with open(path, "rb") if isinstance(path, Path | str) else io.BytesIO(path) as file:
-            start = file.read(12)
-        if not start:
-            return f"{name} is empty. Expected a picture; copy it again from where it came."
-        if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
-            return f"{name} is a HEIC photograph. Save it as JPEG, or install the package pillow-heif and try again."
+    form = next((form for beginning, form in BEGINNINGS.items() if start.startswith(beginning)), None)
+    if form is not None:
+        what = f"is a {form} file that is broken or of a rare kind, such as one with more than four colours"
+        return PhotoError(f"{name} {what}. Save it again as a usual one, or leave it out.")
+    if not start:
+        what = "is empty. Expected a picture; copy it again from where it came."
+    elif start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
+        what = "is a HEIC photograph. Save it as JPEG, or install the package pillow-heif and try again."
+    else:
         begins = f"it begins with the bytes {start[:4].hex(' ')}, like no format of pictures"
-        return f"{name} is not a picture: {begins}. Expected a JPEG, PNG, WebP, TIFF, GIF or the like."
-    return f"{name} could not be read. Expected a picture."
+        what = f"is not a picture: {begins}. Expected a JPEG, PNG, WebP, TIFF, GIF or the like."
+    return PhotoError(f"{name} {what}", "not an image")

@@ -2,19 +2,20 @@
 
 import os
 import unicodedata
-from collections import Counter
+import zipfile
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from tlcourse.photos.findings import FileFinding, FolderError
+from tlcourse.photos.findings import FileFinding, FolderError, class_lines
 from tlcourse.photos.label_table import read_table
+from tlcourse.photos.layout import check_layout
 from tlcourse.photos.read import printable
 
 SYSTEM_FILES = {"thumbs.db", "desktop.ini", "__macosx"}
-HALVES = {"train", "training", "test", "testing", "val", "valid", "validation", "dev"}
 
 
 @dataclass(frozen=True)
@@ -26,29 +27,31 @@ class Scan:
     labels: torch.Tensor  # int64 [N]
     classes: tuple[str, ...]
     findings: tuple[FileFinding, ...] = ()  # what cannot be used, as far as names show it
+    notes: tuple[str, ...] = ()  # what could have been read in another way, and how it was
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __str__(self) -> str:
         sizes = torch.bincount(self.labels, minlength=len(self.classes)).tolist()
-        shown = [f"  {size:7,d}  {name}" for name, size in zip(self.classes, sizes, strict=True)]
-        more = [f"  ... and {len(shown) - 20} more classes"] if len(shown) > 20 else []
         first = f"{printable(self.folder)}: {len(self):,} files in {len(self.classes)} classes, not opened yet"
-        return "\n".join([first, *shown[:20], *more])
+        notes = [f"  {note}" for note in self.notes]
+        return "\n".join([first, *notes, *class_lines(dict(zip(self.classes, sizes, strict=True)))])
 
     def path(self, number: int) -> Path:
         """Return the path of a file by its number."""
         return self.folder / self.files[number]
 
 
-def scan(folder: Path | str, csv: Path | str | None = None) -> Scan:
-    """List the files of a folder with their classes, without opening them; raises FolderError where no class is found.
+def scan(folder: Path | str, csv: Path | str | None = None, label_column: str | None = None) -> Scan:
+    """List the files of a folder with their classes, without opening them.
 
     A class is a subfolder, with everything below it, unless the table `csv` says which file is of which class. It has
-    one row a file: its name below the folder, and its class. Columns named `file`, `filename`, `path`, `image` or `id`,
-    and `label`, `class` or `category`, are found; else the first two count. It may lie in the folder. Links that lead
-    out of the folder are not followed. Hidden files, and those of systems, such as `Thumbs.db`, are passed over.
+    one row a file: its name below the folder, and its class, in a column with a usual title such as `label` or
+    `species`, in the only other column, or in `label_column`; or one column for every class, with a 1 in one of them.
+    It may lie in the folder. Links that lead out of the folder are not followed. Hidden files, and those of systems,
+    such as `Thumbs.db`, are passed over. Raises FolderError where no class is found, where folders look like parts of a
+    data set, and where more than one column could hold the classes.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -56,18 +59,20 @@ def scan(folder: Path | str, csv: Path | str | None = None) -> Scan:
     findings: list[FileFinding] = []
     found = list(_walk(folder, findings))
     if csv is None:
-        class_of = _by_subfolder(folder, found, findings)
+        class_of, notes = _by_subfolder(folder, found, findings)
     else:
         csv = Path(csv) if Path(csv).is_file() else folder / csv
-        class_of = read_table(csv, folder, found, findings)
+        class_of, notes = read_table(csv, folder, found, findings, label_column)
     if not class_of:
-        raise FolderError(_no_classes(folder, found, csv))
+        raise FolderError(_no_classes(folder, found, findings, csv))
+    if csv is None:
+        check_layout(folder, list(class_of))
     classes = tuple(sorted(set(class_of.values())))
     number = {name: i for i, name in enumerate(classes)}
     files = sorted(class_of, key=lambda name: (class_of[name], name))
     labels = torch.tensor([number[class_of[name]] for name in files], dtype=torch.int64)
     findings += _similar_names(folder, classes) + (_empty_classes(folder, classes) if csv is None else [])
-    return Scan(folder, tuple(files), labels, classes, tuple(findings))
+    return Scan(folder, tuple(files), labels, classes, tuple(findings), tuple(notes))
 
 
 def _walk(folder: Path, findings: list[FileFinding]) -> Iterator[str]:
@@ -122,20 +127,18 @@ def _lies_below(path: str, root: str) -> bool:
         return False
 
 
-def _by_subfolder(folder: Path, found: list[str], findings: list[FileFinding]) -> dict[str, str]:
-    class_of = {}
-    for name in found:
-        if "/" in name:
-            class_of[name] = class_name(name.split("/", 1)[0])
-        else:
-            findings.append(FileFinding("no class", folder / name, "lies beside the folders of the classes, in none"))
-    if class_of and all(c.lower() in HALVES for c in class_of.values()):
-        halves = sorted(set(class_of.values()))
-        raise FolderError(
-            f"{printable(folder)} holds {', '.join(map(repr, halves))}: these look like parts of a data set, not like "
-            f"classes. Give one of them, for example {printable(folder / halves[-1])}."
-        )
-    return class_of
+def _by_subfolder(folder: Path, found: list[str], findings: list[FileFinding]) -> tuple[dict[str, str], list[str]]:
+    """Return the class of every file in a subfolder, and which folders were taken for one class."""
+    class_of = {name: class_name(name.split("/", 1)[0]) for name in found if "/" in name}
+    why = "lies beside the folders of the classes, in none"
+    findings += [FileFinding("no class", folder / name, why) for name in found if name not in class_of]
+    folders = defaultdict(set)
+    for name, c in class_of.items():
+        folders[c].add(name.split("/", 1)[0])
+    if "" in folders:
+        raise FolderError(f"{printable(folder)} holds a folder with a blank name, {min(folders[''])!r}. Rename it.")
+    merged = [", ".join(map(repr, sorted(folders[c]))) for c in sorted(folders) if len(folders[c]) > 1]
+    return class_of, [f"the folders {names} are taken for one class." for names in merged]
 
 
 def class_name(text: str) -> str:
@@ -169,19 +172,24 @@ def _empty_classes(folder: Path, classes: tuple[str, ...]) -> list[FileFinding]:
 
 def _no_folder(folder: Path) -> str:
     name = printable(folder)
-    if folder.suffix.lower() == ".zip" and folder.is_file():
-        return f"{name} is a zip archive. Unpack it first: folder = unpack_zip({name!r}, 'photos')."
+    if zipfile.is_zipfile(folder):
+        return f"{name} is a zip archive. Unpack it and give its folder (in Python, unpack_zip({name!r}, 'photos'))."
     what = "is a file" if folder.exists() else "does not exist"
     return f"{name} {what}, but a folder was expected that has one subfolder for every class. Check the name."
 
 
-def _no_classes(folder: Path, found: list[str], csv: Path | str | None) -> str:
+def _no_classes(folder: Path, found: list[str], findings: list[FileFinding], csv: Path | None) -> str:
+    links = [finding for finding in findings if finding.kind == "link"]
+    held = f"{len(found):,} files"
+    if links:
+        first = f"{printable(links[0].path.relative_to(folder))} {links[0].why}"
+        held += f" and {len(links):,} links that are not followed, since {first}"
     if csv is not None:
         return (
-            f"no row of {printable(csv)} names a file in {printable(folder)}, which holds {len(found):,} files"
+            f"no row of {printable(csv)} names a file in {printable(folder)}, which holds {held}"
             f"{f', such as {printable(found[0])}' if found else ''}. Expected names below that folder."
         )
     return (
-        f"{printable(folder)} holds {len(found):,} files but no subfolder with files in it. Expected one subfolder "
-        "for every class, such as apples/1.jpg and pears/2.jpg; or give a table of labels with csv=."
+        f"{printable(folder)} holds {held}, but no subfolder with files in it. Expected one subfolder for every "
+        "class, such as apples/1.jpg and pears/2.jpg; or give a table of labels (--csv FILE, in Python csv=)."
     )

@@ -1,13 +1,17 @@
 """Dividing photographs into what is learned from, what is chosen by, and what is measured on."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from tlcourse.photos.near_duplicates import NEAR, nearest, thumbnail
 from tlcourse.photos.photoset import PhotoSet
+from tlcourse.photos.read import open_photo
+
+PARTS = 3  # so many photographs a class needs: one to learn from, one to choose by, one for the test
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,8 @@ class PhotoParts:
     train: PhotoSet
     validation: PhotoSet  # to choose the probe's penalty, the epoch and the temperature
     test: PhotoSet  # looked at once, at the end
-    left_out: tuple[Path, ...] = ()  # given for training, but among the test photographs too
+    left_out: tuple[Path, ...] = ()  # given for training, but among the test photographs too, or much like one
+    notes: tuple[str, ...] = ()  # what a reader of the result has to know
 
     def counts(self) -> dict[str, int]:
         """Return how many photographs each part has."""
@@ -30,24 +35,25 @@ def train_validation_test(
     """Divide photographs into three parts with about the same share of every class, near duplicates together.
 
     `test` are photographs kept for the test, for example from a folder of their own; else `test_share` of `photos` is
-    taken. `validation` is a share of the rest. Raises ValueError where a class has too few different photographs, or
-    the test photographs have other classes.
+    taken; photographs that are among them too, saved again or in another format, are left out of the others.
+    `validation` is a share of the rest. Raises ValueError where a class has too few different photographs, or the test
+    photographs have other classes.
     """
-    _check_enough(photos, 2 if test is not None else 3)
-    left_out: tuple[Path, ...] = ()
+    left_out, notes = (), ()
     if test is None:
+        _check_enough(photos, PARTS)
         test, rest = photos.split(test_share, seed)
     else:
         test = with_classes(test, photos.classes)
-        rest, left_out = without_files_of(photos, test)
-        _check_enough(rest, 2)
+        rest, left_out, notes = without_copies_of(photos, test, PARTS - 1)
+        _check_enough(rest, PARTS - 1)
     chosen_by, train = rest.split(validation, seed)
-    return PhotoParts(train, chosen_by, test, left_out)
+    return PhotoParts(train, chosen_by, test, left_out, notes)
 
 
 def from_another_day(test: PhotoSet, photos: PhotoSet) -> PhotoSet:
-    """Return test photographs from elsewhere with the classes of `photos`, without files that are among those too."""
-    return without_files_of(with_classes(test, photos.classes), photos)[0]
+    """Return test photographs from elsewhere with the classes of `photos`, without those that are among them too."""
+    return without_copies_of(with_classes(test, photos.classes), photos)[0]
 
 
 def with_classes(photos: PhotoSet, classes: Sequence[str]) -> PhotoSet:
@@ -76,12 +82,27 @@ def _check_enough(photos: PhotoSet, parts: int) -> None:
         )
 
 
-def without_files_of(photos: PhotoSet, others: PhotoSet) -> tuple[PhotoSet, tuple[Path, ...]]:
-    """Leave out what lies among others too, byte for byte; return the rest, and the paths of what was left out."""
-    theirs = {_fingerprint(path) for path in others.paths}
-    copies = torch.tensor([_fingerprint(path) in theirs for path in photos.paths], dtype=torch.bool)
-    return photos.subset(~copies), tuple(photos.paths[i] for i in copies.nonzero()[:, 0].tolist())
+def without_copies_of(
+    photos: PhotoSet, others: PhotoSet, at_least: int = 0
+) -> tuple[PhotoSet, tuple[Path, ...], tuple[str, ...]]:
+    """Leave out photographs that lie among others too, or look like one at a glance: saved again, smaller, brighter.
+
+    Likeness alone leaves `at_least` groups in every class; where it would not, only what is equal goes. Returns the
+    rest, the paths of what was left out, and a note on every such class.
+    """
+    distance = torch.from_numpy(nearest(thumbnails(photos), thumbnails(others)))
+    copies, notes = distance <= NEAR, []
+    for c, name in enumerate(photos.classes):
+        members = photos.labels == c
+        near = members & copies & (distance >= 0)
+        if near.any() and len(photos.groups[members & ~copies].unique()) < at_least:
+            copies &= ~near
+            notes.append(f"{int(near.sum())} photographs of {name!r} look much like others that are to be kept apart.")
+    return photos.subset(~copies), tuple(photos.paths[i] for i in copies.nonzero()[:, 0].tolist()), tuple(notes)
 
 
-def _fingerprint(path: Path) -> bytes:
-    return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
+def thumbnails(photos: PhotoSet) -> np.ndarray:
+    """Return what photographs look like at a glance, uint8 `[N, P]`: from the inspection, else from the files."""
+    if photos.thumbnails is not None:
+        return photos.thumbnails.numpy()
+    return np.stack([thumbnail(open_photo(path)) for path in photos.paths])

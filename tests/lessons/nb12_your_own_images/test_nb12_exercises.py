@@ -81,7 +81,7 @@ def practice(tmp_path_factory):
 
 def test_the_planted_trouble_is_found_and_nothing_else(practice):
     report = inspect(scan(practice), progress=False)
-    expected = {"corrupt file": 1, "not an image": 1, "two classes": 2, "copy": 1, "one-image class": 1}
+    expected = {"corrupt file": 1, "not an image": 1, "two classes": 2, "copy": 1, "small class": 1}
     assert report.counts() == expected
     assert report.remarks == {"turned upright": 1, "grey": 1, "transparent": 1}
     assert len(report.photos) == 904
