@@ -93,30 +93,21 @@ def test_no_pin_binds_to_one_kind_of_machine():
 
 
 @needs_make
-def test_make_lab_opens_notebook_00():
-    assert "jupyter lab" in recipe("lab")
-    assert recipe("lab").rstrip().endswith("notebooks/00_start_here.ipynb")
-    assert (ROOT / "notebooks" / "00_start_here.ipynb").exists()
-
-
-@needs_make
-@pytest.mark.parametrize("target", ["lab", "test"])
-def test_both_commands_install_with_the_verified_versions(target):
-    assert "-m venv .venv" in recipe(target)
-    assert "pip install --constraint constraints.txt --editable ." in recipe(target)
-
-
-@needs_make
-def test_only_the_tests_bring_what_only_they_need():
-    assert "[test]" not in recipe("lab")
-    assert "pip install --constraint constraints.txt --editable '.[test]'" in recipe("test")
-
-
-@needs_make
-def test_make_test_runs_everything_that_must_pass():
-    commands = recipe("test")
-    for part in ("ruff check .", "ruff format --check .", "-m pytest", "tools/run_notebooks.py"):
+@pytest.mark.parametrize(
+    ("target", "parts"),
+    [
+        ("lab", ["--editable .\n", "jupyter lab", "notebooks/00_start_here.ipynb"]),
+        (
+            "test",
+            ["--editable '.[test]'", "ruff check .", "ruff format --check .", "-m pytest", "tools/run_notebooks.py"],
+        ),
+    ],
+)
+def test_both_commands_install_verified_versions_and_then_run_what_they_promise(target, parts):
+    commands = recipe(target)
+    for part in ("-m venv .venv", "pip install --constraint constraints.txt --editable .", *parts):
         assert part in commands
+    assert ("[test]" in commands) == (target == "test"), "learners do not get what only the tests need"
 
 
 @needs_make

@@ -1,13 +1,11 @@
-import errno
-import os
 import pickle
+import re
 import subprocess
 import sys
 
 import pytest
 import torch
 
-from tlcourse import storage
 from tlcourse.storage import StorageError, read_bytes, read_tensors, save_object, save_tensors, sha256, write_atomically
 
 TENSORS = {"a": torch.arange(6).reshape(2, 3).float(), "b": torch.tensor(7)}
@@ -82,19 +80,6 @@ def test_metadata_has_no_place_in_pth(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_full_disk_keeps_the_old_file(tmp_path, monkeypatch):
-    path = write_atomically(tmp_path / "w.bin", b"old")
-
-    def full(_descriptor):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(storage.os, "fsync", full)
-    with pytest.raises(StorageError, match=r"could not write 3 bytes.*No space left.*unchanged.*Free some space"):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert [p.name for p in tmp_path.iterdir()] == ["w.bin"]
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of a process's files")
 def test_a_write_that_the_system_stops_half_way_keeps_the_old_file(tmp_path, environment):
     path = write_atomically(tmp_path / "w.bin", b"old")
@@ -105,6 +90,6 @@ def test_a_write_that_the_system_stops_half_way_keeps_the_old_file(tmp_path, env
         "except StorageError as error: print(error)\n"
     )
     run = subprocess.run([sys.executable, "-B", "-c", code], env=environment, capture_output=True, text=True)
-    assert "could not write 100,000 bytes" in run.stdout, run.stderr
+    assert re.search(r"could not write 100,000 bytes.*unchanged.*Free some space", run.stdout), run.stderr
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["w.bin"]

@@ -1,12 +1,9 @@
-"""CIFAR-10 from a small archive in its own format, served by this machine."""
+"""CIFAR-10 from a small archive in its own format, which lies on this machine."""
 
-import functools
 import hashlib
-import http.server
 import io
 import pickle
 import tarfile
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -66,22 +63,10 @@ def small(tmp_path, monkeypatch):
     return tmp_path
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def online(small, monkeypatch):
-    monkeypatch.setenv("no_proxy", "*")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=small / "served"))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    monkeypatch.setattr(cifar, "URL", f"http://127.0.0.1:{server.server_port}/{cifar.ARCHIVE}")
-    yield small
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    monkeypatch.setattr(cifar, "URL", (small / "served" / cifar.ARCHIVE).as_uri())
+    return small
 
 
 def joined():
@@ -161,43 +146,16 @@ def test_what_is_damaged_is_named_and_never_unpickled(small, monkeypatch):
     assert not Path("run").exists()
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"labels": "letters"}, r"labels='letters' was asked of 'cifar10', but its photographs have their own ten"),
-        ({"shift": 2}, r"shift is 2, but a number from 0"),
-        ({"split": "validation"}, r"'validation' is not a split"),
-        ({"count": 50_001}, r"50001 images of 'cifar10' \(train\) were asked for. Expected from 1 to 50,000"),
-    ],
-)
-def test_what_it_does_not_have_is_refused_before_any_download(small, options, message):
-    with pytest.raises(ValueError, match=message):
-        load("cifar10", **options)
-
-
-def photographs(split, count):
-    """Return dark noise with a bright stripe, in another place for every class: enough to train and to draw."""
-    draws = torch.Generator().manual_seed(len(split))
-    labels = torch.arange(count) % 10
-    images = torch.randint(0, 100, (count, 3, 32, 32), dtype=torch.uint8, generator=draws)
-    for c in range(10):
-        images[labels == c, :, 3 * c : 3 * c + 3] += 155
-    return {"images": images, "labels": labels}
-
-
-@pytest.fixture
-def noise(monkeypatch):
-    monkeypatch.setattr(cifar, "cached", lambda key, make: photographs(key["split"], 2100))
-
-
-def test_notebooks_take_some_of_it(noise):
+@pytest.mark.usefixtures("fake_cifar10")
+def test_notebooks_take_some_of_it():
     train, test = train_test("cifar10")
     assert len(train) == len(test) == cifar.IN_A_NOTEBOOK
     assert len(load("cifar10")) == 2100
     assert [len(half) for half in train_test("handwritten")] == [906, 509]
 
 
-def test_it_moves_with_the_dial_as_the_other_worlds_do(noise):
+@pytest.mark.usefixtures("fake_cifar10")
+def test_it_moves_with_the_dial_as_the_other_worlds_do():
     here, near, far = (load("cifar10", count=50, shift=shift).images.float() for shift in (0, 0.1, 1))
     assert 0 < (near - here).abs().mean() < (far - here).abs().mean()
     assert far[:, 2].mean() == pytest.approx(far[:, 0].mean().item() / 2, rel=0.05), "half of the blue should be gone"

@@ -168,6 +168,14 @@ def test_the_dial_moves_the_same_images_further_and_further(world):
         ({"world": "printed", "shift": float("nan")}, "shift is nan"),
         ({"world": "printed", "count": 0}, "0 images .* Expected from 1"),
         ({"world": "handwritten", "count": 907}, "907 images .* from 1 to 906"),
+        # of CIFAR-10 before any download
+        (
+            {"world": "cifar10", "labels": "letters"},
+            "'letters' was asked of 'cifar10', but its photographs have their own",
+        ),
+        ({"world": "cifar10", "shift": 2}, "shift is 2, but a number from 0"),
+        ({"world": "cifar10", "split": "validation"}, "'validation' is not a split"),
+        ({"world": "cifar10", "count": 50_001}, r"50001 images of 'cifar10' \(train\) .* from 1 to 50,000"),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -2,8 +2,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from sklearn.metrics import accuracy_score
-from sklearn.model_selection import cross_val_score
-from sklearn.neighbors import NearestCentroid
 
 from tests.weights import changed, copies
 from tlcourse.data.normalisation import scale
@@ -86,20 +84,6 @@ def test_every_fold_is_asked_once_and_never_trained_on():
         assert not set(learn.tolist()) & set(held.tolist())
         assert len(learn) + len(held) == 60
         assert FOLDED[held].bincount().max() <= 2  # six images per class, five folds
-
-
-def test_cross_validation_agrees_with_scikit_learn_on_the_same_folds():
-    x = torch.randn(60, 4, generator=torch.Generator().manual_seed(0)) + FOLDED[:, None]
-    deals = []
-
-    def nearest_mean(learn, held_out):
-        deals.append((learn.numpy(), held_out.numpy()))
-        means = torch.stack([x[learn][FOLDED[learn] == c].mean(0) for c in range(10)])
-        return 100 * (torch.cdist(x[held_out], means).argmin(1) == FOLDED[held_out]).float().mean().item()
-
-    ours = cross_validate(nearest_mean, FOLDED)
-    theirs = cross_val_score(NearestCentroid(), x.numpy(), FOLDED.numpy(), cv=deals)
-    assert ours == pytest.approx(100 * theirs)
 
 
 def test_nested_selection_never_chooses_with_the_fold_it_reports():

@@ -138,17 +138,12 @@ def import_lesson(part):
     return importlib.import_module(registry.lesson_module("99", part))
 
 
-def test_its_table_is_computed_kept_and_read(lesson):
+def test_its_table_is_computed_kept_and_read_and_its_lab_shows_it(lesson):
     compute, seeds = shipped.shipped_tables()["coins"]
     frames.save_results(compute(range(seeds)), lesson / "results" / "coins.csv")
     rows = frames.results("coins")
     assert rows.columns.tolist() == ["coins", "seed", "accuracy"]
     assert frames.as_dict(frames.intervals(rows, by="coins"))[1000].mean == pytest.approx(50, abs=5)
-
-
-def test_its_lab_shows_the_table(lesson):
-    compute, seeds = shipped.shipped_tables()["coins"]
-    frames.save_results(compute(range(seeds)), lesson / "results" / "coins.csv")
     lab = import_lesson("lab").CoinLab()
     before = lab.sentence.value
     lab.coins = 1000

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -10,12 +9,12 @@ from unittest import mock
 
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 from torchvision.models import WeightsEnum, get_model, get_model_weights, regnet
 
 from tlcourse.data.downloads import DownloadError
 from tlcourse.data.imageset import ImageSet
+from tlcourse.data.transforms import Preprocessing
 from tlcourse.models.torchvision_backbones import (
     OPTIONS,
     backbone,
@@ -26,14 +25,9 @@ from tlcourse.repro import generator, seeded
 from tlcourse.storage import save_tensors
 from tlcourse.training.checkpoint import copy_weights
 from tlcourse.training.loop import fit
-from tlcourse.transfer.freezing import freeze, layerwise_lr, parameter_groups
+from tlcourse.transfer.freezing import layerwise_lr, parameter_groups
 from tlcourse.transfer.heads import get_classifier
-from tlcourse.transfer.weights import check_still, weights_moved
 
-REAL = Path(os.environ.get("TLCOURSE_REAL_DATA", "missing"))
-needs_real_data = pytest.mark.skipif(
-    not (REAL / "imagenet_weights").is_dir(), reason="TLCOURSE_REAL_DATA does not name a folder with real weights"
-)
 # one small network of each kind, and the side of images that it is tried on
 KINDS = {
     **{"alexnet": 63, "densenet121": 29, "resnet18": 33, "mobilenet_v2": 32, "regnet_y_400mf": 32},
@@ -124,6 +118,7 @@ def test_every_network_of_the_registry(name, on_meta):
     with torch.no_grad():
         assert model(x).shape == (2, 7)
     assert received == [(2, model.num_features)]
+    assert model.preprocessing == Preprocessing.for_weights(name)
     assert model.preprocessing.crop >= model.side
     assert not [key for key in model.state_dict() if "aux" in key.lower()]
     check_stages(model)
@@ -175,6 +170,7 @@ def test_scores_are_torchvisions(name, monkeypatch):
     assert (wanted[0] - wanted[1]).abs().max() > 1e-3  # scores that are the same for all images would prove nothing
     assert torch.allclose(scores, wanted, rtol=1e-5, atol=1e-6)
     assert received[0].shape == (2, model.num_features)
+    assert model.preprocessing == Preprocessing.for_weights(name)
 
 
 def test_squeezenets_own_head_sees_the_average_of_what_it_saw_place_by_place(monkeypatch):
@@ -198,23 +194,6 @@ def test_auxiliary_heads_stay_behind(name, side, monkeypatch):
     with torch.no_grad():
         assert torch.allclose(model(x), net(x), rtol=1e-5, atol=1e-6)
         assert model.train()(x).shape == (2, 1000)  # one tensor in training too, not two or three
-
-
-@needs_real_data
-@pytest.mark.parametrize("name", ["mobilenet_v2", "squeezenet1_0"])
-def test_real_weights_answer_as_torchvision_does(name):
-    file = REAL / "imagenet_weights" / f"{name}.pth"
-    model, net = backbone(name, weights=file).eval(), get_model(name).eval()
-    net.load_state_dict(torch.load(file, weights_only=True))
-    paths = sorted((REAL / "groceries" / "test").rglob("*.jpg"))[::80]
-    photos = [Image.open(path).convert("RGB") for path in paths]
-    ours = torch.stack([model.preprocessing(photo) for photo in photos])
-    theirs = torch.stack([get_model_weights(name).DEFAULT.transforms()(photo) for photo in photos])
-    with torch.no_grad():
-        scores, wanted = model(ours), net(theirs)
-    if name == "mobilenet_v2":
-        assert torch.allclose(scores, wanted, rtol=1e-5, atol=1e-5)
-    assert torch.equal(scores.argmax(1), wanted.argmax(1))
 
 
 # Images
@@ -254,17 +233,6 @@ def data_set(classes=4, count=16):
     return ImageSet(raw, torch.arange(count) % classes, tuple("abcd"[:classes]))
 
 
-def test_frozen_stages_stay_and_the_others_move(small):
-    assert freeze(small, 2) == ["stage1", "stage2"]
-    optimizer = torch.optim.SGD(parameter_groups(small, layerwise_lr(small, 0.1)), momentum=0.9)
-    before = copy_weights(small)
-    fit(small, data_set().batches(8), epochs=2, optimizer=optimizer, progress=False, device="cpu")
-    report = weights_moved(before, small.state_dict())
-    check_still(report, ["body.conv1.", "body.stage2."])
-    for part in ("body.stage3.", "body.stage4.", "body.conv5.", "head."):
-        assert [name for name in report.moved if name.startswith(part)], part
-
-
 def test_training_goes_back_to_the_best_weights():
     """MNASNet refuses a dict that does not say its version, as a copy of its own weights does not."""
     with seeded("mnasnet"):
@@ -280,22 +248,17 @@ def test_training_goes_back_to_the_best_weights():
 
 
 @pytest.mark.parametrize("file", ["net.pth", "net.safetensors"])
-def test_a_state_dict_of_torchvision_with_other_classes(tmp_path, file):
+@pytest.mark.parametrize("whose", ["torchvision's", "the course's"])
+def test_a_state_dict_with_other_classes(tmp_path, file, whose):
     net, x = random_net(NAME, 6), images(32)
     path = save_tensors(tmp_path / file, net.state_dict())
+    if whose == "the course's":
+        path = save_tensors(path, backbone(NAME, weights=path).state_dict())
     assert torch.equal(backbone(NAME, weights=path).eval()(x), net(x))
     fresh = backbone(NAME, 3, str(path)).eval()
     assert fresh(x).shape == (2, 3)
     net.fc = nn.Identity()
     assert torch.equal(fresh.forward_features(x), net(x))
-
-
-def test_a_backbone_that_the_course_saved(tmp_path):
-    with seeded(NAME):
-        saved, x = backbone(NAME, 6, weights=None).eval(), images(32)
-    path = save_tensors(tmp_path / "mine.safetensors", saved.state_dict())
-    assert torch.equal(backbone(NAME, weights=path).eval()(x), saved(x))
-    assert torch.equal(backbone(NAME, 3, path).eval().forward_features(x), saved.forward_features(x))
 
 
 def test_old_files(monkeypatch):

@@ -61,14 +61,13 @@ def test_unknown_names(network, source):
         build("huge")
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut"])
-def test_a_damaged_file_is_refused(tmp_path, monkeypatch, damage):
+def test_a_damaged_file_is_refused(tmp_path, monkeypatch):
     for path in FOLDER.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     broken = tmp_path / "tiny_resnet-letters.safetensors"
     data = bytearray(broken.read_bytes())
     data[1000] ^= 1
-    broken.write_bytes(bytes(data) if damage == "flip" else bytes(data[:-100]))
+    broken.write_bytes(bytes(data))
     monkeypatch.setattr(zoo, "FOLDER", tmp_path)
     with pytest.raises(StorageError, match=r"incomplete or was changed. Nothing was loaded"):
         pretrained()

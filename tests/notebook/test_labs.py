@@ -6,10 +6,9 @@ import re
 
 import ipywidgets as widgets
 import pytest
-import torch
-import torch.nn.functional as F
 from PIL import Image
 
+from tests.labs import classifier, hits, validation_logits
 from tlcourse.data.defects import plant_defects
 from tlcourse.data.worlds import load
 from tlcourse.lessons.nb00_start_here.lab import ShiftLab
@@ -18,17 +17,11 @@ from tlcourse.lessons.nb01_preprocessing.lab import AugmentationLab, CleaningLab
 from tlcourse.lessons.nb02_weight_transfer.lab import WeightTransferLab
 from tlcourse.lessons.nb03_fine_tuning.lab import TrainingLab
 from tlcourse.lessons.nb04_evaluation.comparing import Experiments
-from tlcourse.lessons.nb04_evaluation.experiment import train_validation_test
 from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, MistakesLab
 from tlcourse.lessons.nb12_your_own_images.lab import PredictionLab
 from tlcourse.models.pretrained import pretrained
-from tlcourse.notebook import display
 from tlcourse.notebook.controls import Note, Text
 from tlcourse.notebook.jobs import Job
-from tlcourse.notebook.lab import Lab
-from tlcourse.photos.classifier import Classifier
-from tlcourse.photos.model_card import ModelCard
-from tlcourse.photos.networks import COURSE_PREPROCESSING
 from tlcourse.repro import generator
 
 
@@ -41,21 +34,8 @@ def cleaning_lab():
     return CleaningLab(inspect(dirty, pretrained()), truth)
 
 
-def validation_logits():
-    """Logits of two networks that know something, and the images that they were asked about."""
-    validation, draws = train_validation_test()[1], torch.Generator().manual_seed(0)
-    told, noise = F.one_hot(validation.labels, 10), torch.randn(2, len(validation), 10, generator=draws)
-    return {"scratch": 3 * (noise[0] + told), "letters": 2 * (noise[1] + 2 * told)}, validation
-
-
-def experiments():
-    draws, shares = torch.Generator().manual_seed(1), {"letters": 0.8, "digits": 0.9, "scratch": 0.5}
-    return Experiments({name: torch.rand(20, 300, generator=draws) < share for name, share in shares.items()})
-
-
 def prediction_lab():
-    card = ModelCard("tiny_resnet", tuple("0123456789"), COURSE_PREPROCESSING, temperature=1.234)
-    lab = PredictionLab(Classifier(pretrained("tiny_resnet", "digits"), card))
+    lab = PredictionLab(classifier())
     picture = io.BytesIO()
     Image.new("RGB", (40, 60), "red").save(picture, "PNG")
     lab.camera_field.value = f"data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()}"  # a snapshot
@@ -68,7 +48,7 @@ LABS = {
     "01 cleaning": cleaning_lab,
     "04 mistakes": lambda: MistakesLab(*validation_logits()),
     "04 calibration": lambda: CalibrationLab(*validation_logits()),
-    "04 comparison": lambda: ComparisonLab(experiments()),
+    "04 comparison": lambda: ComparisonLab(Experiments(hits())),
     "02 weight transfer": WeightTransferLab,
     "03 training": TrainingLab,
     "12 prediction": prediction_lab,
@@ -81,12 +61,11 @@ QUICK = {  # by lab with jobs: values of controls with which they end within sec
 
 @pytest.fixture(scope="module", params=LABS)
 def lab(request):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(display, "QUICK_PIXELS_PER_INCH", 20)
-        made = LABS[request.param]()
-        made.name = request.param
-        yield made
-        made.close()
+    made = LABS[request.param]()
+    made.name = request.param
+    yield made
+    assert made.close()
+    assert all(widget.comm is None for widget in (made.widget, made.picture, *made.controls.values()))
 
 
 def moving(lab):
@@ -165,11 +144,3 @@ def test_every_job_runs_and_stops_and_refuses_a_second(lab):
         lab.stop.click()
         assert lab.wait(20)
         assert not lab.controls[name].disabled
-
-
-@pytest.mark.parametrize("make", LABS.values(), ids=list(LABS))
-def test_closing_leaves_no_widget(make, monkeypatch):
-    monkeypatch.setattr(Lab, "_draw", lambda self: None)
-    lab = make()
-    assert lab.close()
-    assert all(widget.comm is None for widget in (lab.widget, lab.picture, *lab.controls.values()))

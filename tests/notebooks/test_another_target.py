@@ -1,14 +1,13 @@
 """Notebooks 00 to 04 run on CIFAR-10 by changing the one line that names their target."""
 
-import json
+import itertools
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
-import torch
 
 from tlcourse.data import cifar10
-from tlcourse.repro import generator
 from tlcourse.training import recipe
 from tlcourse.training.loop import fit
 
@@ -19,14 +18,9 @@ OWN_WORLD = ("written", "new_written", "letters", "new_letters", "old_images", "
 
 def code_of(notebook, end=None):
     """The code of a notebook, up to a heading."""
-    code = []
-    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
-        source = "".join(cell["source"])
-        if end and source.startswith(end):
-            break
-        if cell["cell_type"] == "code":
-            code.append(source)
-    return "\n".join(code)
+    cells = nbformat.read(notebook, as_version=4).cells
+    before = itertools.takewhile(lambda cell: not end or not cell.source.startswith(end), cells)
+    return "\n".join(cell.source for cell in before if cell.cell_type == "code")
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
@@ -40,18 +34,9 @@ def test_one_line_of_a_notebook_names_the_target(notebook):
     assert all(set(re.findall(r"\w+", line.split("=")[0])) <= set(OWN_WORLD) for line in loads), loads
 
 
-def photographs(split, count=2100):
-    """Dark noise with a bright stripe, in another place for every class."""
-    labels = torch.arange(count) % 10
-    images = torch.randint(0, 100, (count, 3, 32, 32), dtype=torch.uint8, generator=generator(split))
-    for c in range(10):
-        images[labels == c, :, 3 * c : 3 * c + 3] += 155
-    return {"images": images, "labels": labels}
-
-
+@pytest.mark.usefixtures("fake_cifar10")
 def test_notebook_00_runs_on_it_by_changing_one_line(monkeypatch):
     """All that it measures, with short trainings; the lab and the exercises have worlds of their own."""
-    monkeypatch.setattr(cifar10, "cached", lambda key, make: photographs(key["split"]))
     monkeypatch.setattr(cifar10, "IN_A_NOTEBOOK", 300)
     monkeypatch.setattr(recipe, "fit", lambda *given, epochs, **options: fit(*given, epochs=1, **options))
     code = code_of(NOTEBOOKS[0], end="## Lab")

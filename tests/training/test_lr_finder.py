@@ -24,22 +24,18 @@ class Parabola(nn.Module):
         return self.weight * x
 
 
-def steep(steepness=10.0):
-    return lambda scores, _labels: steepness / 2 * scores.square().mean()
+def steep(scores, _labels):
+    return 10 / 2 * scores.square().mean()
 
 
 NOTHING = [(torch.ones(1), torch.zeros(1).long())]
 
 
-def trace(steps=200):
+def test_it_breaks_where_theory_says():
+    """With a steepness of 10, the loss falls below a rate of 2 / 10 and grows above it."""
     model = Parabola()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    return range_test(model, NOTHING, optimizer, low=1e-4, high=100.0, steps=steps, loss=steep())
-
-
-def test_it_breaks_where_theory_says():
-    """The loss falls below 2 / steepness = 0.2 and grows above it."""
-    found = trace()
+    found = range_test(model, NOTHING, optimizer, low=1e-4, high=100.0, steps=200, loss=steep)
     assert 0.05 < found.lowest < 0.3
     assert found.rates[-1] < 1.0  # it stopped long before the last rate
     assert found.suggestion == pytest.approx(found.lowest / 3)

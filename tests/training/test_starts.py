@@ -22,11 +22,6 @@ def test_starts_differ_in_their_weights_alone(network):
     assert [n for n, p in probe.named_parameters() if p.requires_grad] == head
 
 
-def test_unknown_start():
-    with pytest.raises(ValueError, match="'luck' is not a way to start"):
-        starting_model("luck", 0)
-
-
 @pytest.mark.parametrize("start", STARTS)
 def test_learning_from_a_start_is_the_recipe_or_for_the_probe_the_best_head(start):
     few, short = load("handwritten-photo").few(2), Recipe(epochs=1, steps=2, batch=10)

@@ -50,9 +50,7 @@ def test_one_domain_is_near_and_another_the_farther_the_more_it_moved():
 
 @pytest.mark.parametrize("distance", DISTANCES)
 def test_bad_input_is_refused(distance):
-    with pytest.raises(
-        ValueError, match=r"shape \[9, 5\] and \[9, 4\]. Expected \[N, D\] and \[M, D\]"
-    ):
+    with pytest.raises(ValueError, match=r"shape \[9, 5\] and \[9, 4\]. Expected \[N, D\] and \[M, D\]"):
         distance(cloud(9), cloud(9, size=4))
     with pytest.raises(ValueError, match="infinite or not a number"):
         distance(cloud(9) / 0, cloud(9))

@@ -38,20 +38,14 @@ def test_what_is_frozen_stays_and_the_rest_moves(network):
         assert moved(model) == set(model.state_dict()) - of_stages(model, frozen)
 
 
-def test_by_default_only_the_head_learns():
+@pytest.mark.parametrize("batchnorm", ["keep", "adapt"])
+def test_by_default_only_the_head_learns_and_only_adapting_statistics_move(batchnorm):
     model = TinyResNet()
-    freeze(model)
-    assert moved(model) == {"head.weight", "head.bias"}
-    assert model.training
-    assert not any(module.training for module in model.modules() if isinstance(module, nn.BatchNorm2d))
-    assert count_parameters(trainable(model)) == 128 * 10 + 10
-
-
-def test_adapting_statistics_move_though_no_frozen_weight_does():
-    model = TinyResNet()
-    freeze(model, batchnorm="adapt")
+    freeze(model, batchnorm=batchnorm)
     statistics = {name for name in model.state_dict() if "running_" in name or "num_batches" in name}
-    assert moved(model) == {"head.weight", "head.bias"} | statistics
+    assert moved(model) == {"head.weight", "head.bias"} | (statistics if batchnorm == "adapt" else set())
+    assert model.training
+    assert count_parameters(trainable(model)) == 128 * 10 + 10
 
 
 def test_discriminative_and_layerwise_lr():

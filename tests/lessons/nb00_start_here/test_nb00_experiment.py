@@ -12,7 +12,6 @@ from tlcourse.lessons.nb00_start_here.experiment import (
     shifted_trial,
     time_saved,
     times_fewer,
-    trial,
     updates_needed,
 )
 from tlcourse.lessons.nb00_start_here.figures import gallery, seeds_figure
@@ -41,11 +40,6 @@ def made_up():
     rows += [("linear probe", seed, 40.0 + 5 * seed) for seed in range(3)]
     rows += [("fine-tuned", seed, 70.0 + 5 * seed) for seed in range(3)]
     return pd.DataFrame(rows, columns=["start", "seed", "accuracy"]).assign(per_class=5)
-
-
-def test_a_seed_says_it_all():
-    first, again, other = (trial("fine-tuned", 2, seed, recipe=SHORT)["accuracy"] for seed in (0, 0, 1))
-    assert first == again != other
 
 
 def test_the_curve_covers_every_start_and_says_its_budget_and_what_could_move(untrained):

@@ -90,12 +90,6 @@ def test_the_plan_is_covered(few_images):
     assert list(cells) == [(u, s, seed) for u in (2, 4) for s in ("random", CLASS_MEANS) for seed in (0, 1)]
 
 
-def test_unknown_names():
-    for call in (carry_over, trial):
-        with pytest.raises(ValueError, match=r"'luck' is no strategy\. Expected one of: 'random', "):
-            call("luck", 0)
-
-
 def test_the_table_of_what_ships():
     trials = results("transfer_strategies")
     table = strategy_table(trials)

@@ -57,12 +57,8 @@ def test_every_row_names_its_budget():
     assert (ready_made["batch"], ready_made["augmented"]) == (50, False)
 
 
-def test_a_strategy_that_needs_more_labels_or_does_not_exist():
+def test_a_strategy_that_needs_more_labels_has_no_row():
     assert experiment.run_strategies(["early stopping"], [1], [0], progress=False).empty
-    with pytest.raises(ValueError, match="early stopping needs at least 2 labels per class, but 1"):
-        experiment.run_strategy("early stopping", 1, 0)
-    with pytest.raises(ValueError, match=r"there is no strategy 'magic'.*'LP-FT'"):
-        experiment.run_strategies(["magic"], [5], [0], progress=False)
 
 
 def rows(strategy, source, *targets, updates=100):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from tlcourse.evaluation.intervals import t_interval
 from tlcourse.lessons.nb04_evaluation import archives
@@ -12,11 +11,6 @@ from tlcourse.lessons.nb04_evaluation import checks as ex
 def by_t(seed):
     intervals = [t_interval(row) for row in archives.archive(seed)[0].tolist()]
     return np.array([[i.low, i.high] for i in intervals])
-
-
-@pytest.fixture(scope="module")
-def ends():
-    return by_t(0)
 
 
 def test_an_archive_is_drawn_by_its_seed():
@@ -47,25 +41,6 @@ def test_a_width_counts_only_when_the_promise_is_kept():
     details = dict(archives.held_and_width(told, 2))
     assert details["hold the truth"] == "92.0 % of 2,000 intervals"
     assert "t intervals" in details["mean width"]
-
-
-@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor, lambda ends: ends.tolist(), lambda ends: tuple(ends.T)])
-def test_ends_are_read_from_whatever_holds_them(ends, kind):
-    assert np.array_equal(archives.read_ends(kind(ends)), ends)
-
-
-@pytest.mark.parametrize("report", [None, 3.0, [1.0, 2.0], np.zeros((2000, 3)), np.zeros((1999, 2)), {"low": 1}])
-def test_another_shape_is_refused_with_the_shape_that_is_wanted(report):
-    with pytest.raises(ValueError, match=r"\[2000, 2\] was expected"):
-        archives.read_ends(report)
-
-
-@pytest.mark.parametrize("row", [(2.0, 1.0), (float("nan"), 1.0), (0.0, float("inf"))])
-def test_ends_that_are_none_are_refused(ends, row):
-    ends = ends.copy()
-    ends[7] = row
-    with pytest.raises(ValueError, match="not finite, or lies on the wrong side"):
-        archives.read_ends(ends)
 
 
 @pytest.mark.parametrize("seed", range(1, 5))

@@ -74,11 +74,6 @@ def test_a_network_is_measured_from_several_sides(small, network):
     assert math.isnan(row["forgotten"]) == (network == "scratch")
 
 
-def test_no_such_network(piles):
-    with pytest.raises(ValueError, match=r"no network 'cats'\. Expected one of: 'scratch', 'letters'"):
-        train_network("cats", 0, piles[0])
-
-
 def test_what_does_not_move_forgets_nothing():
     model = pretrained("tiny_resnet", "letters")
     reset_classifier(model, 10)

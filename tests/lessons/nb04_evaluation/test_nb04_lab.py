@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from tests import labs
 from tlcourse.evaluation.calibration import calibration_error, fit_temperature
 from tlcourse.evaluation.intervals import Interval, t_interval
 from tlcourse.evaluation.metrics import confusion_matrix
 from tlcourse.lessons.nb04_evaluation import comparing
 from tlcourse.lessons.nb04_evaluation import lab_figures as pictures
-from tlcourse.lessons.nb04_evaluation.experiment import train_validation_test
 from tlcourse.lessons.nb04_evaluation.lab import (
     CalibrationLab,
     ComparisonLab,
@@ -22,24 +22,19 @@ from tlcourse.lessons.nb04_evaluation.lab import (
 NAMES = ("letters", "digits")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def validation():
-    return train_validation_test()[1]
+    return labs.validation_logits()[1]
 
 
-@pytest.fixture(scope="module")
-def logits(validation):
-    draws = torch.Generator().manual_seed(0)
-    told = torch.nn.functional.one_hot(validation.labels, 10)
-    noise = torch.randn(2, len(validation), 10, generator=draws)
-    return {"scratch": 3 * (noise[0] + told), "letters": 2 * (noise[1] + 2 * told)}
+@pytest.fixture
+def logits():
+    return labs.validation_logits()[0]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def hits():
-    draws = torch.Generator().manual_seed(1)
-    shares = {"letters": 0.8, "digits": 0.9, "scratch": 0.5}
-    return {name: torch.rand(20, 300, generator=draws) < share for name, share in shares.items()}
+    return labs.hits()
 
 
 # what is computed
@@ -100,17 +95,6 @@ def test_verdicts(seeds, images, verdict, more):
     assert "the same" in replace(found, names=("letters", "letters")).verdict
 
 
-def test_many_experiments_find_what_is_there_and_nothing_else():
-    draws = torch.Generator().manual_seed(3)
-    shift = torch.rand(20, 300, generator=draws) < 0.3
-    says_a, opens, says_b = comparing.compute_verdicts(shift.float(), (2, 10), 300)[10]
-    assert says_a > 95 > 5 > says_b
-    assert says_a + opens + says_b == pytest.approx(100)
-    same = torch.rand(20, 300, generator=draws) - 0.5
-    a, _, b = comparing.compute_verdicts(same - same.mean(), (10,), 300)[10]
-    assert a + b < 8  # both intervals promise at most 5
-
-
 def test_many_experiments_agree_with_comparisons_one_by_one(hits):
     """Drawn with replacement in place of without, from two networks that are hard to tell apart with few seeds."""
     found = [comparing.compute_comparison(hits, NAMES, 2, 50, draw).verdict for draw in range(200)]
@@ -131,8 +115,8 @@ def test_more_evidence_decides_more(hits):
 
 
 @pytest.fixture(scope="module")
-def mistakes_lab(logits, validation):
-    lab = MistakesLab(logits, validation)
+def mistakes_lab():
+    lab = MistakesLab(*labs.validation_logits())
     yield lab
     lab.close()
 

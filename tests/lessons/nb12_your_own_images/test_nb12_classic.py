@@ -6,9 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tlcourse.data import cifar10 as cifar
 from tlcourse.data.augmentations import Crop, Flip
-from tlcourse.data.cache import cached
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import accuracy
 from tlcourse.lessons import __main__ as command
@@ -43,25 +41,9 @@ def test_only_photographs_are_mirrored():
     assert [type(part) for part in classic.augmentation(WORLD).parts] == [Crop]
 
 
-@pytest.mark.parametrize(
-    ("options", "message"), [({"world": "cifar100"}, r"'cifar100' is not a world"), ({"epochs": 0}, r"0")]
-)
-def test_bad_arguments_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        classic.run_classic("classic", **({"world": WORLD, "count": 130} | options))
-
-
-def small_cifar(split, count):
-    draws = torch.Generator().manual_seed(len(split))
-    images = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8, generator=draws)
-    return {"images": images, "labels": torch.arange(count) % 10}
-
-
-def test_cifar_10_is_what_it_runs_on_unless_told_otherwise(tmp_path, monkeypatch):
-    monkeypatch.setenv("TLCOURSE_CACHE", str(tmp_path))
-    for split in cifar.COUNT:
-        cached(cifar.cache_key(split), lambda split=split: small_cifar(split, 150))
-    row, _ = classic.run_classic("improved", epochs=1)
+@pytest.mark.usefixtures("fake_cifar10")
+def test_cifar_10_is_what_it_runs_on_unless_told_otherwise():
+    row, _ = classic.run_classic("improved", count=150, epochs=1)
     assert (row["world"], row["recipe"], row["images"]) == ("cifar10", "improved", 150)
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.labs import classifier
 from tlcourse.data.worlds import load
 from tlcourse.lessons.nb12_your_own_images import gallery
 from tlcourse.lessons.nb12_your_own_images.camera import Camera
@@ -21,23 +22,13 @@ from tlcourse.lessons.nb12_your_own_images.predictions import (
     compute_sight,
     describe_answers,
 )
-from tlcourse.models.pretrained import pretrained
-from tlcourse.photos.classifier import Classifier
 from tlcourse.photos.image_folder import write_image_folder
 from tlcourse.photos.inspection import inspect
-from tlcourse.photos.model_card import ModelCard
-from tlcourse.photos.networks import COURSE_PREPROCESSING
 from tlcourse.photos.read import PhotoError
 from tlcourse.photos.scan import scan
 
 DIGITS = tuple("0123456789")
 NOW = datetime.datetime.now(datetime.UTC)
-
-
-@pytest.fixture(scope="module")
-def classifier():
-    card = ModelCard("tiny_resnet", DIGITS, COURSE_PREPROCESSING, temperature=1.234)
-    return Classifier(pretrained("tiny_resnet", "digits"), card)
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +38,8 @@ def photos(tmp_path_factory):
 
 
 @pytest.fixture
-def lab(classifier, photos):
-    made = PredictionLab(classifier, photos)
+def lab(photos):
+    made = PredictionLab(classifier(), photos)
     yield made
     made.close()
 
@@ -88,13 +79,13 @@ def bars(lab):
 # what is computed
 
 
-def test_without_changes_the_answers_are_those_of_the_classifier(classifier, photos):
-    sight = compute_sight(classifier, photos.open(4), Changes())
-    mine = compute_answers(sight.logits, DIGITS, classifier.temperature, 3)
-    theirs = classifier.classify(photos.paths[4])
+def test_without_changes_the_answers_are_those_of_the_classifier(photos):
+    sight = compute_sight(classifier(), photos.open(4), Changes())
+    mine = compute_answers(sight.logits, DIGITS, classifier().temperature, 3)
+    theirs = classifier().classify(photos.paths[4])
     assert [a.label for a in mine] == [a.label for a in theirs]
     assert [a.probability for a in mine] == pytest.approx([a.probability for a in theirs], abs=1e-5)
-    assert torch.equal(sight.prepared, classifier.prepare(photos.paths[4]))
+    assert torch.equal(sight.prepared, classifier().prepare(photos.paths[4]))
 
 
 def test_a_temperature_changes_how_sure_it_is_and_no_answer():
@@ -126,9 +117,9 @@ def test_changes_in_words():
     )
 
 
-def test_a_strip_is_refused_as_a_picture(classifier):
+def test_a_strip_is_refused_as_a_picture():
     with pytest.raises(PhotoError, match="too long and narrow"):
-        compute_sight(classifier, Image.new("RGB", (1, 1)).resize((70_000, 1)), Changes())
+        compute_sight(classifier(), Image.new("RGB", (1, 1)).resize((70_000, 1)), Changes())
 
 
 def test_sentences():
@@ -185,13 +176,13 @@ def test_a_picture_is_added_and_shown(lab):
     assert len(lab.controls["number"].options) == before + 3
 
 
-def test_an_upload_is_answered_as_the_file_would_be(lab, classifier, tmp_path):
+def test_an_upload_is_answered_as_the_file_would_be(lab, tmp_path):
     note = Image.Exif()
     note[0x0112] = 6
     content = png((300, 200), "orange", "JPEG", exif=note)
     (tmp_path / "lying.jpg").write_bytes(content)
     upload(lab, ("lying.jpg", content))
-    label, probability = classifier.classify(tmp_path / "lying.jpg")[0]
+    label, probability = classifier().classify(tmp_path / "lying.jpg")[0]
     width, height = lab.gallery.open(lab.number).size
     assert width < height
     assert f"{label}" in said(lab)
@@ -250,8 +241,8 @@ def test_large_uploads_are_cut_short_and_say_so(photos, monkeypatch):
     pictures.close()
 
 
-def test_closing_removes_what_was_unpacked(classifier):
-    lab = PredictionLab(classifier)
+def test_closing_removes_what_was_unpacked():
+    lab = PredictionLab(classifier())
     assert lab.gallery.pictures[0].name == "a blank picture"
     upload(lab, ("some.zip", packed(a_png=png(), b_png=png())))
     path = lab.gallery.pictures[-1].source
@@ -260,10 +251,10 @@ def test_closing_removes_what_was_unpacked(classifier):
     assert not path.exists()
 
 
-def test_a_photograph_that_went_away_is_told(classifier, tmp_path):
+def test_a_photograph_that_went_away_is_told(tmp_path):
     data = load("handwritten-photo").few(2)
     mine = inspect(scan(write_image_folder(data, tmp_path / "digits")), progress=False).photos
-    lab = PredictionLab(classifier, mine)
+    lab = PredictionLab(classifier(), mine)
     lab.gallery.pictures[3].source.unlink()
     lab.number = 3
     assert "This picture cannot be shown: could not read" in said(lab)
