@@ -38,6 +38,8 @@ class ToyLab(Lab):
         self.controls["bold"].disabled = self.number == 1
 
     def look(self, number, fruit, size, unit, bold):
+        if number == 3 and fruit == "lemon":
+            raise ZeroDivisionError("lemons by three")
         self.drawn.append(number)
         sentence = f"{number} of {fruit}, {size * unit + self.extra} large & {'bold' if bold else 'thin'}, all of it."
         return Figure((1, 1)), sentence
@@ -89,6 +91,16 @@ def test_a_picture_is_kept_by_its_values_until_something_else_changes(lab):
     assert "1001 large" in lab.sentence.value
     lab.number = 1
     assert lab.drawn == [2, 1, 2, 1]
+
+
+def test_an_error_goes_away_on_the_way_back(lab):
+    lab.fruit = "lemon"
+    before = lab.picture.value
+    with pytest.raises(ZeroDivisionError):
+        lab.number = 3
+    lab.number = 2
+    assert lab.picture.value == before
+    assert "2 of lemon" in lab.sentence.value
 
 
 def test_a_control_that_stands_nowhere_is_refused():

@@ -51,6 +51,7 @@ def test_the_curve_covers_every_start_and_says_its_budget_and_what_could_move(un
     trained = rows.groupby("start").trained.unique()
     assert trained.to_dict() == {"scratch": [309_114], "linear probe": [1290], "fine-tuned": [309_114]}
     assert set(rows.updates) == {recipe.updates for recipe in untrained} == {600}
+    assert rows.groupby("start").accuracy.nunique().min() > 1, "seeds give other weights"
 
 
 def test_each_number_of_updates_is_a_training_of_its_own(untrained):
