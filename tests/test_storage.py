@@ -30,6 +30,12 @@ def test_what_was_saved_is_read(tmp_path, name):
     assert all(torch.equal(back[key], TENSORS[key]) for key in TENSORS)
 
 
+@pytest.mark.parametrize(("saved", "named"), [ENDINGS, ENDINGS[::-1], ("weights.pth", "lightning.ckpt")])
+def test_a_file_of_another_name_is_read_by_its_content(tmp_path, saved, named):
+    path = save_tensors(tmp_path / saved, TENSORS).rename(tmp_path / named)
+    assert torch.equal(read_tensors(path)["a"], TENSORS["a"])
+
+
 @pytest.mark.parametrize("name", ENDINGS)
 @pytest.mark.parametrize("keep", [0, 5, 60, -9])
 def test_truncated_file_is_refused(tmp_path, name, keep):
@@ -72,6 +78,20 @@ def test_a_file_that_is_no_state_dict(tmp_path):
     path = save_object(tmp_path / "deep.pth", {"model": TENSORS, "epoch": 3})
     with pytest.raises(StorageError, match=r"a dict with the keys \['model', 'epoch'\], but a state dict was expected"):
         read_tensors(path)
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a pointer of Git LFS.*git lfs pull"),
+        (b"\n<!DOCTYPE html><html>Sign in</html>", "is a web page.*Download that again, by the link of the file"),
+    ],
+)
+def test_what_stands_in_for_weights_is_named(tmp_path, name, data, message):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(StorageError, match=rf"{name} \(.*{message}"):
+        read_tensors(tmp_path / name)
 
 
 def test_metadata_has_no_place_in_pth(tmp_path):

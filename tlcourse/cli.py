@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -15,9 +16,22 @@ COMMANDS = {
 }
 
 
+STOPPED = 130  # what shells expect of a command that Ctrl-C ended
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `tlcourse WORDS`; return 0, 1 when the command could not do what was asked, 2 for wrong arguments."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    """Run `tlcourse WORDS`; return 0, 1 where it could not be done, 2 for wrong arguments, 130 after Ctrl-C."""
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except BrokenPipeError:  # whoever read the output has seen enough, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt as stop:
+        print(f"\nstopped. {stop}".rstrip(), file=sys.stderr)
+        return STOPPED
+
+
+def _run(words: list[str]) -> int:
     if hasattr(sys.stdout, "reconfigure"):  # names come in all scripts, and not every terminal can show them
         sys.stdout.reconfigure(errors="replace", line_buffering=True)
     parser = argparse.ArgumentParser(prog="tlcourse", description="The transfer-learning course, from a terminal.")
@@ -29,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(words)
     try:
         return importlib.import_module(COMMANDS[options.command][0]).run(options)
+    except BrokenPipeError:
+        raise
     except (OSError, ValueError) as error:  # what a user can mend: a missing file, a wrong name
         print(f"tlcourse {options.command}: {error}", file=sys.stderr)
         return 1

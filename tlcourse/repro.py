@@ -1,13 +1,17 @@
-"""Seeds, generators and the device: what a run needs so that it can be repeated."""
+"""Seeds, generators, the device and the progress bar: what a run needs so that it can be repeated, and watched."""
 
+import builtins
 import contextlib
 import hashlib
 import os
 import platform
+import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import torch
+from tqdm.auto import tqdm
 
 _one_at_a_time = threading.RLock()  # PyTorch has one global generator for all threads
 
@@ -40,15 +44,16 @@ def seeded(*keys: int | str) -> Iterator[None]:
         yield
 
 
-def pick_device() -> torch.device:
-    """Return the device to compute on: the one named in `TLCOURSE_DEVICE`, else a CUDA GPU, else the CPU."""
-    wanted = os.environ.get("TLCOURSE_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+def pick_device(named: torch.device | str | None = None) -> torch.device:
+    """Return the device to compute on: the one named here or in `TLCOURSE_DEVICE`, else a CUDA GPU, else the CPU."""
+    wanted = named or os.environ.get("TLCOURSE_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         return torch.empty(0, device=wanted).device
     except (RuntimeError, AssertionError) as error:
         raise ValueError(
-            f"TLCOURSE_DEVICE is {wanted!r}, which PyTorch {torch.__version__} cannot use here ({error}). "
-            "Expected 'cpu', or 'cuda' on a machine with an NVIDIA GPU. Unset TLCOURSE_DEVICE to choose automatically."
+            f"{'the device' if named else 'TLCOURSE_DEVICE'} is {str(wanted)!r}, which PyTorch {torch.__version__} "
+            f"cannot use here ({error}). Expected 'cpu', or 'cuda' on a machine with an NVIDIA GPU. "
+            f"{'Leave it out' if named else 'Unset TLCOURSE_DEVICE'} to choose automatically."
         ) from error
 
 
@@ -65,3 +70,13 @@ def describe_machine() -> str:
         f"Training and prediction run on {where}.\n"
         f"Nothing will be downloaded: images, models and results came with the course."
     )
+
+
+def progress_bar(*what: Any, shown: bool = True, **options: Any) -> tqdm:  # noqa: ANN401
+    """Return tqdm's bar, which vanishes at its end; it is drawn on a terminal or in a notebook, and in no log file."""
+    return tqdm(*what, leave=False, disable=not (shown and watched()), **options)
+
+
+def watched() -> bool:
+    """Whether somebody watches: on a terminal or in a notebook, but not in a log file."""
+    return sys.stderr.isatty() or hasattr(builtins, "__IPYTHON__")

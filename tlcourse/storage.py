@@ -14,6 +14,13 @@ import torch
 from safetensors import SafetensorError
 
 Tensors = dict[str, torch.Tensor]
+WEB_PAGE = "a web page, and not the file that it is about. Download that again, by the link of the file itself."
+ZIP = b"PK\x03\x04"  # what torch.save writes is such an archive
+STAND_INS = {  # what people have in place of weights, by how it begins
+    b"version https://git-lfs": "a pointer of Git LFS, which stands for the file: fetch that with `git lfs pull`.",
+    b"<!doctype html": WEB_PAGE,
+    b"<html": WEB_PAGE,
+}
 
 
 class StorageError(OSError):
@@ -36,13 +43,14 @@ def write_atomically(path: Path | str, data: bytes) -> Path:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         kept = "The file that was there before is unchanged. " if path.is_file() else ""
         raise StorageError(
             f"could not write {len(data):,} bytes to {path}: {error.strerror or error}. {kept}"
             "Free some space, or choose a folder that you can write to, and try again."
         ) from error
+    finally:  # after an interruption too
+        with contextlib.suppress(OSError):
+            temporary.unlink()
     return path
 
 
@@ -88,18 +96,23 @@ def read_bytes(path: Path | str, expected_sha256: str | None = None) -> bytes:
 
 
 def read_tensors(path: Path | str, expected_sha256: str | None = None) -> Tensors:
-    """Read named tensors from safetensors, `.pth` or `.pt` to the CPU, without ever running code from the file.
+    """Read named tensors from safetensors or a file of PyTorch to the CPU, without ever running code from it.
 
-    StorageError when it is missing, truncated, of another hash, asks to run code, or holds no plain state dict.
+    Which of the two it is, its content says, and its name where that is no help. StorageError when it is missing,
+    truncated, of another hash, asks to run code, or holds no plain state dict.
     """
     data = read_bytes(path, expected_sha256)
-    if Path(path).suffix not in (".pth", ".pt"):
+    for start, what in STAND_INS.items():
+        if data[:40].lstrip().lower().startswith(start):
+            raise StorageError(f"{path} ({len(data):,} bytes) is {what} Nothing was loaded.")
+    of_pytorch = data.startswith(ZIP) or Path(path).suffix in (".pth", ".pt")
+    if data[8:9] == b"{" or not of_pytorch:  # safetensors: 8 bytes of length, then JSON
         try:
             return safetensors.torch.load(data)
         except SafetensorError as error:
             raise StorageError(
                 f"{path} ({len(data):,} bytes) is not a whole safetensors file: {error}. Nothing was loaded. If it "
-                "should be one, copy or download it again; weights saved by torch.save must be named .pth or .pt."
+                "should be one, copy or download it again; old files of torch.save must be named .pth or .pt."
             ) from error
     value = parse_object(path, data)
     if not isinstance(value, dict) or not all(isinstance(t, torch.Tensor) for t in value.values()):

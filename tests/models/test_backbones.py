@@ -261,6 +261,13 @@ def test_a_state_dict_with_other_classes(tmp_path, file, whose):
     assert torch.equal(fresh.forward_features(x), net(x))
 
 
+def test_a_head_that_is_replaced_anyway_need_not_be_there(tmp_path):
+    net, x = random_net(NAME), images(32)
+    net.fc = nn.Identity()
+    path = save_tensors(tmp_path / "w.pth", net.state_dict())
+    assert torch.equal(backbone(NAME, 3, path).eval().forward_features(x), net(x))
+
+
 def test_old_files(monkeypatch):
     """DenseNet's names had one dot more, and batch normalisation did not count its batches."""
     net, x = random_net("densenet121"), images(29)
@@ -281,8 +288,12 @@ def infinite(state):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda state: {f"module.{key}": value for key, value in state.items()}, r'Where every name begins with "mod'),
-        (infinite, r"w.safetensors hold numbers that are infinite .* in body.conv1.0.weight"),
+        *(
+            (lambda state, word=word: {word + key: state[key] for key in state}, rf'begins with "{word}", as {who}')
+            for word, who in (("module.", "nn.Da"), ("_orig_mod.", "torch"), ("model.", "Light"))
+        ),
+        (infinite, r"w.safetensors: the weights hold numbers that are infinite, .* in body.conv1.0.weight"),
+        (lambda state: {key: state[key] for key in state if key[:2] != "fc"}, r"2 are missing \(head.weight, h"),
         (lambda _: random_net("mobilenet_v3_small").state_dict(), r"w.safetensors do not fit shufflenet_v2_x0_5; noth"),
         (
             lambda _: random_net("shufflenet_v2_x1_0").state_dict(),

@@ -11,11 +11,13 @@ import torch
 from tlcourse.cli import main
 from tlcourse.data.downloads import DownloadError
 from tlcourse.data.worlds import load
+from tlcourse.models.pretrained import FOLDER
 from tlcourse.photos import command_finetune as finetune
 from tlcourse.photos.classifier import CARD, FILES, load_classifier
 from tlcourse.photos.image_folder import write_image_folder
 from tlcourse.photos.report import confusion_rows, frequent_mistakes
 
+LETTERS = FOLDER / "tiny_resnet-letters.safetensors"
 ODD = "日本 <b>&.png"  # a name that must be text on the page
 
 
@@ -92,7 +94,8 @@ def test_the_page_is_whole_and_needs_nothing_from_anywhere(trained):
 def test_the_probe_alone_and_what_is_printed(photos, tmp_path, capsys):
     words = ["finetune", str(photos), "--backbone", "tiny_resnet", "--out", str(tmp_path / "m"), "--probe-only"]
     assert main(words) == 0
-    printed = capsys.readouterr().out
+    printed, drawn = capsys.readouterr()
+    assert not drawn  # no progress bar: nobody watches
     for expected in ("Nothing on disk was changed", "1  copy", "20 test photographs: accuracy", "saved in", "predict"):
         assert expected in printed
     assert "Fine-tuning" not in printed
@@ -119,23 +122,39 @@ def test_a_table_of_labels_and_a_test_folder(photos, tmp_path, capsys):
     [
         (["--backbone", "mobilenet_v9"], r"no network 'mobilenet_v9'\. Did you mean 'mobilenet_v2'"),
         (["--backbone", "tiny_resnet", "--epochs", "0"], "--epochs is 0"),
-        (["--backbone", "tiny_resnet", "--device", "abacus"], "--device is 'abacus'"),
+        (["--backbone", "tiny_resnet", "--device", "abacus"], "the device is 'abacus'"),
         (["--backbone", "tiny_resnet", "--weights", "nothing.pth"], "could not read nothing.pth"),
+        (["--backbone", "mobilenet_v2", "--weights", str(LETTERS)], r"letters.safetensors do not fit mobilenet_v2"),
+        (["--backbone", "small_cnn", "--weights", str(LETTERS)], r"letters.safetensors do not fit SmallCNN.*missing"),
         (["--backbone", "tiny_resnet", "--test", "nowhere"], "nowhere does not exist"),
         (["--backbone", "tiny_resnet", "--out", "."], "holds .*which would be lost"),
+        (["--backbone", "tiny_resnet", "--out", "PHOTOS/model"], "lies in the folder of photographs"),
     ],
 )
 def test_wrong_arguments(photos, tmp_path, capsys, words, message):
-    assert main(["finetune", str(photos), "--out", str(tmp_path / "m"), *words]) == 1
-    assert re.search(message, capsys.readouterr().err)
+    assert (
+        main(
+            [
+                "finetune",
+                str(photos),
+                "--out",
+                str(tmp_path / "m"),
+                *[word.replace("PHOTOS", str(photos)) for word in words],
+            ]
+        )
+        == 1
+    )
+    printed, said = capsys.readouterr()
+    assert re.search(message, said)
+    assert "will be used" not in printed or "--test" in words  # found before the folder is looked at
     assert not list(tmp_path.iterdir())
 
 
 def test_without_network_the_error_says_what_works(photos, tmp_path, capsys, monkeypatch):
-    def unreachable(*arguments):
+    def unreachable(*arguments, **options):
         raise DownloadError("could not download https://example.org/mobilenet.pth: no route to host.")
 
-    monkeypatch.setattr(finetune, "find_weights", unreachable)
+    monkeypatch.setattr(finetune, "photo_network", unreachable)
     assert main(["finetune", str(photos), "--out", str(tmp_path / "m")]) == 1
     said = capsys.readouterr().err
     assert "no route to host" in said
@@ -152,7 +171,7 @@ def test_ctrl_c_leaves_the_older_model(trained, photos, tmp_path, capsys, monkey
     monkeypatch.setattr(finetune, where, stop)
     words = ["finetune", str(photos), "--backbone", "tiny_resnet", "--out", str(trained), "--probe-only"]
     assert main(words) == 130
-    assert "Nothing was written" in capsys.readouterr().err
+    assert capsys.readouterr().err == "\nstopped. Nothing was written.\n"
     assert (trained / CARD).read_bytes() == before
     assert sorted(path.name for path in trained.parent.iterdir()) == ["model"]
 
@@ -163,11 +182,11 @@ def test_ctrl_c_leaves_the_older_model(trained, photos, tmp_path, capsys, monkey
 def test_one_bad_photograph_does_not_stop_the_others(trained, photos, capsys):
     good = sorted((photos / "7").glob("*.png"))[0]
     pattern = str(photos / "7" / "*.png")  # expanded where the terminal does not
-    words = ["predict", str(trained), str(photos / "5" / "notes.txt"), pattern, "gone.jpg"]
+    words = ["predict", str(trained), str(photos / "5"), pattern, "gone.jpg"]
     assert main([*words, "--top", "2"]) == 1
     out, err = capsys.readouterr()
     lines = out.strip().splitlines()
-    assert len(lines) == 12
+    assert len(lines) == 24
     assert all(re.fullmatch(r".*\.png: \d [\d.]+ %, \d [\d.]+ %", line) for line in lines)
     assert "notes.txt" in err
     assert "gone.jpg" in err

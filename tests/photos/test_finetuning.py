@@ -1,6 +1,8 @@
 """From a folder to a measured classifier: every step against what it promises, and the whole on real photographs."""
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,17 +20,16 @@ from tlcourse.photos.classifier import load_classifier
 from tlcourse.photos.evaluation import Evaluation, careful_temperature
 from tlcourse.photos.finetuning import (
     CachedFeatures,
-    adamw_by_stage,
-    balanced_rows,
     cache_features,
     class_loss,
     fine_tune,
+    refitted,
     set_statistics,
     solve_photo_probe,
 )
 from tlcourse.photos.image_folder import write_image_folder
 from tlcourse.photos.inspection import inspect
-from tlcourse.photos.memory import PhotoSource, open_photos, read_for
+from tlcourse.photos.memory import open_photos, read_for
 from tlcourse.photos.networks import COURSE_PREPROCESSING, photo_network
 from tlcourse.photos.photoset import PhotoSet
 from tlcourse.photos.pipeline import train_on_photos
@@ -37,6 +38,7 @@ from tlcourse.photos.recipe import PhotoRecipe, choose_recipe
 from tlcourse.photos.scan import scan
 from tlcourse.photos.splits import train_validation_test, with_classes
 from tlcourse.photos.views import RandomView
+from tlcourse.repro import seeded
 from tlcourse.storage import save_tensors
 from tlcourse.training.checkpoint import copy_weights
 from tlcourse.transfer.heads import get_classifier
@@ -77,32 +79,16 @@ def sources(parts):
 # views and batches
 
 
-def test_a_view_of_everything_is_the_image_itself():
-    images = torch.randint(0, 256, (3, 3, 20, 20), dtype=torch.uint8, generator=draws())
-    assert torch.allclose(STILL(images, 20, draws()), images / 255, atol=1e-5)
-
-
-def test_half_of_the_views_are_mirrored_and_each_has_a_light_of_its_own():
-    images = torch.randint(0, 256, (1, 3, 8, 8), dtype=torch.uint8, generator=draws()).expand(400, -1, -1, -1)
-    seen = replace(STILL, mirror=True)(images, 8, draws())
-    mirrored = [bool(torch.allclose(x, images[0].flip(2) / 255, atol=1e-5)) for x in seen]
-    assert 0.4 < sum(mirrored) / 400 < 0.6
-    assert all(m or torch.allclose(x, images[0] / 255, atol=1e-5) for m, x in zip(mirrored, seen, strict=True))
-    grey = torch.full((50, 3, 4, 4), 128, dtype=torch.uint8)
-    lit = replace(STILL, light=0.4)(grey, 4, draws())
-    assert 0 <= lit.min() <= lit.max() <= 1
-    assert len(lit[:, 0, 0, 0].unique()) > 40
-    assert torch.equal(lit, replace(STILL, light=0.4)(grey, 4, draws()))
-
-
-def test_views_show_the_share_of_the_area_that_was_asked_for_and_stay_inside():
-    places = RandomView(smallest=0.35, mirror=False).draw(2000, draws())
-    width, height, x, y = places[:, 0, 0], places[:, 1, 1], places[:, 0, 2], places[:, 1, 2]
-    assert (width * height).min() >= 0.3  # a little less than 0.35 where a stretched part would not fit
-    assert (width * height).max() <= 1
-    assert (width + x.abs()).max() <= 1 + 1e-6
-    assert (height + y.abs()).max() <= 1 + 1e-6
-    assert (width / height).max() <= 4 / 3 + 1e-5
+def test_a_view_of_everything_is_the_image_itself_and_each_of_many_has_a_part_and_a_light_of_its_own():
+    image = torch.randint(0, 256, (3, 20, 20), dtype=torch.uint8, generator=draws())
+    with seeded("views"):
+        assert torch.equal(STILL.transform(20)(image), image)
+        turned = [torch.equal(replace(STILL, mirror=True).transform(20)(image), image.flip(2)) for _ in range(200)]
+        lit = torch.stack([replace(STILL, light=0.4).transform(20)(image) for _ in range(20)])
+        parts = torch.stack([replace(STILL, smallest=0.35).transform(20)(image) for _ in range(20)])
+    assert 70 < sum(turned) < 130
+    assert len(lit.unique(dim=0)) == 20
+    assert len(parts.unique(dim=0)) > 10
 
 
 @pytest.mark.parametrize(("resize", "crop"), [(32, 32), (40, 32), (38, 32), (41, 32), (64, 31)])
@@ -114,7 +100,7 @@ def test_photographs_in_memory_are_exactly_what_the_preprocessing_gives(tmp_path
         Image.fromarray(pixels.integers(0, 256, (*size, 3), dtype=np.uint8)).save(paths[-1])
     photos = PhotoSet(tuple(paths), torch.tensor([0, 1, 0, 1]), ("a", "b"), torch.arange(4))
     preprocessing = Preprocessing(resize, crop)
-    expected = torch.stack([preprocessing(read_for(path, preprocessing)) for path in paths])
+    expected = torch.stack([preprocessing.normalised(read_for(path, preprocessing)) for path in paths])
     memory = open_photos(photos, preprocessing, progress=False)
     disk = open_photos(photos, preprocessing, most_bytes=0, progress=False)
     assert memory.images is not None
@@ -127,34 +113,28 @@ def test_photographs_in_memory_are_exactly_what_the_preprocessing_gives(tmp_path
         assert len(source) == 4
 
 
-def test_every_photograph_is_seen_once_an_epoch_in_batches_of_about_the_same_size():
-    images = torch.arange(33, dtype=torch.uint8)[:, None, None, None].expand(33, 3, 4, 4).contiguous()
-    photos = PhotoSet((Path("x"),) * 33, torch.arange(33) % 2, ("a", "b"), torch.arange(33))
-    batches = PhotoSource(photos, Preprocessing(4, 4, (0, 0, 0), (1, 1, 1)), images).for_training(16, STILL, seed=3)
-
-    def epoch():
-        return torch.cat([(x * 255).round()[:, 0, 0, 0] for x, _ in batches]).tolist()
-
-    first, second = epoch(), epoch()
-    assert sorted(first) == sorted(second) == list(range(33))
-    assert first != second
+@pytest.mark.parametrize("most_bytes", [0, 10**9])
+def test_every_photograph_is_seen_once_an_epoch_each_time_otherwise_and_the_same_for_a_seed(digits, most_bytes):
+    photos = replace(digits["train"], labels=torch.arange(120), classes=tuple(map(str, range(120))))
+    source = open_photos(photos, Preprocessing(36, 32), most_bytes=most_bytes, progress=False)
+    before = torch.get_rng_state()
+    batches = source.for_training(25, RandomView(), seed=3)
+    epochs = [[torch.cat(part) for part in zip(*batches, strict=True)] for _ in range(2)]
     batches.set_epoch(0)
-    assert epoch() == first
-    assert [len(x) for x, _ in batches] == [11] * len(batches) == [11, 11, 11]
+    again = list(batches)
+    assert [len(x) for x, _ in again] == [24] * len(batches) == [24] * 5
+    assert all(y.sort().values.tolist() == list(range(120)) for _, y in epochs)
+    assert not torch.equal(epochs[0][1], epochs[1][1])
+    assert torch.equal(torch.cat([x for x, _ in again]), epochs[0][0])
+    assert not torch.equal(*(x[y.argsort()] for x, y in epochs))
+    assert torch.equal(torch.get_rng_state(), before)
+    other = open_photos(photos, Preprocessing(36, 32), most_bytes=10**9 - most_bytes, progress=False)
+    assert torch.equal(next(iter(other.for_training(25, RandomView(), seed=3)))[0], again[0][0])
 
 
-def test_photographs_that_stay_on_disk_give_the_same_batches_and_a_broken_one_names_its_file(digits, tmp_path):
-    sources = [
-        open_photos(digits["train"], Preprocessing(36, 32), most_bytes=most, progress=False) for most in (0, 10**9)
-    ]
-    for _ in range(2):
-        views = [source.for_training(25, RandomView(), seed=1) for source in sources]
-        for disk, memory in zip(*views, strict=True):
-            assert torch.equal(disk[0], memory[0])
-            assert torch.equal(disk[1], memory[1])
-    broken = tmp_path / "gone.png"
-    broken.write_bytes(b"gone")
-    photos = replace(digits["train"], paths=(broken, *digits["train"].paths[1:]))
+def test_a_photograph_that_broke_since_is_named(digits, tmp_path):
+    (tmp_path / "gone.png").write_bytes(b"gone")
+    photos = replace(digits["train"], paths=(tmp_path / "gone.png", *digits["train"].paths[1:]))
     with pytest.raises(PhotoError, match=r"gone\.png is not a picture"):
         list(open_photos(photos, COURSE_PREPROCESSING, most_bytes=0).in_order())
 
@@ -225,10 +205,10 @@ def test_classes_of_the_test_are_found_by_name_and_not_by_number():
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda: RandomView(smallest=0), "Expected a share above 0"),
-        (lambda: RandomView(smallest=1.1), "Expected a share above 0"),
-        (lambda: RandomView(stretch=0.5), "Expected a share above 0"),
-        (lambda: RandomView(light=-1), "Expected a share above 0"),
+        *(
+            (lambda wrong=wrong: RandomView(**wrong), "Expected a share above 0")
+            for wrong in ({"smallest": 0}, {"smallest": 1.1}, {"stretch": 0.5}, {"light": -1}, {"light": 2})
+        ),
         (lambda: open_photos(NOTHING, COURSE_PREPROCESSING), "is empty, but at least one photograph"),
         (lambda: photo_network("small_cnn", 3, None, side=64), "Expected 32 x 32"),
         (lambda: photo_network("mobilenetv2", 3), r"no network 'mobilenetv2'\. Did you mean 'mobilenet_v2'"),
@@ -273,11 +253,19 @@ def test_validation_chooses_the_penalty():
     assert solve_photo_probe(train, other, 2).penalty == 100.0  # on others, noise should be believed least
 
 
-def test_rare_classes_are_repeated():
-    labels = torch.tensor([0] * 9 + [1] * 3 + [2] * 8)
-    rows = balanced_rows(labels, 4)
-    assert torch.bincount(labels[rows]).tolist() == [9, 9, 8]
-    assert set(rows.tolist()) == set(range(20))
+def test_after_the_choice_the_probe_learns_from_validation_too():
+    from sklearn.linear_model import LogisticRegression
+
+    x, y = torch.randn(60, 5, generator=draws()), torch.arange(60) % 3
+    known = [CachedFeatures(x[:40], y[:40]), CachedFeatures(x[40:], y[40:])]
+    chosen = solve_photo_probe(*known, 3)
+    again = refitted(chosen)
+    theirs = LogisticRegression(C=1 / chosen.penalty, class_weight="balanced", tol=1e-8, max_iter=5000)
+    theirs.fit(x.double() / x.double().std(), y)
+    assert np.allclose(again.probe.weight * x.double().std(), theirs.coef_, atol=1e-4)
+    assert (again.mistakes, again.validation_loss) == (chosen.mistakes, chosen.validation_loss)
+    assert "validation photographs too" in again.in_words()["penalty of the probe"]
+    assert "too" not in chosen.in_words()["penalty of the probe"]
 
 
 # the training
@@ -291,13 +279,6 @@ def test_every_class_counts_the_same_in_the_loss():
     assert class_loss(labels, 2, 0.0)(scores, labels).item() == pytest.approx(expected.item())
     even = torch.tensor([0, 1, 0, 1])
     assert class_loss(even, 2, 0.1)(scores, even) == F.cross_entropy(scores, even, label_smoothing=0.1)
-
-
-def test_rates_fall_towards_the_pixels_and_are_equal_from_scratch(network):
-    recipe = PhotoRecipe(lr=1.0, layer_decay=0.5, scratch_lr=0.2)
-    carried, fresh = (adamw_by_stage(network.model, recipe, 100, scratch)[0] for scratch in (False, True))
-    assert [group["max_lr"] for group in carried.param_groups][-3:] == [0.25, 0.5, 1.0]
-    assert {group["max_lr"] for group in fresh.param_groups} == {0.2}
 
 
 def test_fine_tuning_starts_at_the_probe_moves_all_and_is_the_same_for_a_seed(sources):
@@ -439,6 +420,13 @@ def test_what_was_kept_is_told_with_its_recipe(trained):
     assert words["label smoothing"] == "0.1"
     assert words["mirrored"] == "no"
     assert "tried and dropped" not in words
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_nothing_half_written_is_read_after_a_kill(tmp_path, environment):
+    script = Path(__file__).parent / "killed_while_working.py"
+    found = subprocess.run([sys.executable, script, tmp_path, "3"], env=environment, capture_output=True, text=True)
+    assert "all was whole" in found.stdout, found.stderr
 
 
 # on real photographs

@@ -17,6 +17,7 @@ from tlcourse.transfer.freezing import (
     layerwise_lr,
     parameter_groups,
     trainable,
+    training_mode,
 )
 
 
@@ -46,6 +47,19 @@ def test_by_default_only_the_head_learns_and_only_adapting_statistics_move(batch
     assert moved(model) == {"head.weight", "head.bias"} | (statistics if batchnorm == "adapt" else set())
     assert model.training
     assert count_parameters(trainable(model)) == 128 * 10 + 10
+
+
+def test_nothing_is_dropped_in_a_frozen_stage():
+    model = TinyResNet()
+    model.block1.add_module("dropout", nn.Dropout(0.5))
+    model.block4.add_module("dropout", nn.Dropout(0.5))
+    freeze(model, 3, batchnorm="adapt")
+    training_mode(model)
+    assert not model.block1.dropout.training
+    assert model.block1.bn1.training
+    assert model.block4.dropout.training
+    freeze(model, 0)
+    assert training_mode(model).block1.dropout.training
 
 
 def test_discriminative_and_layerwise_lr():

@@ -45,6 +45,25 @@ def test_nothing_fits_is_an_error_even_for_partial():
         load_weights(network(), TinyResNet(10).state_dict(), partial=True)
 
 
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"norm.num_batches_tracked": torch.tensor(7)}, r"(?s)nothing was loaded.*would fit +1"),
+        (
+            network().state_dict() | {"body.bias": torch.full((4,), torch.nan)},
+            "not a number, .* in body.bias. .*nothing",
+        ),
+        (network().state_dict() | {"body.bias": torch.ones(4, dtype=torch.int8)}, "whole, as quantis.* in body.bias"),
+    ],
+)
+def test_counters_alone_and_numbers_that_are_none_are_refused(weights, message):
+    target = network()
+    before = copies(target)
+    with pytest.raises(ValueError, match=message):
+        load_weights(target, weights, partial=True)
+    assert not changed(target, before)
+
+
 def test_what_moved_is_named_with_its_largest_change():
     model = network()
     before = copies(model)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from tlcourse.repro import watched
 from tlcourse.storage import StorageError
 
 SILENCE = 30.0  # seconds without a byte that end a download
@@ -31,7 +32,7 @@ def download(url: str, path: Path | str, sha256: str, *, progress: bool = True, 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _not_forever():
-            torch.hub.download_url_to_file(url, str(path), sha256.lower(), progress)
+            torch.hub.download_url_to_file(url, str(path), sha256.lower(), progress and watched())
     except (OSError, RuntimeError, ValueError, http.client.HTTPException) as error:
         raise DownloadError(
             f"could not download {url}: {_reason(error)}. Expected a whole file at {path.absolute()}; nothing "

@@ -50,9 +50,12 @@ class Preprocessing:
 
         PIL and PyTorch round differently while resizing: the results differ by a few hundredths.
         """
-        pixels = self._pixels(image).to(torch.float32) / 255
-        mean, std = (pixels.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
-        return (pixels - mean) / std
+        return self.normalised(self.pixels(image))
+
+    def normalised(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Turn bytes `[..., 3, H, W]` into 0..1, take the mean off, and divide by the standard deviation, float32."""
+        mean, std = (torch.tensor(values, device=pixels.device)[:, None, None] for values in (self.mean, self.std))
+        return (pixels / 255 - mean) / std
 
     @property
     def statistics(self) -> ChannelStatistics:
@@ -91,7 +94,7 @@ class Preprocessing:
         preset = known[member].transforms()
         return cls(preset.resize_size[0], preset.crop_size[0], preset.mean, preset.std, preset.interpolation.value)
 
-    def _pixels(self, image: Image.Image | torch.Tensor) -> torch.Tensor:
+    def pixels(self, image: Image.Image | torch.Tensor) -> torch.Tensor:
         """Resize and crop as torchvision does; return bytes, `[..., 3, crop, crop]`."""
         from torchvision.transforms import InterpolationMode, functional
 

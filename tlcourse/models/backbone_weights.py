@@ -1,7 +1,7 @@
 """Where the weights of a backbone come from: torchvision's cache, its server, or a file of one's own."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -12,7 +12,7 @@ from torch import nn
 from tlcourse.data.downloads import download
 from tlcourse.data.transforms import Preprocessing
 from tlcourse.storage import StorageError, Tensors, read_tensors
-from tlcourse.transfer.weights import LoadReport, compare_weights, load_weights
+from tlcourse.transfer.weights import LoadReport, compare_weights, load_weights, some
 
 HASH = re.compile(r"-([0-9a-f]{8,})\.\w+$")  # torchvision's files carry the beginning of their SHA-256 in their name
 AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")  # heads of GoogLeNet and Inception that served their own training alone
@@ -20,6 +20,7 @@ COUNTER = "num_batches_tracked"  # of batch normalisation; weights from before 2
 # DenseNet's names in old files: torchvision has since taken the dot out of norm.1 and conv.2
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 ENDINGS = (".pth", ".pt", ".safetensors")
+WRAPPERS = {"module.": "nn.DataParallel", "_orig_mod.": "torch.compile", "model.": "Lightning"}
 
 
 @dataclass(frozen=True)
@@ -89,20 +90,21 @@ def _torchvision_file(name: str, url: str, progress: bool) -> Path:
     )
 
 
-def load_found(model: nn.Module, tensors: Tensors, origin: str) -> None:
-    """Copy weights into a network if every name and shape agrees and every number is finite; else ValueError."""
+def load_found(model: nn.Module, tensors: Tensors, origin: str, keep_head: bool = True) -> None:
+    """Copy weights into a network if every name and shape agrees and every number is finite; else ValueError.
+
+    Without `keep_head`, the head of the network stays as it is, whatever the weights hold for it.
+    """
     own = model.state_dict()
-    offered = {key: own[key] for key in own if key.endswith(COUNTER)} | tensors
+    head = {key: own[key] for key in own if key.startswith(f"{model.head_name}.") and not keep_head}
+    offered = {key: own[key] for key in own if key.endswith(COUNTER)} | tensors | head
     report = compare_weights(model, offered)
     if report.missing or report.unexpected or report.mismatched:
-        raise ValueError(_misfit(report, origin, model.name))
-    broken = [key for key, tensor in offered.items() if not torch.isfinite(tensor).all()]
-    if broken:
-        raise ValueError(
-            f"{origin} hold numbers that are infinite or not a number in {_some(broken)}. Expected finite ones; "
-            "nothing was loaded. Choose other weights: these were made for another use, or are damaged."
-        )
-    load_weights(model, offered)
+        raise ValueError(_misfit(report, origin, getattr(model, "name", type(model).__name__)))
+    try:
+        load_weights(model, offered)
+    except ValueError as error:
+        raise ValueError(f"{origin}: {error}") from error
 
 
 def _misfit(report: LoadReport, origin: str, name: str) -> str:
@@ -113,15 +115,19 @@ def _misfit(report: LoadReport, origin: str, name: str) -> str:
         ("belong to no layer", report.unexpected),
         ("have another shape", shapes),
     )
-    problems = "; ".join(f"{len(keys)} {what} ({_some(keys)})" for what, keys in groups if keys)
+    problems = "; ".join(f"{len(keys)} {what} ({some(keys)})" for what, keys in groups if keys)
     return (
-        f"{origin} do not fit {name}; nothing was loaded. {problems}. Expected the state dict of torchvision's {name}, "
-        'or of that backbone as the course saves it. Where every name begins with "module.", as nn.DataParallel writes '
-        "it, take that off and save again."
+        f"{origin} do not fit {name}; nothing was loaded. {problems}. Expected the state dict of {name} as torchvision "
+        f"or the course names its tensors.{_wrapped(report.unexpected)}"
     )
 
 
-def _some(names: Iterable[str], count: int = 3) -> str:
-    """Name the first few."""
-    names = list(names)
-    return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")
+def _wrapped(names: Sequence[str]) -> str:
+    """Say who put a word of its own before every name, and how to take it off."""
+    for prefix, who in WRAPPERS.items():
+        if names and all(name.removeprefix("body.").startswith(prefix) for name in names):
+            return (
+                f' Every name begins with "{prefix}", as {who} writes it: save '
+                f'{{name.removeprefix("{prefix}"): tensor for name, tensor in weights.items()}} instead.'
+            )
+    return ""

@@ -177,11 +177,11 @@ def backbone(
 ) -> TorchvisionBackbone:
     """Make one of `backbone_names()`, with weights from ImageNet, ready for transfer, in training mode.
 
-    `classes` asks for a fresh head, the only weights drawn from PyTorch's global generator; None keeps the head that
-    the weights have, for ImageNet with 1000 classes. `weights` is a name of torchvision's (or its enum member), taken
-    from torchvision's own cache or downloaded to it; a path to a state dict of torchvision's network, or of such a
-    backbone that the course saved; or None for random ones. StorageError when a file is missing or damaged, or could
-    not be downloaded.
+    `classes` asks for a fresh head, the only weights drawn from PyTorch's global generator; those given may then lack
+    one. None keeps the head that the weights have, for ImageNet with 1000 classes. `weights` is a name of torchvision's
+    (or its enum member), taken from torchvision's own cache or downloaded to it; a path to a state dict of
+    torchvision's network, or of such a backbone that the course saved; or None for random ones. StorageError when a
+    file is missing or damaged, or could not be downloaded.
     """
     if classes is not None and classes < 2:
         raise ValueError(f"{classes} classes were asked for. Expected at least 2, or None to keep the head.")
@@ -193,9 +193,10 @@ def backbone(
         with seeded("overwritten"):  # what is drawn here will be overwritten, and must not move the learner's generator
             model = TorchvisionBackbone(name, found.preprocessing)
             tensors = found.named_as_the_course_does(model.head_path)
-            if (head := tensors.get("head.weight")) is not None and len(head) != model.head.out_features:
+            head = tensors.get("head.weight")
+            if classes is None and head is not None and len(head) != model.head.out_features:
                 reset_classifier(model, len(head))
-            load_found(model, tensors, found.origin)
+            load_found(model, tensors, found.origin, keep_head=classes is None)
     if classes is not None:
         reset_classifier(model, classes)
     return model

@@ -12,16 +12,14 @@ from torch import nn
 
 from tlcourse.data.transforms import Preprocessing
 from tlcourse.evaluation.intervals import Interval
-from tlcourse.models.pretrained import NETWORKS, build
-from tlcourse.models.torchvision_backbones import backbone, backbone_names
+from tlcourse.models.backbone_weights import load_found
 from tlcourse.photos.memory import read_for
 from tlcourse.photos.model_card import ModelCard, card_from_json
-from tlcourse.photos.networks import unknown_network
+from tlcourse.photos.networks import check_network, photo_network
 from tlcourse.photos.read import to_rgb
 from tlcourse.photos.whole_folder import check_target, restore, write_folder
-from tlcourse.storage import StorageError, read_bytes, read_tensors, sha256
+from tlcourse.storage import StorageError, read_tensors, sha256
 from tlcourse.transfer.heads import get_classifier
-from tlcourse.transfer.weights import load_weights
 
 WEIGHTS, CARD, PAGE, REPORT = "model.safetensors", "model_card.json", "MODEL_CARD.md", "report.html"
 FILES = (WEIGHTS, CARD, PAGE, REPORT)
@@ -44,7 +42,7 @@ class Classifier:
     card: ModelCard
 
     def __post_init__(self) -> None:
-        _check_head(self.model, self.card.classes, "the classifier")
+        _check_head(self.model, self.card.classes)
         self.model.eval()
 
     @property
@@ -105,7 +103,7 @@ class Classifier:
         image.
         """
         if isinstance(image, Path | str):
-            return self.preprocessing(read_for(image, self.preprocessing))
+            return self.preprocessing.normalised(read_for(image, self.preprocessing))
         if not isinstance(image, Image.Image):
             raise TypeError(
                 f"got a {type(image).__name__}, but a path or a PIL image was expected. For a NumPy array use "
@@ -135,8 +133,8 @@ def save_classifier(
     no such backbone, and StorageError where the folder holds other files or could not be written; what was there before
     is then unchanged.
     """
-    _check_name(backbone)
-    _check_head(model, classes, "the network")
+    check_network(backbone)
+    _check_head(model, classes)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     weights = safetensors.torch.save(tensors)
     measured = (metrics or {}, counts or {}, training or {})
@@ -161,9 +159,7 @@ def load_classifier(folder: Path | str, device: torch.device | str = "cpu") -> C
     restore(folder)
     card = _read_card(folder)
     try:
-        read_bytes(folder / WEIGHTS, card.sha256)
         model = _rebuild(card, folder / WEIGHTS)
-        _check_head(model, card.classes, str(folder / WEIGHTS))
     except ValueError as error:
         raise StorageError(f"{folder} cannot be used: {error}") from error
     return Classifier(model.to(device=device, memory_format=torch.channels_last), card)
@@ -183,40 +179,23 @@ def _read_card(folder: Path) -> ModelCard:
             "finetune` wrote; copy all of its files."
         )
     try:
-        text = (folder / CARD).read_text(encoding="utf-8")
+        text = (folder / CARD).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeError) as error:
         raise StorageError(f"could not read {folder / CARD}: {error}. Copy the whole folder again.") from error
     return card_from_json(text, str(folder / CARD))
 
 
 def _rebuild(card: ModelCard, weights: Path) -> nn.Module:
-    _check_name(card.backbone)
-    if card.backbone in NETWORKS:
-        tensors = read_tensors(weights)
-        model = build(card.backbone, len(card.classes))
-        head = tensors.get(f"{model.head_name}.weight")
-        if head is not None and len(head) != len(card.classes):
-            raise ValueError(_wrong_count(len(head), len(card.classes), str(weights)))
-        load_weights(model, tensors)
-        return model
-    model = backbone(card.backbone, weights=weights)
+    model = photo_network(card.backbone, len(card.classes), None).model
+    load_found(model, read_tensors(weights, card.sha256), str(weights))
     model.preprocessing = card.preprocessing
     return model
 
 
-def _check_name(name: str) -> None:
-    if name not in NETWORKS and name not in backbone_names():
-        raise ValueError(unknown_network(name))
-
-
-def _check_head(model: nn.Module, classes: Sequence[str], what: str) -> None:
+def _check_head(model: nn.Module, classes: Sequence[str]) -> None:
     count = get_classifier(model).out_features
     if count != len(classes):
-        raise ValueError(_wrong_count(count, len(classes), what))
-
-
-def _wrong_count(head: int, names: int, what: str) -> str:
-    return (
-        f"{what} has a head for {head} classes, but {names} names of classes were given. Expected one name a score, in "
-        "the order that the network was trained with."
-    )
+        raise ValueError(
+            f"the network has a head for {count} classes, but {len(classes)} names of classes were given. Expected one "
+            "name a score, in the order that the network was trained with."
+        )

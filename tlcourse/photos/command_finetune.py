@@ -1,26 +1,20 @@
 """The command `tlcourse finetune`: from a folder of photographs to a saved classifier with a report."""
 
 import argparse
-import sys
 from pathlib import Path
 
-import torch
-
 from tlcourse.data.downloads import DownloadError
-from tlcourse.models.backbone_weights import find_weights
-from tlcourse.models.pretrained import NETWORKS
 from tlcourse.photos.classifier import REPORT, check_model_folder
 from tlcourse.photos.findings import FolderReport
 from tlcourse.photos.inspection import inspect
-from tlcourse.photos.networks import photo_network_names, unknown_network
+from tlcourse.photos.networks import photo_network
 from tlcourse.photos.pipeline import train_on_photos
 from tlcourse.photos.recipe import RECIPES
 from tlcourse.photos.report import report_page
 from tlcourse.photos.scan import Scan, scan
 from tlcourse.photos.splits import PARTS
 from tlcourse.photos.views import RandomView
-
-STOPPED = 130  # what shells expect of a command that Ctrl-C ended
+from tlcourse.repro import pick_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,18 +52,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Inspect, train, measure, save; returns 130 where Ctrl-C stopped it: then nothing was written."""
+    """Inspect, train, measure, save; where Ctrl-C stops it, nothing was written."""
     try:
         return _finetune(options)
     except KeyboardInterrupt:
-        print("\nstopped. Nothing was written.", file=sys.stderr)
-        return STOPPED
+        raise KeyboardInterrupt("Nothing was written.") from None
 
 
 def _finetune(options: argparse.Namespace) -> int:
     out = check_model_folder(options.out)
     _check(options)
-    _check_weights(options.backbone, options.weights)
     needed = PARTS if options.test is None else PARTS - 1
     folders = [_look(scan(options.folder, options.csv, options.label_column), needed)]
     if options.test is not None:
@@ -110,26 +102,17 @@ def _changes(options: argparse.Namespace) -> dict[str, object]:
 
 
 def _check(options: argparse.Namespace) -> None:
-    if options.backbone not in photo_network_names():
-        raise ValueError(unknown_network(options.backbone))
+    """Try what the long work will need: who has neither internet nor fitting weights shall know it at once."""
     if options.epochs is not None and options.epochs < 1:
         raise ValueError(f"--epochs is {options.epochs}, but at least 1 was expected; for none, use --probe-only.")
-    if options.device is not None:
-        try:
-            torch.empty(0, device=options.device)
-        except (RuntimeError, AssertionError) as error:
-            raise ValueError(
-                f"--device is {options.device!r}, which PyTorch cannot use here. Expected cpu, or cuda on a machine "
-                "with an NVIDIA GPU. Leave it out to choose automatically."
-            ) from error
-
-
-def _check_weights(backbone: str, weights: str) -> None:
-    """Fetch the weights first: who has neither network nor file shall know it at once."""
-    if backbone in NETWORKS:
-        return
+    pick_device(options.device)
+    if options.out.resolve().is_relative_to(options.folder.resolve()):
+        raise ValueError(
+            f"--out is {options.out}, which lies in the folder of photographs, where it would look like a class. "
+            "Choose a place outside."
+        )
     try:
-        find_weights(backbone, weights)
+        photo_network(options.backbone, 2, options.weights, side=options.side)
     except DownloadError as error:
         raise DownloadError(
             f"{error}\nWithout network: give weights that you have, --weights FILE; or train --backbone tiny_resnet, "

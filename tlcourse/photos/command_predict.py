@@ -4,16 +4,20 @@ import argparse
 import glob
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from tlcourse.photos.classifier import Answer, load_classifier
 from tlcourse.photos.read import printable
+from tlcourse.photos.scan import is_system_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("model", type=Path, help="folder that tlcourse finetune wrote")
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="photographs; patterns such as *.jpg may be given")
+    parser.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="photographs, folders of them, or patterns such as *.jpg"
+    )
     parser.add_argument("--top", type=int, default=3, metavar="N", help="classes to name (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON list, for programs")
 
@@ -43,8 +47,15 @@ def _record(answer: Answer) -> dict[str, str | float]:
     return {"class": answer.label, "probability": round(answer.probability, 6)}
 
 
-def _expanded(images: list[str]) -> list[str]:
-    """Replace patterns by the files that they stand for: on Windows, the terminal leaves that to the program."""
-    return [
-        path for image in images for path in ((sorted(glob.glob(image)) if not Path(image).exists() else []) or [image])
-    ]
+def _expanded(images: list[str]) -> Iterator[str]:
+    """Replace folders by their files, and patterns by what they stand for: on Windows, the program must do that."""
+    for image in images:
+        if Path(image).is_dir():
+            files = [path for path in sorted(Path(image).rglob("*")) if path.is_file() and not _hidden(path, image)]
+            yield from map(str, files or [image])  # an empty one fails as what it is
+        else:
+            yield from (sorted(glob.glob(image)) if not Path(image).exists() else []) or [image]
+
+
+def _hidden(path: Path, folder: str) -> bool:
+    return any(map(is_system_file, path.relative_to(folder).parts))

@@ -10,6 +10,7 @@ from tlcourse.evaluation.intervals import Interval, wilson_interval
 from tlcourse.evaluation.metrics import class_report, confusion_matrix
 from tlcourse.evaluation.predict import confident_mistakes, predict
 from tlcourse.photos.memory import PhotoSource
+from tlcourse.repro import progress_bar
 
 FEW = 500  # photographs
 
@@ -87,9 +88,12 @@ class Evaluation:
         return f"{text}; the temperature of {self.temperature:.2f} {what} it: without it, {before:.1f}"
 
 
-def evaluate_photos(model: nn.Module, photos: PhotoSource, temperature: float = 1.0) -> Evaluation:
+def evaluate_photos(
+    model: nn.Module, photos: PhotoSource, temperature: float = 1.0, progress: bool = False
+) -> Evaluation:
     """Ask a network about test photographs; the temperature, by which logits are divided, is fitted on validation."""
-    return Evaluation(predict(model, photos.in_order()) / temperature, photos.labels, photos.classes, temperature)
+    batches = progress_bar(photos.in_order(), "test", shown=progress)
+    return Evaluation(predict(model, batches) / temperature, photos.labels, photos.classes, temperature)
 
 
 def careful_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:

@@ -6,7 +6,6 @@ looked at by none of them: `evaluate_photos` does that, once, at the end. How th
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -14,10 +13,11 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tlcourse.evaluation.predict import extract_features, predict
+from tlcourse.evaluation.predict import Loss, extract_features, predict
 from tlcourse.photos.evaluation import careful_temperature
 from tlcourse.photos.memory import PhotoSource
 from tlcourse.photos.recipe import PhotoRecipe
+from tlcourse.repro import progress_bar
 from tlcourse.training.checkpoint import History, copy_weights
 from tlcourse.training.loop import fit
 from tlcourse.training.recipe import adamw
@@ -41,15 +41,32 @@ class ChosenProbe:
 
     probe: Probe
     penalty: float
-    validation_loss: float
-    validation_accuracy: float  # percent
-    mistakes: int  # on validation
+    train: CachedFeatures
+    validation: CachedFeatures
+    logits: torch.Tensor  # for the validation photographs, float64 [N, classes]; also after a refit those from before
+    refitted: bool = False  # to the validation photographs too, after the choice
+
+    @property
+    def validation_loss(self) -> float:
+        """Mean cross-entropy on validation, in nats."""
+        return F.cross_entropy(self.logits, self.validation.labels).item()
+
+    @property
+    def mistakes(self) -> int:
+        """How many validation photographs it takes for another class."""
+        return int((self.logits.argmax(1) != self.validation.labels).sum())
+
+    @property
+    def validation_accuracy(self) -> float:
+        """Share of right answers on validation, in percent."""
+        return 100 * (1 - self.mistakes / len(self.logits))
 
     def in_words(self) -> dict[str, str]:
         """Say for a model card what was kept, where it is the probe."""
+        then = "; then fitted to the validation photographs too" if self.refitted else ""
         return {
             "what was kept": "the linear probe on the frozen network",
-            "penalty of the probe": f"{self.penalty:g}, chosen on validation",
+            "penalty of the probe": f"{self.penalty:g}, chosen on validation{then}",
         }
 
 
@@ -57,15 +74,17 @@ class ChosenProbe:
 class Tuned:
     """What came of a fine-tuning, and of the probe that it began from; both losses are at a temperature of their own.
 
-    `accuracy` is that of the fine-tuned network on validation, in percent, also where the probe was kept.
+    `logits` are those of the fine-tuned network for the validation photographs, and `accuracy` its share of right
+    answers there, in percent, also where the probe was kept.
     """
 
     recipe: PhotoRecipe
     history: History
-    loss: float
-    accuracy: float
     probe: ChosenProbe
+    logits: torch.Tensor
+    loss: float
     probe_loss: float
+    accuracy: float
 
     @property
     def kept(self) -> str:
@@ -73,17 +92,18 @@ class Tuned:
         return "fine-tuned" if self.loss <= self.probe_loss else "linear probe"
 
     def __str__(self) -> str:
+        return f"kept: {self.kept}. {self._compared()}"
+
+    def _compared(self) -> str:
         return (
-            f"kept: {self.kept}. On validation, fine-tuning came to {self.accuracy:.1f} % right at a loss of "
-            f"{self.loss:.3f}, the linear probe to {self.probe.validation_accuracy:.1f} % at {self.probe_loss:.3f}"
+            f"On validation, fine-tuning came to {self.accuracy:.1f} % right at a loss of {self.loss:.3f}, the linear "
+            f"probe to {self.probe.validation_accuracy:.1f} % at {self.probe_loss:.3f}"
         )
 
     def in_words(self) -> dict[str, str]:
         """Say for a model card how what was kept came about; a training that was dropped is told as that."""
         if self.kept == "linear probe":
-            return self.probe.in_words() | {
-                "tried and dropped": f"fine-tuning, {self.recipe}. {str(self).split('. ')[1]}"
-            }
+            return self.probe.in_words() | {"tried and dropped": f"fine-tuning, {self.recipe}. {self._compared()}"}
         statistics = {"adapt": "follows these photographs", "keep": "as in the source"}
         return self.probe.in_words() | {
             "what was kept": "the whole network, fine-tuned from the linear probe",
@@ -95,9 +115,10 @@ class Tuned:
         }
 
 
-def cache_features(model: nn.Module, photos: PhotoSource, batch: int = 32) -> CachedFeatures:
+def cache_features(model: nn.Module, photos: PhotoSource, progress: bool = False) -> CachedFeatures:
     """Send photographs through the frozen backbone once; a head on what comes out before its own trains in a second."""
-    return CachedFeatures(extract_features(model, photos.in_order(batch)), photos.labels)
+    batches = progress_bar(photos.in_order(), "features", shown=progress)
+    return CachedFeatures(extract_features(model, batches), photos.labels)
 
 
 def solve_photo_probe(
@@ -105,31 +126,34 @@ def solve_photo_probe(
 ) -> ChosenProbe:
     """Find the best linear head for cached features; validation chooses how strongly its weights are held back.
 
-    Rare classes are repeated so that each counts about the same. The features are brought to unit size first, so that
-    the penalties mean the same for every backbone; the head is returned for the features as they are. Raises ValueError
-    where shapes do not agree, or no penalty is given.
+    Every class counts the same, however few photographs it has. Raises ValueError where shapes do not agree, or no
+    penalty is given.
     """
-    size = float(train.features.double().std()) or 1.0
-    rows = balanced_rows(train.labels, classes)
     tried = []
     for penalty in penalties:
-        probe = solve_probe(train.features[rows].double() / size, train.labels[rows], classes, penalty)
-        probe = replace(probe, weight=probe.weight / size)
+        probe = solve_at_unit_size(train, classes, penalty)
         logits = validation.features.double() @ probe.weight.T + probe.bias
-        loss = F.cross_entropy(logits, validation.labels).item()
-        mistakes = int((logits.argmax(1) != validation.labels).sum())
-        right = 100 * (1 - mistakes / len(validation.labels))
-        tried.append(ChosenProbe(probe, penalty, loss, right, mistakes))
+        tried.append(ChosenProbe(probe, penalty, train, validation, logits))
     if not tried:
         raise ValueError("no penalty was given, but at least one was expected, such as (1.0,).")
     return min(tried, key=lambda one: one.validation_loss)
 
 
-def balanced_rows(labels: torch.Tensor, classes: int) -> torch.Tensor:
-    """Repeat the rows of rare classes until all classes are about equally frequent; returns row numbers, int64."""
-    sizes = torch.bincount(labels, minlength=classes).clamp(min=1)
-    times = (sizes.max() / sizes).round().long()
-    return torch.arange(len(labels)).repeat_interleave(times[labels])
+def solve_at_unit_size(known: CachedFeatures, classes: int, penalty: float) -> Probe:
+    """Find the head for features brought to unit size, so that a penalty means the same for every backbone.
+
+    The head is returned for the features as they are.
+    """
+    size = known.features.std().item() or 1.0
+    probe = solve_probe(known.features / size, known.labels, classes, penalty, balanced=True)
+    return replace(probe, weight=probe.weight / size)
+
+
+def refitted(chosen: ChosenProbe) -> ChosenProbe:
+    """Fit a chosen probe once more, to all that is labelled; what it says of validation stays that from before."""
+    everything = CachedFeatures(*(torch.cat(part) for part in zip(chosen.train, chosen.validation, strict=True)))
+    probe = solve_at_unit_size(everything, chosen.logits.shape[1], chosen.penalty)
+    return replace(chosen, probe=probe, refitted=True)
 
 
 def fine_tune(
@@ -159,7 +183,10 @@ def fine_tune(
         write_head(model, probe.probe)
     set_statistics(model, "adapt" if scratch else recipe.batchnorm)
     batches = train.for_training(recipe.batch, recipe.view, seed)
-    optimizer, schedule = adamw_by_stage(model, recipe, recipe.epochs * len(batches), scratch)
+    rates = layerwise_lr(model, recipe.scratch_lr if scratch else recipe.lr, 1.0 if scratch else recipe.layer_decay)
+    updates = max(4, recipe.epochs * len(batches))
+    how = {"weight_decay": recipe.weight_decay, "warm": recipe.warm, "fused": False}
+    optimizer, schedule = adamw(model, rates, updates, **how)
     return fit(
         model,
         batches,
@@ -187,22 +214,14 @@ def fine_tune_or_keep(
     Both are compared at a temperature of their own, since label smoothing makes one of them less sure. The network
     comes with the probe's head and is changed in place; `options` are those of `fine_tune`.
     """
-    before, probe_loss = copy_weights(model), _loss(model, validation)
+    before = copy_weights(model)
     history = fine_tune(model, train, validation, recipe, probe=probe, **options)
-    right = history.validation_accuracy[history.best_epoch]
-    tuned = Tuned(recipe, history, _loss(model, validation), right, probe, probe_loss)
+    logits = predict(model, validation.in_order())
+    losses = [_loss(one, validation.labels) for one in (logits, probe.logits)]
+    tuned = Tuned(recipe, history, probe, logits, *losses, history.validation_accuracy[history.best_epoch])
     if tuned.kept == "linear probe":
         model.load_state_dict(before)
     return tuned
-
-
-def adamw_by_stage(
-    model: nn.Module, recipe: PhotoRecipe, updates: int, scratch: bool = False
-) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LRScheduler]:
-    """Return AdamW and one cycle of its rates, which fall towards the pixels, or from scratch are all equal."""
-    rates = layerwise_lr(model, recipe.scratch_lr if scratch else recipe.lr, 1.0 if scratch else recipe.layer_decay)
-    how = {"weight_decay": recipe.weight_decay, "warm": recipe.warm, "fused": False}
-    return adamw(model, rates, max(4, updates), **how)
 
 
 def set_statistics(model: nn.Module, policy: str) -> None:
@@ -215,10 +234,10 @@ def set_statistics(model: nn.Module, policy: str) -> None:
         raise ValueError(f"batchnorm is {policy!r}. Expected 'adapt' or 'keep'.")
     for module in model.modules():
         if isinstance(module, _BatchNorm):
-            module.keeps_statistics = policy == "keep"
+            module.holds_still = policy == "keep"
 
 
-def class_loss(labels: torch.Tensor, classes: int, smoothing: float) -> partial:
+def class_loss(labels: torch.Tensor, classes: int, smoothing: float) -> Loss:
     """Return a cross-entropy of logits `[B, classes]` in which every class counts the same, however many it has.
 
     `labels` are those of all training photographs, and `smoothing` is the share of the target that is spread over all
@@ -226,15 +245,13 @@ def class_loss(labels: torch.Tensor, classes: int, smoothing: float) -> partial:
     """
     sizes = torch.bincount(labels, minlength=classes).float()
     weights = len(labels) / (classes * sizes.clamp(min=1))
-    return partial(_weighted_loss, weights=weights, smoothing=smoothing)
+
+    def loss(logits: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(logits, answers, weights.to(logits), label_smoothing=smoothing)
+
+    return loss
 
 
-def _weighted_loss(
-    logits: torch.Tensor, labels: torch.Tensor, *, weights: torch.Tensor, smoothing: float
-) -> torch.Tensor:
-    return F.cross_entropy(logits, labels, weights.to(logits), label_smoothing=smoothing)
-
-
-def _loss(model: nn.Module, photos: PhotoSource) -> float:
-    logits = predict(model, photos.in_order())
-    return F.cross_entropy(logits / careful_temperature(logits, photos.labels), photos.labels).item()
+def _loss(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """Return the cross-entropy at the temperature that suits these logits best."""
+    return F.cross_entropy(logits / careful_temperature(logits, labels), labels).item()

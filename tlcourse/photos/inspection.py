@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from tqdm.auto import tqdm
 
 from tlcourse.photos.findings import KINDS, FileFinding, FolderReport
 from tlcourse.photos.near_duplicates import SIDE, joined, near_pairs, thumbnail
@@ -18,6 +17,7 @@ from tlcourse.photos.photoset import PhotoSet
 from tlcourse.photos.read import DEEP, FORMATS, FRACTIONS, PhotoError, decode, printable, quiet, reading_threads
 from tlcourse.photos.scan import Scan, class_name
 from tlcourse.photos.splits import PARTS
+from tlcourse.repro import progress_bar
 
 BLANK = 4.0  # highest contrast of a photograph of nothing: standard deviation of its grey values, from 0 to 127.5
 ENOUGH = 512  # pixels of the shorter side at which large JPEG files are decoded; all their bytes are read all the same
@@ -63,7 +63,7 @@ def inspect(scan: Scan, *, at_least: int = PARTS, progress: bool = True) -> Fold
 def _look_at_all(scan: Scan, progress: bool) -> Iterator[Look]:
     """Yield a look at every file, in order; threads work ahead by a few portions, so that little is in memory."""
     portions = [range(start, min(start + PORTION, len(scan))) for start in range(0, len(scan), PORTION)]
-    bar = tqdm(total=len(scan), unit="file", leave=False, disable=not progress)
+    bar = progress_bar(total=len(scan), unit="file", shown=progress)
     pool = ThreadPoolExecutor(reading_threads())
     try:
         with bar, quiet():

@@ -1,27 +1,26 @@
-"""Photographs that training reads again and again: in memory as bytes where they are few, else from disk."""
+"""Photographs for one network: resized once, in memory as bytes where they are few, else read from disk when needed."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from PIL import Image
-from tqdm.auto import tqdm
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from tlcourse.data.transforms import Preprocessing
 from tlcourse.photos.photoset import PhotoSet
-from tlcourse.photos.read import open_photo, reading_threads
+from tlcourse.photos.read import PhotoError, open_photo, printable, reading_threads
 from tlcourse.photos.views import RandomView
-from tlcourse.repro import generator
+from tlcourse.repro import generator, progress_bar, seeded
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 IN_MEMORY_UP_TO = 1_000_000_000  # bytes of a set; what is larger is read from disk in every epoch
 
 
 @dataclass(frozen=True, eq=False)
-class PhotoSource:
-    """Photographs for one network, resized; what is normalised is made batch by batch."""
+class PhotoSource(Dataset):
+    """Photographs for one network, resized, as bytes with their labels; what is normalised is made batch by batch."""
 
     photos: PhotoSet
     preprocessing: Preprocessing
@@ -41,37 +40,46 @@ class PhotoSource:
     def __len__(self) -> int:
         return len(self.photos)
 
-    def in_order(self, size: int = 32) -> "PhotoBatches":
-        """Return batches of `(float32 [B, 3, crop, crop], int64 [B])` as the network takes them, in order."""
-        return PhotoBatches(self, size)
+    def __getitems__(self, rows: Sequence[int]) -> list[Pair]:
+        """Return photographs, uint8 `[3, S, S]`, and labels, as DataLoader asks for a batch; threads read them.
 
-    def for_training(self, size: int, view: RandomView, seed: int = 0) -> "PhotoBatches":
-        """Return shuffled batches, every photograph once an epoch, each time seen differently."""
-        return PhotoBatches(self, size, view, seed)
-
-    def squares(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return some photographs as bytes, uint8 `[B, 3, S, S]`; raises PhotoError where a file was changed since."""
+        Raises PhotoError where a file was changed since.
+        """
         if self.images is not None:
-            return self.images[rows]
-        return torch.stack(list(_read(self.photos.subset(rows).paths, self.preprocessing)))
+            squares = [self.images[row] for row in rows]
+        else:
+            squares = _read([self.photos.paths[row] for row in rows], self.preprocessing)
+        return list(zip(squares, self.labels[list(rows)], strict=True))
 
-    def middle(self, squares: torch.Tensor) -> torch.Tensor:
-        """Return the middle of such bytes as the network takes it, float32 `[B, 3, crop, crop]`."""
-        crop = self.preprocessing.crop
-        rim = (squares.shape[-1] - crop) // 2
-        return normalised(squares[..., rim : rim + crop, rim : rim + crop] / 255, self.preprocessing)
+    def in_order(self, size: int = 16) -> DataLoader:
+        """Return batches of `(float32 [B, 3, crop, crop], int64 [B])` as the network takes them, in order."""
+        return DataLoader(self, size, collate_fn=self._as_the_network_takes_them, generator=torch.Generator())
+
+    def for_training(self, size: int, view: RandomView, seed: int = 0) -> "TrainingBatches":
+        """Return shuffled batches, every photograph once an epoch, each time seen differently."""
+        return TrainingBatches(self, size, view, seed)
+
+    def prepared(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return some photographs as the network takes them, float32 `[B, 3, crop, crop]`."""
+        return self._as_the_network_takes_them(self.__getitems__(rows.tolist()))[0]
+
+    def _as_the_network_takes_them(self, pairs: list[Pair]) -> Pair:
+        squares, labels = default_collate(pairs)
+        rim = (squares.shape[-1] - self.preprocessing.crop) // 2
+        end = rim + self.preprocessing.crop
+        return self.preprocessing.normalised(squares[..., rim:end, rim:end]), labels
 
 
-class PhotoBatches:
-    """Batches of photographs: in their order, or with a `view` shuffled, the same for the same seed and epoch.
+class TrainingBatches:
+    """Shuffled batches of random views, the same for the same seed and epoch.
 
-    When training, sizes differ by one at most: a last batch of one or two photographs would spoil the statistics of
-    batch normalisation.
+    Sizes differ by one at most: a last batch of one or two photographs would spoil the statistics of batch
+    normalisation.
     """
 
-    def __init__(self, source: PhotoSource, size: int, view: RandomView | None = None, seed: int = 0) -> None:
-        self.source, self.view, self.seed, self.epoch = source, view, seed, 0
-        self.size, self.count = size, -(-len(source) // size)
+    def __init__(self, source: PhotoSource, size: int, view: RandomView, seed: int = 0) -> None:
+        self.source, self.seed, self.epoch = source, seed, 0
+        self.count, self.view = -(-len(source) // size), view.transform(source.preprocessing.crop)
 
     def __len__(self) -> int:
         return self.count
@@ -82,18 +90,15 @@ class PhotoBatches:
 
     def __iter__(self) -> Iterator[Pair]:
         """Yield the batches of the current epoch, and move on to the next."""
-        side, draws = self.source.preprocessing.crop, generator("photo views", self.seed, self.epoch)
+        keys = ("photo views", self.seed, self.epoch)
         self.epoch += 1
-        if self.view is None:
-            parts = torch.arange(len(self.source)).split(self.size)
-        else:
-            parts = torch.randperm(len(self.source), generator=draws).tensor_split(self.count)
-        for rows, squares in zip(parts, _ahead(self.source.squares, parts), strict=True):
-            if self.view is None:
-                x = self.source.middle(squares)
-            else:
-                x = normalised(self.view(squares, side, draws), self.source.preprocessing)
-            yield x, self.source.labels[rows]
+        order = torch.randperm(len(self.source), generator=generator(*keys))
+        rows = [part.tolist() for part in order.tensor_split(self.count)]
+        loader = DataLoader(self.source, batch_sampler=rows, generator=torch.Generator())
+        for number, (squares, labels) in enumerate(loader):
+            with seeded(*keys, number):
+                views = torch.stack([self.view(square) for square in squares])
+            yield self.source.preprocessing.normalised(views), labels
 
 
 def open_photos(
@@ -110,41 +115,31 @@ def open_photos(
         return PhotoSource(photos, preprocessing)
     images = torch.empty(len(photos), 3, side, side, dtype=torch.uint8)
     squares = _read(photos.paths, preprocessing)
-    for i, square in enumerate(tqdm(squares, "reading", len(photos), leave=False, disable=not progress)):
+    for i, square in enumerate(progress_bar(squares, "reading", len(photos), shown=progress)):
         images[i] = square
     return PhotoSource(photos, preprocessing, images)
 
 
-def read_for(path: Path | str, preprocessing: Preprocessing) -> Image.Image:
-    """Read a photograph at least twice as large as the network wants it: large JPEG files then decode faster."""
-    return open_photo(path, at_least=2 * preprocessing.resize)
+def read_for(path: Path | str, preprocessing: Preprocessing) -> torch.Tensor:
+    """Read a photograph as bytes, uint8 `[3, crop, crop]`; large JPEG files decode faster at a reduced scale.
 
-
-def normalised(pixels: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:
-    """Take the mean off pixels from 0 to 1 and divide by the standard deviation, float32 `[B, 3, H, W]`."""
-    mean, std = (pixels.new_tensor(values)[:, None, None] for values in (preprocessing.mean, preprocessing.std))
-    return (pixels - mean) / std
+    Raises PhotoError, which names the file, also where it is too long and narrow.
+    """
+    photo = open_photo(path, at_least=2 * preprocessing.resize)
+    try:
+        return preprocessing.pixels(photo)
+    except ValueError as error:
+        raise PhotoError(f"{printable(path)}: {error}") from error
 
 
 def _read(paths: Sequence[Path], preprocessing: Preprocessing) -> Iterator[torch.Tensor]:
     """Yield photographs in order as bytes, uint8 `[3, S, S]`, resized as the preprocessing does; threads read ahead."""
-    plain = replace(preprocessing, crop=_side_in_memory(preprocessing), mean=(0, 0, 0), std=(1, 1, 1))
+    whole = replace(preprocessing, crop=_side_in_memory(preprocessing))
     pool = ThreadPoolExecutor(reading_threads())
     try:
-        yield from pool.map(lambda path: (plain(read_for(path, plain)) * 255).round().to(torch.uint8), paths)
+        yield from pool.map(lambda path: read_for(path, whole), paths)
     finally:
         pool.shutdown(cancel_futures=True)  # where someone interrupts, what waits is not begun
-
-
-def _ahead(read: Callable[[torch.Tensor], torch.Tensor], parts: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-    """Read one part ahead of the one that is asked for, so that the network need not wait for the disk."""
-    with ThreadPoolExecutor(1) as pool:
-        coming = None
-        for rows in parts:
-            before, coming = coming, pool.submit(read, rows)
-            if before is not None:
-                yield before.result()
-        yield coming.result()
 
 
 def _side_in_memory(preprocessing: Preprocessing) -> int:

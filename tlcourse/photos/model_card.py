@@ -64,7 +64,7 @@ class ModelCard:
 
     def to_markdown(self) -> str:
         """Return the card as a page to read."""
-        metrics = {name: format_metric(value) for name, value in self.metrics.items()}
+        metrics = {name: f"{value:.1f}" if isinstance(value, float) else value for name, value in self.metrics.items()}
         page = files("tlcourse.photos").joinpath("model_card.md").read_text(encoding="utf-8")
         template = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True, finalize=_line).from_string(page)
         return template.render(card=self, metrics=metrics)
@@ -73,33 +73,22 @@ class ModelCard:
 def card_from_json(text: str, where: str) -> ModelCard:
     """Read back what `to_json` returned, from the file `where`.
 
-    Raises StorageError where it is damaged, of another program, or of a newer version.
+    Raises StorageError where it is damaged, of another program, or of another version.
     """
+    names = {f.name for f in fields(ModelCard)}
     try:
         record = json.loads(text)
-    except ValueError as error:
-        raise StorageError(f"{where} is damaged: {error}. Save the model again, or copy the whole folder.") from error
-    names = {f.name for f in fields(ModelCard)}
-    missing = names - record.keys() if isinstance(record, dict) else names
-    if missing:
-        raise StorageError(
-            f"{where} is no card of a classifier of the course: it lacks {', '.join(sorted(missing)[:4])}. Expected "
-            "the file that save_classifier() wrote."
-        )
-    if record["format"] != FORMAT:
-        raise StorageError(
-            f"{where} has format {record['format']!r}, but {FORMAT} was expected. It was written by another version of "
-            f"the course ({record['versions']}); use that one, or train again."
-        )
-    try:
+        lacking = sorted(names - set(record))
+        if lacking:
+            raise ValueError(f"it is no card of a classifier of the course, for it lacks {', '.join(lacking[:4])}.")
+        if record["format"] != FORMAT:
+            raise ValueError(f"it has format {record['format']!r}, and {FORMAT} was expected: of another version.")
         return ModelCard(**{name: record[name] for name in names} | _parsed(record))
     except (ValueError, TypeError, AttributeError) as error:
-        raise StorageError(f"{where} is damaged: {error} Save the model again, or copy the whole folder.") from error
-
-
-def format_metric(value: Interval | float) -> str:
-    """Return a metric as text: `93.2 [90.1, 95.4]`, or one number."""
-    return str(value) if isinstance(value, Interval) else f"{value:.1f}"
+        raise StorageError(
+            f"{where} cannot be used: {error} Expected the file that save_classifier() wrote. Copy the whole folder "
+            "again, or train again."
+        ) from error
 
 
 def package_versions() -> dict[str, str]:
@@ -111,7 +100,7 @@ def package_versions() -> dict[str, str]:
 def _version(name: str) -> str:
     try:
         return version(name)
-    except PackageNotFoundError:
+    except PackageNotFoundError:  # a checkout that was never installed
         return "unknown"
 
 

@@ -1,5 +1,6 @@
 """A network for photographs by its name, an ImageNet backbone or one of the course, and the preprocessing it needs."""
 
+import difflib
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -8,12 +9,12 @@ import torch
 from torch import nn
 
 from tlcourse.data.transforms import Preprocessing
+from tlcourse.models.backbone_weights import load_found
 from tlcourse.models.pretrained import NETWORKS, build, pretrained
 from tlcourse.models.torchvision_backbones import TorchvisionBackbone, backbone, backbone_names
 from tlcourse.repro import seeded
 from tlcourse.storage import read_tensors
 from tlcourse.transfer.heads import reset_classifier
-from tlcourse.transfer.weights import load_weights
 
 # 32 x 32 pixels, and 0..255 becomes -1..1: what the course's own networks were trained on
 COURSE_PREPROCESSING = Preprocessing(32, 32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -48,28 +49,26 @@ def photo_network(
     does not take images of that size, and StorageError where a file is missing, damaged or could not be downloaded.
     """
     with seeded("photo network", name, seed):
-        if name in NETWORKS:
+        if check_network(name) in NETWORKS:
             model, preprocessing = _course_network(name, classes, weights), COURSE_PREPROCESSING
-        elif name in backbone_names():
-            model = backbone(name, weights=weights, progress=progress)
-            preprocessing = model.preprocessing
-            reset_classifier(model, classes)
         else:
-            raise ValueError(unknown_network(name))
+            model = backbone(name, classes, weights, progress=progress)
+            preprocessing = model.preprocessing
     if side is not None:
         preprocessing = resized(model, preprocessing, side)
     return PhotoNetwork(model.to(memory_format=torch.channels_last), preprocessing)
 
 
-def unknown_network(name: str) -> str:
-    """Return the message for a name that no network has."""
+def check_network(name: str) -> str:
+    """Return the name; raises ValueError with those that come nearest where no network is called so."""
     names = photo_network_names()
-    family = name.lower()[:5]
-    near = [known for known in names if known.startswith(family)] or ["tiny_resnet", "mobilenet_v2", "resnet18"]
-    return (
-        f"there is no network {name!r}. Did you mean {' or '.join(map(repr, near[:3]))}? All {len(names)} names: "
-        "from tlcourse.photos.networks import photo_network_names."
-    )
+    if name not in names:
+        near = difflib.get_close_matches(name.lower(), names, 3, 0.5) or ["tiny_resnet", "mobilenet_v2", "resnet18"]
+        raise ValueError(
+            f"there is no network {name!r}. Did you mean {' or '.join(map(repr, near))}? All {len(names)} names: "
+            "from tlcourse.photos.networks import photo_network_names."
+        )
+    return name
 
 
 def resized(model: nn.Module, preprocessing: Preprocessing, side: int) -> Preprocessing:
@@ -95,5 +94,5 @@ def _course_network(name: str, classes: int, weights: str | Path | None) -> nn.M
         reset_classifier(model, classes)
         return model
     model = build(name, classes)
-    load_weights(model, read_tensors(weights), skip=[f"{model.head_name}."])
+    load_found(model, read_tensors(weights), str(weights), keep_head=False)
     return model

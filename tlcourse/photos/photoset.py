@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -60,7 +61,7 @@ class PhotoSet:
         """Keep a few photographs of every class, no two near duplicates; raises ValueError where there are fewer."""
         draws = generator("few", seed)
         order = torch.randperm(len(self), generator=draws)
-        firsts = order[_first_of_each(self.groups[order])]
+        firsts = order[np.sort(np.unique(self.groups[order], return_index=True)[1])]  # one of every group
         return self.subset(firsts[few_per_class(self.labels[firsts], per_class, draws)])
 
     def split(self, fraction: float, seed: int = 0) -> tuple["PhotoSet", "PhotoSet"]:
@@ -74,11 +75,3 @@ class PhotoSet:
     def counts(self) -> dict[str, int]:
         """Return how many photographs every class has."""
         return dict(zip(self.classes, torch.bincount(self.labels, minlength=len(self.classes)).tolist(), strict=True))
-
-
-def _first_of_each(groups: torch.Tensor) -> torch.Tensor:
-    """Return the index of the first image of every group, int64, ascending."""
-    order = groups.argsort(stable=True)
-    new = torch.ones(len(groups), dtype=torch.bool)
-    new[1:] = groups[order].diff() != 0
-    return order[new].sort().values

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,12 +12,13 @@ from torch import nn
 
 from tlcourse.data.transforms import Preprocessing
 from tlcourse.photos.classifier import save_classifier
-from tlcourse.photos.evaluation import Evaluation, evaluate_photos
+from tlcourse.photos.evaluation import Evaluation, careful_temperature, evaluate_photos
 from tlcourse.photos.finetuning import (
     ChosenProbe,
     Tuned,
     cache_features,
     fine_tune_or_keep,
+    refitted,
     solve_photo_probe,
 )
 from tlcourse.photos.memory import PhotoSource, open_photos
@@ -93,22 +94,30 @@ def train_on_photos(
     with step("network", f"Network: {backbone}, {len(photos.classes)} classes."):
         network = photo_network(backbone, len(photos.classes), weights, seed=seed, side=side, progress=progress)
         model, preprocessing = network
-        model.to(torch.device(device) if device else pick_device())
+        model.to(pick_device(device))
+    # the probe needs each photograph once; a training needs them again and again
+    kept = {"most_bytes": 0} if probe_only else {"progress": progress}
     with step("reading", f"Reading: {', '.join(f'{n:,} for {name}' for name, n in parts.counts().items())}."):
-        sources = [open_photos(part, preprocessing, progress=progress) for part in (parts.train, parts.validation)]
-    train, validation = sources
+        sources = [open_photos(part, preprocessing, **kept) for part in (parts.train, parts.validation)]
     with step("probe", "Probe: photographs go once through the frozen network, then the best linear head is found."):
-        probe, tuned = probe_photos(model, train, validation), None
+        probe, tuned = probe_photos(model, *sources, progress), None
     tell(f"  {probe.validation_accuracy:.1f} % right on validation, {probe.mistakes} mistakes.")
     if not probe_only:
         chosen = choose_recipe(recipe, probe.mistakes, **(changes or {}))
         with step("fine-tuning", f"Fine-tuning of the whole network by the {chosen}."):
             options = {"seed": seed, "device": device, "progress": progress}
-            tuned = fine_tune_or_keep(model, train, validation, chosen, probe, **options)
+            tuned = fine_tune_or_keep(model, *sources, chosen, probe, **options)
         tell(f"  {tuned}.")
-    temperature = evaluate_photos(model, validation).fitted_temperature()
+    logits = (tuned or probe).logits
+    if tuned is None or tuned.kept == "linear probe":
+        tell("  The probe is fitted once more, to the validation photographs too; what was said of it is from before.")
+        logits, probe = probe.logits, refitted(probe)
+        tuned = tuned and replace(tuned, probe=probe)
+        write_head(model, probe.probe)
+    temperature = careful_temperature(logits, parts.validation.labels)
     with step("test", f"Test: {len(parts.test):,} photographs that had no part in any choice."):
-        evaluation = evaluate_photos(model, open_photos(parts.test, preprocessing, progress=progress), temperature)
+        asked = open_photos(parts.test, preprocessing, most_bytes=0)
+        evaluation = evaluate_photos(model, asked, temperature, progress)
     found = (backbone, model, preprocessing, seed, parts, probe, tuned, temperature, evaluation)
     return TrainedPhotos(*found, seconds)
 
@@ -122,8 +131,9 @@ def _step(tell: Tell, seconds: dict[str, float], name: str, words: str) -> Itera
     seconds[name] = time.perf_counter() - begin
 
 
-def probe_photos(model: nn.Module, train: PhotoSource, validation: PhotoSource) -> ChosenProbe:
+def probe_photos(model: nn.Module, train: PhotoSource, validation: PhotoSource, progress: bool = False) -> ChosenProbe:
     """Find the best linear head for the features of a network, and write it into the network."""
-    probe = solve_photo_probe(cache_features(model, train), cache_features(model, validation), len(train.classes))
+    known = [cache_features(model, photos, progress=progress) for photos in (train, validation)]
+    probe = solve_photo_probe(*known, len(train.classes))
     write_head(model, probe.probe)
     return probe

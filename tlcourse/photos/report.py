@@ -3,7 +3,7 @@
 import base64
 import functools
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -85,17 +85,18 @@ def _classes(result: TrainedPhotos) -> list[tuple[str, int, float, float]]:
 
 def _training(result: TrainedPhotos) -> tuple[str, str] | None:
     """Return the curves of the training and what they show, where there was one."""
-    if result.tuned is None:
-        return None
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    alt = draw_tuning(figure.subplots(1, 2), result.tuned)
-    return as_image(figure, alt), alt
+    return result.tuned and _drawn((8, 3.2), 2, lambda axes: draw_tuning(axes, result.tuned))
 
 
 def _calibration(result: TrainedPhotos) -> tuple[str, str]:
     """Return accuracy against confidence, and what the picture shows."""
-    figure = Figure(figsize=(4.4, 3.8), layout="constrained")
-    alt = draw_reliability(figure.subplots(), result.evaluation.reliability, "At the fitted temperature")
+    found = result.evaluation.reliability
+    return _drawn((4.4, 3.8), 1, lambda ax: draw_reliability(ax, found, "At the fitted temperature"))
+
+
+def _drawn(size: tuple[float, float], columns: int, draw: Callable[..., str]) -> tuple[str, str]:
+    figure = Figure(figsize=size, layout="constrained")
+    alt = draw(figure.subplots(1, columns))
     return as_image(figure, alt), alt
 
 

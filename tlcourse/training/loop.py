@@ -7,11 +7,10 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
-from tqdm.auto import tqdm
 
 from tlcourse.data.imageset import ImageSet
 from tlcourse.evaluation.predict import Loss, Pairs, evaluate
-from tlcourse.repro import pick_device
+from tlcourse.repro import pick_device, progress_bar
 from tlcourse.storage import Tensors
 from tlcourse.training.checkpoint import History, TrainingState, copy_weights
 from tlcourse.transfer.freezing import trainable, training_mode
@@ -91,7 +90,7 @@ def fit(
     another training or cannot be written.
     """
     _check_plan(epochs, validation, patience)
-    device = torch.device(device) if device else pick_device()
+    device = pick_device(device)
     model.to(device=device, memory_format=torch.channels_last)  # faster for convolutions
     optimizer = optimizer or torch.optim.AdamW(trainable(model), lr=1e-3)
     precision = choose_precision(device, mixed_precision)
@@ -101,7 +100,9 @@ def fit(
         state.resume(checkpoint)
     history = state.history
     how = {"schedule": schedule, "clip_norm": clip_norm, "precision": precision, "scaler": scaler}
-    with _bar(batches, epochs, history, progress) as bar, _same_sums_every_time():
+    size = len(batches) if hasattr(batches, "__len__") else 0
+    counts = {"total": size * epochs or None, "initial": size * len(history)}
+    with progress_bar(shown=progress, **counts) as bar, _same_sums_every_time():
         while len(history) < epochs and not history.stopped_early:
             before, start = copy_weights(model), time.perf_counter()
             if hasattr(batches, "set_epoch"):
@@ -174,11 +175,6 @@ def _check_plan(epochs: int, validation: ImageSet | Pairs | None, patience: int 
         raise ValueError(
             "patience was given without validation data, so nothing says when to stop. Pass validation=..."
         )
-
-
-def _bar(batches: Pairs, epochs: int, history: History, progress: bool) -> tqdm:
-    size = len(batches) if hasattr(batches, "__len__") else 0
-    return tqdm(total=size * epochs or None, initial=size * len(history), leave=False, disable=not progress)
 
 
 def _same_sums_every_time() -> object:

@@ -5,9 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
-from tqdm.auto import tqdm
 
-from tlcourse.repro import pick_device
+from tlcourse.repro import pick_device, progress_bar
 
 MOST = 4  # more at a time would wait for each other in Python, and ask for more memory
 
@@ -25,7 +24,7 @@ def side_by_side(function: Callable[..., Any], plan: Sequence[tuple], progress: 
     global generator outside `seeded`. Raises what the first call that fails raises; calls that have not begun are then
     dropped.
     """
-    bar = tqdm(total=len(plan), desc="trainings", leave=False, disable=not progress)
+    bar = progress_bar(total=len(plan), desc="trainings", shown=progress)
     workers, threads = how_many(), torch.get_num_threads()
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(max(1, threads // workers),))
     try:

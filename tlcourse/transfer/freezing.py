@@ -17,7 +17,8 @@ def freeze(model: nn.Module, depth: int | None = None, batchnorm: BatchNormPolic
 
     A batch normalisation layer has, besides its weights, running statistics of the images that went through. They move
     in training mode even when no weight does. `"keep"` holds them (the layer normalises by what the source looked
-    like); `"adapt"` lets them follow the target. Returns the names of the frozen stages.
+    like); `"adapt"` lets them follow the target. All else in a frozen stage stays in evaluation mode too: Dropout and
+    stochastic depth drop nothing there. Returns the names of the frozen stages.
     """
     stages = model.stages()
     depth = len(stages) if depth is None else depth
@@ -33,20 +34,18 @@ def freeze(model: nn.Module, depth: int | None = None, batchnorm: BatchNormPolic
             parameter.requires_grad_(not frozen)
             parameter.grad = None  # a gradient left behind would move a frozen weight through momentum
         for module in stage.modules():
-            if isinstance(module, _BatchNorm):
-                module.keeps_statistics = frozen and batchnorm == "keep"
+            module.holds_still = frozen and (batchnorm == "keep" or not isinstance(module, _BatchNorm))
     return list(stages)[:depth]
 
 
 def training_mode(model: nn.Module) -> nn.Module:
-    """Set a network to training, but leave batch normalisation that keeps its statistics in evaluation mode.
+    """Set a network to training, but leave in evaluation mode what a frozen stage holds still.
 
-    `model.train()` alone would switch every layer, also the frozen ones.
+    `model.train()` alone would switch every layer: statistics would move, and Dropout would drop.
     """
     model.train()
     for module in model.modules():
-        if getattr(module, "keeps_statistics", False):
-            module.eval()
+        module.training = not getattr(module, "holds_still", False)  # not eval(), which goes down to the children
     return model
 
 

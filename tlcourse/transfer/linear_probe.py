@@ -26,14 +26,17 @@ class Probe:
     evaluations: int  # how often loss and gradient were computed
 
 
-def solve_probe(features: torch.Tensor, labels: torch.Tensor, classes: int, penalty: float = PENALTY) -> Probe:
+def solve_probe(
+    features: torch.Tensor, labels: torch.Tensor, classes: int, penalty: float = PENALTY, balanced: bool = False
+) -> Probe:
     """Find the linear layer with the lowest loss on `[N, features]`: `cross-entropy + penalty/(2N) |W|^2`.
 
     On fixed features this problem is convex: it has one minimum and no bad places to get stuck, so no learning rate, no
     schedule and no seed are needed. L-BFGS guesses the curvature from the last few gradients and gets there in some
     dozens of steps, from zeros. The bias is free. The more images there are, the less the penalty counts beside them;
-    scikit-learn's `LogisticRegression(C=1 / penalty)` has the same minimum. ArithmeticError when L-BFGS did not
-    converge.
+    scikit-learn's `LogisticRegression(C=1 / penalty)` has the same minimum. With `balanced`, every class counts the
+    same in the loss, however few images it has, as by scikit-learn's `class_weight="balanced"`. ArithmeticError when
+    L-BFGS did not converge.
 
     Source: Liu and Nocedal, "On the limited memory BFGS method for large scale optimization", 1989, Mathematical
     Programming.
@@ -42,6 +45,7 @@ def solve_probe(features: torch.Tensor, labels: torch.Tensor, classes: int, pena
     middle = features.double().mean(0)
     x = features.double() - middle  # the free bias takes the shift up again; around 0, L-BFGS needs far fewer steps
     wanted = F.one_hot(labels.to(x.device), classes).double()  # [N, classes]
+    share = class_shares(labels.to(x.device), classes, balanced)  # of each image in the loss, [N, 1]
     weight, bias = x.new_zeros(classes, x.shape[1]), x.new_zeros(classes)
     optimizer = torch.optim.LBFGS(
         [weight, bias],
@@ -57,9 +61,9 @@ def solve_probe(features: torch.Tensor, labels: torch.Tensor, classes: int, pena
         nonlocal evaluations
         evaluations += 1
         said = F.log_softmax(x @ weight.T + bias, 1)  # [N, classes]
-        slope = (said.exp() - wanted) / len(x)  # the gradient by hand, as in `losses`: no graph is built
+        slope = (said.exp() - wanted) * share  # the gradient by hand, as in `losses`: no graph is built
         weight.grad, bias.grad = slope.T @ x + pull * weight, slope.sum(0)
-        return -(wanted * said).sum() / len(x) + pull / 2 * weight.square().sum()
+        return -(wanted * said * share).sum() + pull / 2 * weight.square().sum()
 
     for _ in range(ROUNDS):
         optimizer.step(closure)
@@ -70,6 +74,14 @@ def solve_probe(features: torch.Tensor, labels: torch.Tensor, classes: int, pena
         f"L-BFGS did not converge: after {evaluations} evaluations the gradient is {steepest:.1e}, but at most "
         f"{GRADIENT:.0e} was expected. Use a larger penalty than {penalty:g}, or bring the features to about unit size."
     )
+
+
+def class_shares(labels: torch.Tensor, classes: int, balanced: bool) -> torch.Tensor:
+    """Return how much each image counts in the mean, float64 `[N, 1]`, sum 1: all the same, or all classes the same."""
+    if not balanced:
+        return labels.new_full((len(labels), 1), 1 / len(labels), dtype=torch.float64)
+    sizes = torch.bincount(labels, minlength=classes).double()
+    return (1 / (sizes * (sizes > 0).sum()))[labels, None]
 
 
 def write_head(model: nn.Module, probe: Probe) -> nn.Module:

@@ -57,11 +57,12 @@ def load_weights(
     PyTorch's own `load_state_dict(strict=False)` still stops at a wrong shape and is silent about names when nobody
     reads its answer; here everything is checked first, and either the whole load happens or none of it. `skip` are
     beginnings of names to leave out on purpose; `partial` accepts that others do not fit. ValueError when something
-    else does not fit, or nothing fits at all.
+    else does not fit, when no weights fit (a counter of batches is none), or a number is not finite.
     """
     report = compare_weights(model, weights, skip)
     unplanned = [n for n in (*report.missing, *report.unexpected) if not n.startswith(tuple(skip))]
-    if not report.loaded or (not partial and (unplanned or report.mismatched)):
+    floating = [name for name in report.loaded if weights[name].is_floating_point()]
+    if not floating or (not partial and (unplanned or report.mismatched)):
         raise ValueError(
             f"the weights do not fit {type(model).__name__}; nothing was loaded.\n"
             f"{str(report).replace('loaded   ', 'would fit', 1)}\n"
@@ -69,10 +70,23 @@ def load_weights(
             'name what shall stay behind with skip=["head."], or accept a part with partial=True.'
         )
     own = model.state_dict()  # shares memory with the network
+    strange = [name for name in floating if not torch.isfinite(weights[name]).all()]
+    strange += [name for name in report.loaded if name not in floating and own[name].is_floating_point()]
+    if strange:
+        raise ValueError(
+            "the weights hold numbers that are infinite, not a number, or whole as quantised ones are, in "
+            f"{some(strange)}. Expected finite fractions; nothing was loaded. Choose other weights: these are for "
+            "another use, or are damaged."
+        )
     with torch.no_grad():
         for name in report.loaded:
             own[name].copy_(weights[name])
     return report
+
+
+def some(names: Sequence[str], count: int = 3) -> str:
+    """Name the first few, and say how many more there are."""
+    return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def views_figure(photos: PhotoSource, recipe: PhotoRecipe, views: int = 4) -> Sh
     few = PhotoSource(photos.photos.subset(rows), photos.preprocessing)
     figure, axes = _row(2 * (views + 1))
     seen = [few.for_training(1, recipe.view, seed) for seed in range(views)]
-    for i, (x, label) in enumerate(zip(few.middle(few.squares(torch.arange(2))), few.labels, strict=True)):
+    for i, (x, label) in enumerate(zip(few.prepared(torch.arange(2)), few.labels, strict=True)):
         place = i * (views + 1)
         draw_photo(axes[place], as_seen(x, photos.preprocessing), f"a {short(photos.classes[label], 9)}")
         for n, batches in enumerate(seen, 1):
@@ -142,7 +142,7 @@ def mistakes_figure(model: nn.Module, photos: PhotoSource, evaluation: Evaluatio
         figure, (ax,) = _row(1)
         draw_photo(ax, Image.new("RGB", (40, 4), "white"), "no mistake among the test photographs")
         return figure, "There is no mistake among the test photographs to be shown."
-    x = photos.middle(photos.squares(wrong))
+    x = photos.prepared(wrong)
     ways = {"the answer": evaluation.predictions[wrong], "the right class": evaluation.labels[wrong]}
     names = [short(name, 11) for name in evaluation.classes]
     shares = 100 * evaluation.logits[wrong].softmax(1).max(1).values
