@@ -37,6 +37,14 @@ def test_import_has_no_side_effects(environment, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_threads_that_wait_do_not_spin_for_long_unless_somebody_says_otherwise(environment):
+    code = "import os, tlcourse; print(os.environ['GOMP_SPINCOUNT'])"
+    for given, expected in (({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7")):
+        known = {name: value for name, value in environment.items() if name != "GOMP_SPINCOUNT"} | given
+        run = subprocess.run([sys.executable, "-c", code], env=known, capture_output=True, text=True)
+        assert run.stdout.strip() == expected, run.stderr
+
+
 def test_everything_exported_exists():
     assert sorted(tlcourse.__all__) == tlcourse.__all__
     assert all(getattr(tlcourse, name) is not None for name in tlcourse.__all__)

@@ -4,7 +4,13 @@ Importing this package draws nothing, writes nothing, downloads nothing and leav
 """
 
 import importlib
+import os
 from typing import Any
+
+# Threads of PyTorch that wait for each other spin for milliseconds before they sleep. Where other programs keep the
+# cores busy, that made a network on two threads 46 times slower than on one; after a tenth of a millisecond it is 3
+# times. OpenMP reads this when PyTorch is imported; no number that is computed depends on it.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 from tlcourse.data.augmentations import Augment
 from tlcourse.data.batches import Batches

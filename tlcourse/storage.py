@@ -80,13 +80,16 @@ def save_object(path: Path | str, value: object) -> Path:
 
 
 def read_bytes(path: Path | str, expected_sha256: str | None = None) -> bytes:
-    """Read a whole file; StorageError when it is missing or its hash (64 hexadecimal digits) is another."""
+    """Read a whole file; StorageError when it is missing, a stand-in, or of another hash (64 digits)."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise StorageError(
             f"could not read {path}: {error.strerror or error}. Expected a file of weights; check the name."
         ) from error
+    for start, what in STAND_INS.items():
+        if data[:40].lstrip().lower().startswith(start):
+            raise StorageError(f"{path} ({len(data):,} bytes) is {what} Nothing was loaded.")
     if expected_sha256 is not None and sha256(data) != expected_sha256:
         raise StorageError(
             f"{path} has SHA-256 {sha256(data)[:16]}… ({len(data):,} bytes), but {expected_sha256[:16]}… was expected: "
@@ -102,9 +105,6 @@ def read_tensors(path: Path | str, expected_sha256: str | None = None) -> Tensor
     truncated, of another hash, asks to run code, or holds no plain state dict.
     """
     data = read_bytes(path, expected_sha256)
-    for start, what in STAND_INS.items():
-        if data[:40].lstrip().lower().startswith(start):
-            raise StorageError(f"{path} ({len(data):,} bytes) is {what} Nothing was loaded.")
     of_pytorch = data.startswith(ZIP) or Path(path).suffix in (".pth", ".pt")
     if data[8:9] == b"{" or not of_pytorch:  # safetensors: 8 bytes of length, then JSON
         try:

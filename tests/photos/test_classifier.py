@@ -156,6 +156,7 @@ def test_missing_and_damaged_files(saved, tmp_path):
     [
         ({"classes": ["a", "b"]}, r"head.weight \[4, 128\] for \[2, 128\]"),
         ({"classes": "abcd"}, "classes must be a list"),
+        ({"sha256": 5}, "backbone and sha256 texts"),
         ({"backbone": "mobilenet_v9"}, "no network 'mobilenet_v9'. Did you mean 'mobilenet_v2'"),
         ({"backbone": "small_cnn"}, r"model.safetensors do not fit SmallCNN"),
         ({"temperature": "warm"}, "the temperature is 'warm'"),

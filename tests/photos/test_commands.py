@@ -182,7 +182,7 @@ def test_ctrl_c_leaves_the_older_model(trained, photos, tmp_path, capsys, monkey
 def test_one_bad_photograph_does_not_stop_the_others(trained, photos, capsys):
     good = sorted((photos / "7").glob("*.png"))[0]
     pattern = str(photos / "7" / "*.png")  # expanded where the terminal does not
-    words = ["predict", str(trained), str(photos / "5"), pattern, "gone.jpg"]
+    words = ["predict", str(trained), str(photos / "5"), pattern, "gone.jpg", ""]
     assert main([*words, "--top", "2"]) == 1
     out, err = capsys.readouterr()
     lines = out.strip().splitlines()

@@ -53,7 +53,7 @@ def test_nothing_fits_is_an_error_even_for_partial():
             network().state_dict() | {"body.bias": torch.full((4,), torch.nan)},
             "not a number, .* in body.bias. .*nothing",
         ),
-        (network().state_dict() | {"body.bias": torch.ones(4, dtype=torch.int8)}, "whole, as quantis.* in body.bias"),
+        (network().state_dict() | {"body.bias": torch.ones(4, dtype=torch.int8)}, "whole as quantised .* in body.bias"),
     ],
 )
 def test_counters_alone_and_numbers_that_are_none_are_refused(weights, message):

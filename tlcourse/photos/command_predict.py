@@ -50,7 +50,7 @@ def _record(answer: Answer) -> dict[str, str | float]:
 def _expanded(images: list[str]) -> Iterator[str]:
     """Replace folders by their files, and patterns by what they stand for: on Windows, the program must do that."""
     for image in images:
-        if Path(image).is_dir():
+        if image and Path(image).is_dir():  # an empty text would be the folder one is in
             files = [path for path in sorted(Path(image).rglob("*")) if path.is_file() and not _hidden(path, image)]
             yield from map(str, files or [image])  # an empty one fails as what it is
         else:

@@ -106,8 +106,8 @@ def _version(name: str) -> str:
 
 def _parsed(record: dict[str, Any]) -> dict[str, Any]:
     """Turn the parts of a record that JSON has no types for into what they were."""
-    if not isinstance(record["classes"], list) or not isinstance(record["backbone"], str):
-        raise ValueError("classes must be a list and backbone a text.")
+    if not isinstance(record["classes"], list) or not all(isinstance(record[n], str) for n in ("backbone", "sha256")):
+        raise ValueError("classes must be a list, backbone and sha256 texts.")
     metrics = {k: Interval(**v) if isinstance(v, dict) else float(v) for k, v in record["metrics"].items()}
     return {
         "classes": tuple(record["classes"]),
