@@ -252,7 +252,7 @@ def test_closing_removes_what_was_unpacked():
 
 
 def test_a_photograph_that_went_away_is_told(tmp_path):
-    data = load("handwritten-photo").few(2)
+    data = load("handwritten-photo").few(3)
     mine = inspect(scan(write_image_folder(data, tmp_path / "digits")), progress=False).photos
     lab = PredictionLab(classifier(), mine)
     lab.gallery.pictures[3].source.unlink()
