@@ -16,6 +16,8 @@ from tlcourse.data.transforms import Preprocessing
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import predict
 from tlcourse.models.pretrained import pretrained
+from tlcourse.models.tiny_resnet import TinyResNet
+from tlcourse.photos import memory
 from tlcourse.photos.classifier import load_classifier
 from tlcourse.photos.evaluation import Evaluation, careful_temperature
 from tlcourse.photos.finetuning import (
@@ -389,6 +391,17 @@ def test_the_whole_way_and_back(trained, digits, tmp_path):
     found = classifier.logits(digits["test"].paths) / classifier.temperature
     assert torch.allclose(found, trained.evaluation.logits, atol=1e-4)
     assert classifier.card.training["what was kept"] in classifier.card.to_markdown()
+
+
+def test_for_a_probe_every_photograph_is_read_once_and_goes_through_the_network_once(digits, monkeypatch):
+    read, seen = [], []
+    open_one, ask = memory.open_photo, TinyResNet.forward_features
+    monkeypatch.setattr(memory, "open_photo", lambda path, **how: read.append(path) or open_one(path, **how))
+    monkeypatch.setattr(TinyResNet, "forward_features", lambda model, x: seen.append(len(x)) or ask(model, x))
+    options = {"test": digits["test"], "probe_only": True, "device": "cpu", "progress": False}
+    parts = train_on_photos(digits["train"], "tiny_resnet", **options).parts
+    assert sorted(read) == sorted(parts.train.paths + parts.validation.paths + parts.test.paths)
+    assert sum(seen) == len(read)
 
 
 def test_the_test_photographs_change_nothing_that_is_learned(trained, digits):
