@@ -106,6 +106,11 @@ def test_tables_that_cannot_be_used_say_why(flat, text, says):
         read(flat, text)
 
 
+def test_columns_that_are_not_read_are_named(flat):
+    result = read(flat, table_of("image,label,split", FILES, CLASSES, ["train", "test"] * 3))
+    assert result.notes[0].endswith("'label' their classes; not read: 'split'.")
+
+
 def test_an_unknown_column_and_a_missing_table_are_named(flat):
     with pytest.raises(FolderError, match=r"0 columns 'breed', not one.*'sex', 'dx'"):
         read(flat, table_of("image,sex,dx", STEMS, SEXES, CLASSES), label_column="breed")

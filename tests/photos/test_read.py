@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pictures import encoded, pixels
 from pictures import picture as any_picture
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin, features
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin, TiffImagePlugin, features
 
 from tlcourse.photos import read as photo_files
 from tlcourse.photos.read import PhotoError, decode, open_photo, printable, to_rgb
@@ -127,10 +127,33 @@ def test_values_of_another_range_are_refused(tmp_path, kind, values):
         to_rgb(image)
 
 
-def test_of_an_animation_the_first_frame_is_taken():
+@pytest.mark.parametrize(("form", "options"), [("WEBP", {"lossless": True}), ("TIFF", {}), ("PNG", {})])
+def test_of_several_pictures_the_first_is_taken(form, options):
     frames = [picture(seed).convert("RGB") for seed in range(3)]
-    data = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True)
-    assert (pixels(open_photo(data)) == pixels(frames[0])).all()
+    data = encoded(frames[0], form, save_all=True, append_images=frames[1:], **options)
+    read, remarks, _ = decode(data)
+    assert (pixels(read) == pixels(frames[0])).all()
+    assert remarks == ("first of several pictures",)
+
+
+def test_where_zero_is_white_the_picture_is_no_negative():
+    fields = TiffImagePlugin.ImageFileDirectory_v2()
+    fields[photo_files.PHOTOMETRIC] = 0
+    stored = Image.fromarray(np.array([[0, 25700, 65535]], np.uint16))
+    assert pixels(open_photo(encoded(stored, "TIFF", tiffinfo=fields)))[0, :, 0].tolist() == [255, 155, 0]
+
+
+def preview():
+    fields = TiffImagePlugin.ImageFileDirectory_v2()
+    fields[photo_files.SUBFILE] = 1
+    return encoded(picture(), "TIFF", tiffinfo=fields)
+
+
+@pytest.mark.parametrize("mode", ["La", "RGBa", "PA", "HSV", "RGBX", "YCbCr", "I;16B", "LAB", "1"])
+def test_odd_modes_in_memory_become_rgb(mode):
+    by_way_of = {"La": "LA", "RGBa": "RGBA", "I;16B": "I", "LAB": None, "PA": None}.get(mode, "RGB")
+    image = Image.new(mode, (4, 4)) if by_way_of is None else picture().convert("L").convert(by_way_of).convert(mode)
+    assert to_rgb(image).image.mode == "RGB"
 
 
 def test_large_jpeg_files_may_come_smaller_but_not_too_small(monkeypatch):
@@ -181,6 +204,9 @@ TOO_LARGE = r"was refused.*pixels.*Make the picture smaller"
         (b"", "not an image", "is empty"),
         (b"\x00\x00\x00\x18ftypheic" + bytes(20), "not an image", "HEIC photograph. Save it as JPEG"),
         (b"these are words, no picture", "not an image", "begins with the bytes 74 68 65 73"),
+        (b"<!DOCTYPE html><html>", "not an image", "is not a picture: a web page"),
+        (b"version https://git-lfs.github.com/spec/v1", "not an image", "Git LFS.*git lfs pull"),
+        (preview(), "corrupt file", "is a raw photograph, or another file that begins with a small preview"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image", "is not a picture"),
         (tiff_of_bands(13), "corrupt file", "is a TIFF file that is broken or of a rare kind, such as one with more"),
         (b"\x89PNG\r\n\x1a\n" + bytes(40), "corrupt file", "is a PNG file that is broken"),

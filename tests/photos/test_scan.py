@@ -111,6 +111,9 @@ def made(folder, *names):
         (["seg_train/seg_train/sea", "seg_test/seg_test/sea"], "'seg_test', 'seg_train': these"),
         (["trainA", "trainB", "testA", "testB"], "'testA', 'testB', 'trainA', 'trainB': these"),
         (["Training Data/x", "Validation Data/x"], "'Training Data', 'Validation Data': these"),
+        (["训练集", "测试集"], "'测试集', '训练集': these look"),
+        (["images", "masks"], "'masks' beside 'images': these look like masks"),
+        (["lung/images", "lung/masks", "healthy/images"], "'lung/masks' beside 'lung/images': these look like masks"),
         (["fold1_train", "fold1_val"], "these look like parts"),
         (
             ["art/bus", "art/cup", "photo/bus", "photo/cup"],
@@ -137,6 +140,7 @@ def test_parts_of_a_data_set_are_not_taken_for_classes(tmp_path, names, says):
         ["cat/train", "cat/test", "dog/train", "dog/test"],
         ["cat/front", "dog/front", "dog/back"],
         ["latest", "contest"],
+        ["masks", "hats"],
     ],
 )
 def test_classes_with_such_names_are_classes(tmp_path, names):

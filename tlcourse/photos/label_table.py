@@ -128,7 +128,9 @@ def _columns(table: pd.DataFrame, names: _Names, wanted: str | None, path: Path)
     label = _label_column(others, wanted, printable(path))
     note = f"{path.name}: column {titles[file]!r} names the files, "
     if label is not None:
-        return _Columns(body[file], body[label], f"{note}{titles[label]!r} their classes.")
+        unread = ", ".join(repr(title) for i, title in others.items() if i != label)
+        note += f"{titles[label]!r} their classes" + (f"; not read: {unread}." if unread else ".")
+        return _Columns(body[file], body[label], note)
     ask = f"{ASK}: one of {', '.join(map(repr, others))}."
     if not has_header:
         raise FolderError(f"{printable(path)} has several columns beside the files, without titles. {ask}")

@@ -9,7 +9,22 @@ from tlcourse.photos.findings import FolderError
 from tlcourse.photos.read import printable
 
 # A word for a part, such as "train", "training", "testset" or "validation", and what such a name may hold besides.
-PART = re.compile(r"(train(?:val)?|test|val|dev|eval|holdout)(?:ing|id|idation|uation)?(?:sets?|data|images|imgs)?")
+PART = re.compile(
+    r"(train(?:val)?|test|val|dev|eval|holdout|训练|测试|验证)"
+    r"(?:ings?|id|idation|uation)?(?:sets?|data|daten|images|imgs|集)?"
+)
+PICTURES = {"images", "image", "imgs", "img", "jpegimages", "pictures", "photos", "original", "originals"}
+MASKS = {
+    "masks",
+    "mask",
+    "annotations",
+    "annotation",
+    "labels",
+    "segmentation",
+    "segmentationclass",
+    "groundtruth",
+    "gt",
+}
 WORD = re.compile(r"[^\W\d_]+")
 HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 GENERAL = {"set", "data", "dataset", "images", "image", "imgs", "img", "pictures", "photos", "pics", "split", "part"}
@@ -18,6 +33,11 @@ GENERAL = {"set", "data", "dataset", "images", "image", "imgs", "img", "pictures
 def check_layout(folder: Path, files: list[str]) -> None:
     """Raise FolderError where the subfolders of a folder are no classes; `files` are names below it."""
     names = {name.split("/", 1)[0] for name in files}
+    if masks := _masks(files):
+        raise FolderError(
+            f"{printable(folder)} holds {masks[0]!r} beside {masks[1]!r}: these look like masks or labels, not like "
+            "photographs of a class. Expected one subfolder for every class; move those elsewhere."
+        )
     divided, common, likely = parts(names), shared_subfolders(files), likely_folder(files)
     meant = f"Expected one subfolder for every class. Did you mean {printable(folder / (likely or min(names)))}?"
     if divided or common:
@@ -44,6 +64,21 @@ def parts(names: Iterable[str]) -> list[str]:
             rest = (word for word in words if not PART.fullmatch(word) and word not in GENERAL and len(word) > 1)
             found[" ".join(rest)][name] = uses[0]
     return sorted(name for alike in found.values() if len(alike) > 1 for name in alike)
+
+
+def _masks(files: Iterable[str]) -> tuple[str, str] | None:
+    """Return a folder of masks and the folder of the pictures beside it, in the first two levels."""
+    folders = {"/".join(name.split("/")[:depth]) for name in files for depth in (1, 2) if name.count("/") >= depth}
+    for name in sorted(folders):
+        above, _, last = name.rpartition("/")
+        beside = [other for other in folders if other.rpartition("/")[0] == above and _last(other) in PICTURES]
+        if last.lower() in MASKS and beside:
+            return name, min(beside)
+    return None
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2].lower()
 
 
 def shared_subfolders(files: Iterable[str]) -> list[str]:

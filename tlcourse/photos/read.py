@@ -32,9 +32,14 @@ BEGINNINGS = {
     **{b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"RIFF": "WebP", b"GIF8": "GIF"},
     **{b"II*\0": "TIFF", b"MM\0*": "TIFF"},
 }
+NO_PICTURES = {
+    b"<": "a web page or a drawing in SVG",
+    b"%PDF": "a PDF document",
+    b"version http": "a note of Git LFS, which stands for the file; fetch it with git lfs pull",
+}
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 MOST_THREADS = 4  # more seldom help: the disk or the network is then the slower part
-ORIENTATION = 0x0112  # number of the EXIF field
+ORIENTATION, SUBFILE, PHOTOMETRIC = 274, 254, 262  # numbers of fields in EXIF and TIFF
 UPRIGHT = {  # what brings a picture of this EXIF orientation upright; 1 is upright already
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -45,7 +50,7 @@ UPRIGHT = {  # what brings a picture of this EXIF orientation upright; 1 is upri
     8: Image.Transpose.ROTATE_90,
 }
 TURNED, TRANSPARENT, GREY, PALETTE = "turned upright", "transparent", "grey", "palette"
-DEEP, FRACTIONS = "16 bits a colour", "fractions"
+DEEP, FRACTIONS, FIRST = "16 bits a colour", "fractions", "first of several pictures"
 PngImagePlugin.MAX_TEXT_CHUNK = 64 << 20  # texts and profiles, which are thrown away; sound pictures have long ones
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # its words would stand in between; we raise what matters
 COLOURS = {"1": GREY, "L": GREY, "LA": GREY, "La": GREY, "P": PALETTE, "PA": PALETTE}
@@ -72,10 +77,11 @@ def open_photo(path: Source, at_least: int | None = None) -> Image.Image:
 
     A rotation noted in EXIF is carried out, grey becomes three equal channels, palettes and CMYK are turned into RGB,
     and what is transparent is laid on white. Whole numbers of more than 8 bits are read with 65,535 as white, fractions
-    with 1. Of an animation, the first frame is taken. With `at_least`, large JPEG files are read several times faster:
-    the shorter side may come out smaller, but not below that number of pixels. JPEG files of over 120 million pixels
-    come out at a reduced scale. Raises PhotoError: missing, no picture, incomplete, over 120 million pixels, over 100
-    times as long as wide, or with values out of range.
+    with 1; where a file says that 0 is white, so it is. Of an animation or several pages, the first is taken. With
+    `at_least`, large JPEG files are read several times faster: the shorter side may come out smaller, but not below
+    that number of pixels. JPEG files of over 120 million pixels come out at a reduced scale. Raises PhotoError:
+    missing, no picture, incomplete, over 120 million pixels, over 100 times as long as wide, or with values out of
+    range.
     """
     return decode(path, at_least).image
 
@@ -87,9 +93,12 @@ def decode(path: Source, at_least: int | None = None) -> Decoded:
     try:
         with quiet(), io.BytesIO(path) if inside else open(path, "rb") as file, _opened(file, name) as image:
             _check_shape(image, name)
+            _check_whole(image, name)
             _reduce(image, at_least, name)
+            several = image.format not in ("MPO", "PSD") and getattr(image, "is_animated", False)
             image.load()
-            return to_rgb(image, name)
+            found = to_rgb(image, name)
+            return found._replace(remarks=(*found.remarks, FIRST)) if several else found
     except PhotoError:
         raise
     except Exception as error:  # decoders raise errors of many kinds for broken data
@@ -198,6 +207,14 @@ def _check_shape(image: Image.Image, name: str) -> None:
         )
 
 
+def _check_whole(image: Image.Image, name: str) -> None:
+    if getattr(image, "tag_v2", {}).get(SUBFILE, 0) & 1:
+        raise PhotoError(
+            f"{name} is a raw photograph, or another file that begins with a small preview, and only that would be "
+            "read. Save it as JPEG, TIFF or PNG."
+        )
+
+
 def _reduce(image: Image.Image, at_least: int | None, name: str) -> None:
     """Choose a reduced scale for a large JPEG; refuse more pixels than are read. Few bytes can claim very many."""
     width, height = image.size
@@ -221,7 +238,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    layer = image.convert("RGBA")
+    layer = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
 
 
@@ -243,6 +260,8 @@ def _to_bytes(image: Image.Image, name: str) -> tuple[Image.Image, tuple[float, 
             "out of range",
         )
     values = np.nan_to_num(values, nan=0.0, posinf=top, neginf=0.0) * (255 / top)
+    if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == 0:  # of fewer bits, Pillow inverts it
+        values = 255 - values
     return Image.fromarray(values.clip(0, 255).round().astype(np.uint8)), (low, high)
 
 
@@ -258,5 +277,6 @@ def _not_an_image(start: bytes, name: str) -> PhotoError:
         what = "is a HEIC photograph. Save it as JPEG, or install the package pillow-heif and try again."
     else:
         begins = f"it begins with the bytes {start[:4].hex(' ')}, like no format of pictures"
+        begins = next((what for known, what in NO_PICTURES.items() if start.startswith(known)), begins)
         what = f"is not a picture: {begins}. Expected a JPEG, PNG, WebP, TIFF, GIF or the like."
     return PhotoError(f"{name} {what}", "not an image")
