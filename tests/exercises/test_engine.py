@@ -223,7 +223,7 @@ def test_an_error_is_the_learner_s_own_line():
     assert "in double_it: return x.twice()" in where
     assert where.count("\n") == 0
     assert double.check(lambda x, y: x).outcome is Outcome.ERROR
-    assert double.check(3).outcome is Outcome.ERROR
+    assert repr(double.check(3)).startswith("ERROR: TypeError: your answer is of type int. Expected a function.")
 
 
 def test_the_line_of_an_endless_loop_is_named():
@@ -234,7 +234,7 @@ def test_the_line_of_an_endless_loop_is_named():
     hasty = Function(**{**vars(double), "limits": Limits(seconds=1.0, memory=2**29)})
     found = hasty.check(double_it)
     assert found.outcome is Outcome.ERROR
-    assert "it was stopped after 1 seconds. Is there a loop that never stops?" in found.message
+    assert "it was stopped after 1 seconds. Is there a loop that never stops? If not, this computer" in found.message
     assert re.search(r"line \d+ in double_it: (while len\(x\):|pass)$", dict(found.details)["where"])
 
 
@@ -272,7 +272,9 @@ def test_what_cannot_leave_the_notebook_is_named():
             return 2 * x
 
     assert repr(double.check(locked)).startswith("ERROR: TypeError: it uses something that cannot be copied")
-    assert repr(double.check(lambda x: torch.nn.Linear(1, 1))).startswith("ERROR: EncodingError: a Linear came")
+    assert repr(double.check(lambda x: torch.nn.Linear(1, 1))).startswith(
+        "ERROR: your code gives what the check cannot read: a Linear came. Expected a number"
+    )
 
 
 def test_names_that_are_also_modules_of_pytorch_do_not_disturb():

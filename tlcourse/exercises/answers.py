@@ -14,7 +14,7 @@ import torch
 
 from tlcourse.exercises.card import Outcome, Verdict, verdict
 from tlcourse.exercises.runner.encoding import listed
-from tlcourse.exercises.runner.process import TRAINING, Limits, Reply, Sandbox
+from tlcourse.exercises.runner.process import START_SECONDS, TRAINING, Limits, Reply, Sandbox
 
 # An answer with `torch` and `images.classes` in it seems to cloudpickle to use `torch.classes`, which is a module and
 # yet none that can be copied; so the copy imports it.
@@ -47,6 +47,8 @@ class KernelAnswer:
         self._loaded = False
 
     def call(self, arguments: tuple, finisher: str | None = None, more: tuple = ()) -> Reply:
+        if not callable(self.answer):
+            return _refused("TypeError", f"your answer is of type {type(self.answer).__name__}. Expected a function.")
         box = kernel_sandbox()
         box.limits = self.limits
         if not self._loaded:
@@ -56,14 +58,18 @@ class KernelAnswer:
                 pickled = cloudpickle.dumps(self.answer)
             except Exception as error:  # cloudpickle raises what the object's own pickling raises
                 message = f"it uses something that cannot be copied into a process of its own ({error})"
-                return Reply(error={"type": type(error).__name__, "message": message, "frames": []})
-            loaded = box.ask("load", pickled=pickled)
+                return _refused(type(error).__name__, message)
+            loaded = box.ask("load", START_SECONDS, pickled=pickled)  # imports what the answer uses
             if loaded.error:
                 return loaded
             self._loaded = True
         reply = box.ask("call", arguments=arguments, finisher=finisher, more=more)
         self._loaded = not stopped(reply)
         return reply
+
+
+def _refused(kind: str, message: str) -> Reply:
+    return Reply(error={"type": kind, "message": message, "frames": []})
 
 
 @functools.lru_cache(maxsize=32)
@@ -90,11 +96,13 @@ def error_verdict(reply: Reply, source: str | None = None) -> Verdict:
     error = reply.error
     lines = [_line(*frame, source) for frame in error["frames"]]
     message = {
-        "TimeLimit": f"your code did not come to an end: {error['message']}. Is there a loop that never stops?",
+        "TimeLimit": f"your code did not come to an end: {error['message']}. Is there a loop that never stops? "
+        "If not, this computer may be busy: check once more.",
         "MemoryLimit": f"your code was stopped: {error['message']}. What grows without need?",
         "DiskLimit": f"your code was stopped: {error['message']}. What does it write again and again?",
         "MemoryError": "your code asked for more memory than it may have. What grows without need?",
         "Died": f"{error['message']}. Does it call exit?",
+        "EncodingError": f"your code gives what the check cannot read: {error['message']}",
         "SystemExit": "your code calls exit, which would end the whole program. Let it return a value.",
     }.get(error["type"], f"{error['type']}: {error['message']}")
     details = [("where", "\n".join(lines))] if lines else []

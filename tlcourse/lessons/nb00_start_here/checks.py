@@ -46,11 +46,11 @@ def _state_dicts(seed: int) -> list[Case]:
         return torch.randn(*shape, generator=draw)
 
     return [
-        Case(({"a": random(2)}, {"a": random(2)}), note="everything fits"),
+        Case(({"head.bias": random(2)}, {"head.bias": random(2)}), note="everything fits, the head too"),
         Case(({"head.weight": random(3, 2)}, {"head.weight": random(2, 3)}), note="another head, as many numbers"),
         Case(({"head.bias": random(3)}, {"head.bias": random(2)}), note="another number of classes"),
         Case(({"conv": random(2, 3)}, {"conv": random(2, 1)}), note="other input channels"),
-        Case(({"scale": random(2)}, {"scale": random(2, 1, 1)}), note="another number of dimensions"),
+        Case(({"scale": random(8)}, {"scale": random(8, 1, 1)}), note="another number of dimensions"),
         Case(
             ({"bn.num_batches_tracked": torch.tensor(7)}, {"bn.num_batches_tracked": torch.tensor(0)}), note="a counter"
         ),
