@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from tlcourse.lessons.__main__ import main
+from tlcourse.lessons.nb00_start_here import experiment as nb00
 from tlcourse.lessons.nb00_start_here import tables
-from tlcourse.lessons.nb00_start_here.experiment import LABELS_PER_CLASS, SHIFTS, SOURCES, UPDATES
+from tlcourse.lessons.nb00_start_here.experiment import DIAL_LABELS, LABELS_PER_CLASS, SHIFTS, SOURCES, UPDATES
 from tlcourse.lessons.nb01_preprocessing import experiment as nb01
 from tlcourse.lessons.nb02_weight_transfer.layer_transfer import BASE, DEPTHS, WAYS
 from tlcourse.lessons.nb02_weight_transfer.strategies import STRATEGIES as BEGINNINGS
@@ -25,6 +26,7 @@ from tlcourse.training.starts import STARTS
 # where trainings of so many updates were run with fewer seeds
 LONGER = {"augmentation_worth": (300, nb01.LONGER_SEEDS), "normalisation_price": (300, nb01.LONGER_SEEDS)}
 LONGER["layer_transfer"] = (450, 1)
+LONGER["time_saved"] = (nb00.LONGER, nb00.LONGER_SEEDS)
 
 
 @cache
@@ -39,7 +41,7 @@ def plans():
         "labels_curve": ("start per_class", product(STARTS, LABELS_PER_CLASS)),
         "time_saved": ("start per_class updates", product(["scratch", "fine-tuned"], [5, 50], UPDATES)),
         "dial": ("start source per_class shift", (
-            cell for cell in product(STARTS, SOURCES, LABELS_PER_CLASS, SHIFTS)
+            cell for cell in product(STARTS, SOURCES, DIAL_LABELS, SHIFTS)
             if (cell[0] == "scratch") == (cell[1] == "none")
         )),
         "augmentation_worth": ("augmentation start updates", product(nb01.NAMES, nb01.BEGINNINGS, [100, 300])),

@@ -15,7 +15,6 @@ from jupyter_in_browser import FLAGS, NotebookPage, chromium, jupyterlab
 from test_running_notebooks import (
     test_every_picture_it_shows_has_a_text,  # noqa: F401
     test_it_is_modest_with_memory,  # noqa: F401
-    test_it_prints_again_what_is_kept_in_git,  # noqa: F401
     test_it_runs_with_the_network_unplugged,  # noqa: F401
     test_it_says_nothing_on_stderr,  # noqa: F401
     with_questions,

@@ -443,7 +443,7 @@ def test_a_check_that_is_not_right_fails_under_nbval(edition):
     cell(notebook, "00-q1-answer").source = exercises_of("00")[0].mistakes[0].answer
     cell(notebook, "00-quiz-answer").source = quiz_of("00").reference.replace('q1="b"', 'q1="a"')
     nbformat.write(notebook, path)
-    result = run_notebooks.run(path)
+    result = run_notebooks.run(path, run_notebooks.EVERY_CHECK_RIGHT)
     assert result.returncode
     assert "2 failed, 7 passed" in result.stdout, result.stdout
     said = re.sub(r"\x1b\[[\d;]*m", "", result.stdout)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.intervals import Interval
-from tlcourse.lessons.nb00_start_here.experiment import LABELS_PER_CLASS, SHIFTS, SHOWN
+from tlcourse.lessons.nb00_start_here.experiment import DIAL_LABELS, SHIFTS, SHOWN
 from tlcourse.notebook.controls import Choice, Slider
 from tlcourse.notebook.figures import COLOURS, GREY, MARKERS, RIGHT, WRONG, budget_of, draw_images, plain
 from tlcourse.notebook.lab import Lab, page
@@ -33,7 +33,7 @@ class ShiftLab(Lab):
         form="{:.1f}",
     )
     per_class = Slider(
-        "labels per class", LABELS_PER_CLASS, 5, "labelled target images of every class that the networks learned from"
+        "labels per class", DIAL_LABELS, 5, "labelled target images of every class that the networks learned from"
     )
     source = Choice(
         "source", SOURCES, tip=("pretrained on printed letters", "pretrained on printed digits", "no pretraining")
@@ -145,9 +145,9 @@ def draw_over_shift(ax: Axes, reading: Reading) -> Axes:
 def draw_over_labels(ax: Axes, reading: Reading) -> Axes:
     """Draw accuracy against labels per class at the chosen shift, and mark the chosen number."""
     for start in reading.starts():
-        _line(ax, LABELS_PER_CLASS, [reading.curves[start, k, reading.shift] for k in LABELS_PER_CLASS], start)
+        _line(ax, DIAL_LABELS, [reading.curves[start, k, reading.shift] for k in DIAL_LABELS], start)
     ax.set_xscale("log")
-    ax.set_xticks(LABELS_PER_CLASS, [str(k) for k in LABELS_PER_CLASS])
+    ax.set_xticks(DIAL_LABELS, [str(k) for k in DIAL_LABELS])
     ax.minorticks_off()
     ax.set_xlabel("labelled images per class")
     return _finish(ax, reading.per_class)

@@ -2,4 +2,4 @@
 
 from tlcourse.lessons.nb00_start_here.experiment import labels_curve, shift_grid, time_saved
 
-TABLES = {"labels_curve": (labels_curve, 5), "time_saved": (time_saved, 5), "dial": (shift_grid, 5)}
+TABLES = {"labels_curve": (labels_curve, 10), "time_saved": (time_saved, 10), "dial": (shift_grid, 5)}
