@@ -62,8 +62,14 @@ def test_a_folder_around_everything_is_stepped_into_and_what_systems_leave_behin
     folder = unpack_zip(packed(files | extra), tmp_path / "a")
     assert folder == tmp_path / "a" / "my photos" / "fruit"
     assert files_in(folder) == FRUIT
-    one_class = packed({"apples/0.png": b"0"})
-    assert unpack_zip(one_class, tmp_path / "b") == tmp_path / "b"
+    entries = [
+        (entry("apples/", stat.S_IFDIR), b""),
+        (entry("apples\\", 0), b""),
+        (entry("apples/0.png", stat.S_IFREG), b"0"),
+    ]
+    one_class = unpack_zip(packed(entries), tmp_path / "b")
+    assert one_class == tmp_path / "b"
+    assert files_in(one_class) == {"apples/0.png": b"0"}
 
 
 def test_a_folder_that_is_not_empty_is_left_as_it_is(tmp_path):
@@ -103,15 +109,6 @@ def test_names_in_utf8_that_do_not_say_so_are_read(tmp_path):
     assert set(files_in(unpack_zip(old, tmp_path / "b"))) == {"café/1.png"}
 
 
-def test_folders_and_ordinary_files_with_rights_are_fine(tmp_path):
-    entries = [
-        (entry("apples/", stat.S_IFDIR), b""),
-        (entry("apples\\", 0), b""),
-        (entry("apples/0.png", stat.S_IFREG), b"0"),
-    ]
-    assert files_in(unpack_zip(packed(entries), tmp_path / "fruit")) == {"apples/0.png": b"0"}
-
-
 @functools.cache
 def bomb():
     """Sixty million zeros."""
@@ -141,9 +138,9 @@ def bomb_of_shared_bytes():
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (bomb, "unpack to 60,000,000 or more, like a decompression bomb"),
-        (bomb_that_lies, "like a decompression bomb|is not a whole zip archive"),
-        (bomb_of_shared_bytes, "unpack to 60,000,000 or more"),
+        (bomb, "unpack to 60,000,000, like a decompression bomb"),
+        (bomb_that_lies, "is not a whole zip archive"),
+        (bomb_of_shared_bytes, "unpack to 60,000,000"),
     ],
 )
 def test_bombs_are_refused_and_leave_nothing(tmp_path, make, says):
@@ -154,18 +151,15 @@ def test_bombs_are_refused_and_leave_nothing(tmp_path, make, says):
     assert_untouched(tmp_path)
 
 
-def test_what_only_looks_like_a_bomb_is_unpacked_up_to_the_size_that_is_allowed(tmp_path):
+def test_up_to_the_size_and_number_that_are_allowed_all_is_unpacked(tmp_path, monkeypatch):
     assert unpack_zip(packed({"a/0.bmp": bytes(10_000_000)}), tmp_path / "a")
     data = packed({"a/0.bin": np.random.default_rng(0).bytes(2000)})
     assert unpack_zip(data, tmp_path / "b", most_bytes=2000)
     with pytest.raises(ArchiveError, match=r"Expected at most 1,999"):
         unpack_zip(data, tmp_path / "c", most_bytes=1999)
-
-
-def test_too_many_files_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(archives, "MOST_FILES", 3)
     with pytest.raises(ArchiveError, match="holds 4 files, but at most 3"):
-        unpack_zip(packed(FRUIT), tmp_path / "fruit")
+        unpack_zip(packed(FRUIT), tmp_path / "c")
 
 
 def damaged():

@@ -49,7 +49,8 @@ def _unit(thumbnails: np.ndarray) -> np.ndarray:
     """Free thumbnails of brightness and contrast, so that their products are correlations."""
     small = thumbnails.astype(np.float32)
     small -= small.mean(1, keepdims=True)
-    return small / np.maximum(np.linalg.norm(small, axis=1, keepdims=True), 1e-3)
+    small /= np.maximum(np.linalg.norm(small, axis=1, keepdims=True), 1e-3)
+    return small
 
 
 def joined(count: int, pairs: list[tuple[int, int]]) -> list[int]:
