@@ -144,7 +144,9 @@ def test_parts_of_a_data_set_are_not_taken_for_classes(tmp_path, names, says):
     ],
 )
 def test_classes_with_such_names_are_classes(tmp_path, names):
-    assert scan(made(tmp_path / "set", *names)).classes == tuple(sorted({name.split("/")[0] for name in names}))
+    result = scan(made(tmp_path / "set", *names))
+    assert result.classes == tuple(sorted({name.split("/")[0] for name in names}))
+    assert ("'test', 'train' inside the classes are read together" in str(result)) == ("cat/train" in names)
 
 
 def test_hidden_files_and_those_of_the_system_are_passed_over(folder):

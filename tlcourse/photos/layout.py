@@ -14,24 +14,17 @@ PART = re.compile(
     r"(?:ings?|id|idation|uation)?(?:sets?|data|daten|images|imgs|集)?"
 )
 PICTURES = {"images", "image", "imgs", "img", "jpegimages", "pictures", "photos", "original", "originals"}
-MASKS = {
-    "masks",
-    "mask",
-    "annotations",
-    "annotation",
-    "labels",
-    "segmentation",
-    "segmentationclass",
-    "groundtruth",
-    "gt",
-}
+MASKS = {"mask", "masks", "annotation", "annotations", "labels", "segmentation", "segmentationclass", "gt"}
 WORD = re.compile(r"[^\W\d_]+")
 HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 GENERAL = {"set", "data", "dataset", "images", "image", "imgs", "img", "pictures", "photos", "pics", "split", "part"}
 
 
-def check_layout(folder: Path, files: list[str]) -> None:
-    """Raise FolderError where the subfolders of a folder are no classes; `files` are names below it."""
+def check_layout(folder: Path, files: list[str]) -> list[str]:
+    """Raise FolderError where the subfolders of a folder are no classes; `files` are names below it.
+
+    Returns a note where every class holds parts of a data set.
+    """
     names = {name.split("/", 1)[0] for name in files}
     if masks := _masks(files):
         raise FolderError(
@@ -49,6 +42,8 @@ def check_layout(folder: Path, files: list[str]) -> None:
         )
     if likely:
         raise FolderError(f"{printable(folder)} holds one subfolder with files, {min(names)!r}. {meant}")
+    inner = parts({name.split("/")[1] for name in files if name.count("/") > 1})
+    return [f"{', '.join(map(repr, inner))} inside the classes are read together, and divided anew."] if inner else []
 
 
 def parts(names: Iterable[str]) -> list[str]:
@@ -56,23 +51,22 @@ def parts(names: Iterable[str]) -> list[str]:
 
     Two or more are needed, alike but for the word that names the part: `train` beside `bus` is a class.
     """
-    found = defaultdict(dict)
+    found = defaultdict(list)
     for name in names:
         words = [word.lower() for word in WORD.findall(HUMP.sub(" ", name))]
-        uses = [match[1] for word in words if (match := PART.fullmatch(word))]
-        if uses:
-            rest = (word for word in words if not PART.fullmatch(word) and word not in GENERAL and len(word) > 1)
-            found[" ".join(rest)][name] = uses[0]
+        rest = [word for word in words if not PART.fullmatch(word)]
+        if len(rest) < len(words):
+            found[" ".join(word for word in rest if word not in GENERAL and len(word) > 1)].append(name)
     return sorted(name for alike in found.values() if len(alike) > 1 for name in alike)
 
 
 def _masks(files: Iterable[str]) -> tuple[str, str] | None:
     """Return a folder of masks and the folder of the pictures beside it, in the first two levels."""
     folders = {"/".join(name.split("/")[:depth]) for name in files for depth in (1, 2) if name.count("/") >= depth}
-    for name in sorted(folders):
-        above, _, last = name.rpartition("/")
-        beside = [other for other in folders if other.rpartition("/")[0] == above and _last(other) in PICTURES]
-        if last.lower() in MASKS and beside:
+    for name in sorted(folder for folder in folders if _last(folder) in MASKS):
+        above = name.rpartition("/")[0]
+        beside = [other for other in folders if _last(other) in PICTURES and other.rpartition("/")[0] == above]
+        if beside:
             return name, min(beside)
     return None
 

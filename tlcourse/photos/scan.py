@@ -66,7 +66,7 @@ def scan(folder: Path | str, csv: Path | str | None = None, label_column: str | 
     if not class_of:
         raise FolderError(_no_classes(folder, found, findings, csv))
     if csv is None:
-        check_layout(folder, list(class_of))
+        notes += check_layout(folder, list(class_of))
     classes = tuple(sorted(set(class_of.values())))
     number = {name: i for i, name in enumerate(classes)}
     files = sorted(class_of, key=lambda name: (class_of[name], name))
