@@ -29,6 +29,7 @@ from tlcourse.transfer.heads import reset_classifier
 
 FROZEN = ("linear probe", "frozen backbone, AdamW")
 OPEN_WITH_5 = ("LP-FT", "gradual unfreezing", "label smoothing", "layer-wise rates")
+BELOW_WITH_5 = ("discriminative rates", "early stopping", "weight averaging")
 VERDICTS = [  # of a difference from fine-tuning
     *((name, 5, "target", "open") for name in OPEN_WITH_5),
     ("LP-FT", 5, "shifted", "open"),
@@ -37,7 +38,7 @@ VERDICTS = [  # of a difference from fine-tuning
     ("layer-wise rates", 5, "shifted", "lower"),
     *((name, per_class, "target", "lower") for name in FROZEN for per_class in (5, 20)),
     *((name, 5, "shifted", "lower") for name in FROZEN),
-    ("L2-SP", 5, "target", "lower"),
+    *((name, 5, "target", "lower") for name in ("L2-SP", *BELOW_WITH_5)),
     ("L2-SP", 5, "shifted", "open"),
     ("label smoothing", 1, "target", "lower"),
     ("weight averaging", 1, "target", "lower"),
@@ -50,6 +51,8 @@ POINTS = [
     ("scratch", 20, "target", -12),
     ("L2-SP", 5, "target", -6),
     ("gradual unfreezing", 5, "target", -1),
+    ("discriminative rates", 5, "target", -2),
+    *((name, 5, "target", -4) for name in BELOW_WITH_5[1:]),
     ("label smoothing", 1, "target", -8),
     ("weight averaging", 1, "target", -10),
 ]
@@ -102,6 +105,11 @@ def test_the_shipped_groups_agree_with_fresh_ones():
     for statistics in ("groups of 48", KEPT):
         then, now = (rows[rows.statistics == statistics].accuracy.tolist() for rows in (shipped, fresh))
         assert within_seeds(now, then), statistics
+
+
+def test_how_long_the_table_takes_at_least(strategies):
+    fastest = strategies.groupby(["strategy", "per_class"]).seconds.min().sum()
+    assert strategies.seed.nunique() * fastest / 60 == pytest.approx(13, abs=0.5)
 
 
 def test_every_transfer_is_far_above_scratch_of_the_same_network_with_5_labels(strategies):
@@ -186,6 +194,7 @@ def test_what_is_said_of_groups_and_kept_statistics():
     for name in (*(f"groups of {size}" for size in SIZES[:-1]), KEPT):
         found = paired(rows, "accuracy", "statistics", name, "groups of 48")
         assert found.verdict[0] == "open", name
+        assert 1.5 < (found.high[0] - found.low[0]) / 2 < 6.5, name
     assert found["mean"][0] == pytest.approx(-4.5, abs=0.1)
 
 

@@ -51,6 +51,11 @@ def test_the_goal_is_reached_whatever_archive_is_drawn(seed):
         assert archives.percent_narrower(ends, seed) > ex.q4.goal + 2
 
 
+@pytest.mark.parametrize("errors", [(90, 75, 50), (90, 0, 25), (15, 0, 50)])
+def test_a_confidence_in_place_of_an_error_is_named_in_whichever_pair(errors):
+    assert ex.q1.check([[75, error] for error in errors]).mistake == "takes confidence for the error"
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_cases_leave_nothing_to_taste(seed):
     """In the mending exercise no two networks tie where a choice is made; in peeking no interval ends at 0."""

@@ -63,7 +63,8 @@ def test_mistakes_are_shown_with_maps_that_are_brightest_where_they_matter_most(
     ]
     assert texts(figure.axes[0]) == captions
     assert f"({'; '.join(captions)})" in said
-    assert [ax.get_title(loc="left") for ax in figure.axes[1:]] == ["gradient saliency", "Grad-CAM", "occlusion"]
+    kinds = ("gradient saliency", "Grad-CAM", "occlusion")
+    assert [ax.get_title(loc="left") for ax in figure.axes[1:]] == [f"{kind} (yellow: much)" for kind in kinds]
     spot = torch.zeros(1, 4, 4)
     spot[0, 1, 2] = 0.5
     page = figures.as_pictures(spot).sum(1)[0]

@@ -13,10 +13,12 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+import torch
 from torchvision.models import MobileNet_V2_Weights
 
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.intervals import wilson_interval
+from tlcourse.evaluation.predict import accuracy
 from tlcourse.lessons.nb12_your_own_images.experiment import (
     METHODS,
     REAL_DATA,
@@ -124,24 +126,38 @@ def practice(tmp_path_factory):
     return model, p, photos, sources
 
 
-def test_label_smoothing_makes_the_network_too_modest_and_new_sheets_are_open(practice, tmp_path, prose):
-    given, p, photos, (train, validation, test) = practice
+@pytest.fixture(scope="module")
+def tuned(practice):
+    """Fine-tuned as the notebook does it, and without label smoothing: a network by how much is smoothed."""
+    given, _, _, (train, validation, _) = practice
     model = copy.deepcopy(given)
     probe = probe_photos(model, train, validation)
     recipe = choose_recipe("auto", probe.mistakes, view=RandomView(0.7, mirror=False))
-    assert recipe.smoothing == 0.1
-    assert "smooths the labels (0.1," in prose
-    temperature = {}
-    for smoothing in (0.0, recipe.smoothing):
-        network = copy.deepcopy(model)
+    networks = {smoothing: copy.deepcopy(model) for smoothing in (0.0, recipe.smoothing)}
+    for smoothing, network in networks.items():
         fine_tune_or_keep(network, train, validation, replace(recipe, smoothing=smoothing), probe, progress=False)
-        temperature[smoothing] = evaluate_photos(network, validation).fitted_temperature()
+    return networks
+
+
+def test_label_smoothing_makes_the_network_too_modest_and_new_sheets_are_open(practice, tuned, tmp_path, prose):
+    _, p, photos, (_, validation, test) = practice
+    assert "smooths the labels (0.1," in prose
+    temperature = {name: evaluate_photos(network, validation).fitted_temperature() for name, network in tuned.items()}
     assert temperature[0.1] < 1 < temperature[0.0]
+    network = tuned[0.1]
     sheets = inspect(scan(practice_folder(tmp_path / "others", split="test", trouble=False)), progress=False).photos
     others = open_photos(from_another_day(sheets, photos), p, progress=False)
     here, there = (evaluate_photos(network, part).accuracy for part in (test, others))
     assert abs(here.mean - there.mean) < math.hypot(here.mean - here.low, there.high - there.mean)  # Newcombe 1998
     assert "it is open whether the new sheets are harder" in prose
+
+
+def test_without_normalisation_the_score_gives_nothing_away(practice, tuned):
+    _, p, _, (_, validation, _) = practice
+    x = validation.prepared(torch.arange(len(validation)))
+    mean, std = (torch.tensor(values)[:, None, None] for values in (p.mean, p.std))
+    right, plain = (accuracy(tuned[0.1], [(images, validation.labels)]) for images in (x, x * std + mean))
+    assert right == pytest.approx(plain, abs=5)
 
 
 def test_what_looking_at_the_top_losses_is_worth(practice, prose):

@@ -134,6 +134,7 @@ q1, q2, q3, q4, quiz = read_exercises(
             "momentum without a memory": _row_is(1, (-2, -0.02)),
             "momentum without the new gradient": _row_is(1, (-1.9, -0.019)),
             "momentum as a mean": _row_is(1, (-0.29, -0.0029)),
+            "momentum loses nothing": _row_is(1, (-3, -0.03)),
             "Adam with one step": _row_is(2, (-0.1, -0.1)),
             "Adam keeps the size of the gradient": _adam_keeps_size,
             "Adam without its correction": _row_is(2, (-0.741, -0.741)),

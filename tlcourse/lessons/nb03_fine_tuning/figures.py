@@ -105,7 +105,7 @@ def range_test(found: RangeTest) -> Picture:
     figure = Figure(figsize=(8, 3.4), layout="constrained")
     ax = figure.subplots()
     ax.plot(found.rates, found.losses, color="#BBBBBB", linewidth=1.2, label="loss of every update")
-    ax.plot(found.rates, found.smooth, color=PALETTE[0], linewidth=2.5, label="smoothed")
+    ax.plot(found.rates, found.smooth, color=PALETTE[0], linewidth=2.5, label="mean of 5 updates")
     ax.axvline(found.lowest, color=GREY, linestyle=":", linewidth=2, label=f"lowest, at {found.lowest:.1g}")
     suggestion = f"a third of it, {found.suggestion:.1g}"
     ax.axvline(found.suggestion, color=PALETTE[1], linestyle="--", linewidth=2, label=suggestion)
@@ -126,7 +126,8 @@ def unfreezing(epochs: tuple[int, ...] = (0, 1)) -> Picture:
     stages, said = ("stem", "block1", "block2", "block3", "block4"), []
     for ax, epoch in zip(figure.subplots(len(epochs), 1), epochs, strict=True):
         frozen = stages[: max(0, len(stages) - epoch)]
-        said.append(f"Epoch {epoch}: {draw_network(ax, frozen=frozen, title=f'epoch {epoch}')}")
+        title = f"epoch {epoch}: what is grey is frozen, the rest learns"
+        said.append(f"Epoch {epoch}: {draw_network(ax, frozen=frozen, title=title)}")
     return figure, " ".join(said)
 
 
@@ -143,7 +144,8 @@ def batchnorm(rows: pd.DataFrame, live: pd.DataFrame) -> Picture:
     said = dots(ax, above[0], "points", "statistics", live=above[1])
     ax.axvline(0, color="black", linewidth=1)
     ax.plot([], [], markeredgecolor=WRONG, label="your runs", **RING)
-    ax.set(xlabel=f"points above {largest}, which read {rows[rows.statistics == largest].accuracy.mean():.1f} %")
+    read = rows[rows.statistics == largest].accuracy.mean()
+    ax.set(xlabel=f"points above {largest}, which read {read:.1f} % (bars: 95 % t intervals)")
     ax.set_title("same images, same updates: what batch normalisation sees at a time")
     _legend_beside(ax)
     return figure, said
@@ -165,7 +167,8 @@ def strategies(rows: pd.DataFrame, live: pd.DataFrame) -> Picture:
         said.append(f"{k} per class: {words}")
     handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))  # each name once
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False)
-    figure.suptitle(f"{rows.updates.max()} updates of 50 images, augmented, every strategy at its own rate")
+    title = f"{rows.updates.max()} updates of 50 images, augmented, every transfer at its own rate; mind the scales"
+    figure.suptitle(title)
     return figure, " ".join(said)
 
 
@@ -185,7 +188,7 @@ def forgetting(rows: pd.DataFrame) -> Picture:
             large |= {"markeredgewidth": 2.5}
         ax.plot(seeds.source.mean(), seeds.target.mean(), linestyle="none", label=name, **large)
     ax.set(xlabel="what it still reads of the letters (%)", ylabel="accuracy on the target (%)")
-    ax.set_title("new task against old task, 5 labels per class")
+    ax.set_title("new task against old task, 5 labels per class (small: seeds, large: means)")
     plain(ax)
     _legend_beside(ax)
     means = rows[rows.strategy.isin(CARRIED)].groupby("strategy", sort=False)[["source", "target"]].mean().round()

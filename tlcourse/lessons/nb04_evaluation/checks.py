@@ -112,7 +112,7 @@ q1, q2, q3, q4, quiz = read_exercises(
             "columns changed places": _when(lambda rows: np.ptp(rows[:, 0]) > 1 and np.abs(rows[:, 1] - 75).max() < 1),
             "the accuracy changes": _when(lambda rows: np.ptp(rows[:, 0]) > 1),
             "takes confidence for accuracy": _when(lambda rows: abs(rows[0, 0] - 90) < 1),
-            "takes confidence for the error": _when(lambda rows: abs(rows[0, 1] - 90) < 1),
+            "takes confidence for the error": _when(lambda rows: abs(rows[0, 1] - 90) < 1 or abs(rows[2, 1] - 50) < 1),
             "an error with a sign": _when(lambda rows: rows[:, 1].min() < -0.5),
             "the hotter the better": _when(lambda rows: abs(rows[2, 1]) < 1),
             "divides the confidence": _when(lambda rows: abs(rows[1, 1] - 30) < 1 or rows[2, 1] > 70),

@@ -170,7 +170,7 @@ def maps_figure(network: nn.Module, logits: torch.Tensor, data: ImageSet, count:
         for answer, label, share in zip(taken_for.tolist(), data.labels.tolist(), (100 * sure).tolist(), strict=True)
     ]
     rows = {"confident mistakes: answer, right class": data.images}
-    rows |= {kind: as_pictures(values) for kind, values in maps.items()}
+    rows |= {f"{kind} (yellow: much)": as_pictures(values) for kind, values in maps.items()}
     figure, axes = plt.subplots(len(rows), 1, figsize=(10, 7), layout="constrained")
     for ax, (title, images) in zip(axes, rows.items(), strict=True):
         draw_images(ax, images, len(data), captions if images is data.images else [""] * len(data))

@@ -31,7 +31,7 @@ def count_power(spread: Mapping[str, float], difference: float = 2.0, most: int 
     `spread` is a standard deviation in points by name. A row a `spread` and number of `seeds`: `sees it (%)`.
     """
     return pd.DataFrame(
-        {"spread": f"{name}: {points:.1f}", "seeds": n, SEES: percent}
+        {"spread": f"{name}: spread {points:.1f}", "seeds": n, SEES: percent}
         for name, points in spread.items()
         for n, percent in power_curve(difference, points, most).items()
     )

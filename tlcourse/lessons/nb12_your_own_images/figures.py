@@ -124,6 +124,7 @@ def evaluation_figure(evaluation: Evaluation) -> Shown:
     left, right = figure.subplots(1, 2)
     names = [short(name) for name in evaluation.classes]
     draw_confusion(left, evaluation.confusion, names)
+    left.set_title("answers on the test photographs")
     if max(map(len, names)) > 3:
         left.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
     for label in (*left.get_xticklabels(), *left.get_yticklabels()):
