@@ -14,17 +14,23 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from torch.optim.swa_utils import update_bn
 from torchvision.models import MobileNet_V2_Weights
 
+from tlcourse.data.transforms import Preprocessing
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.intervals import wilson_interval
 from tlcourse.evaluation.predict import accuracy
 from tlcourse.lessons.nb12_your_own_images.experiment import (
     METHODS,
+    NETWORK,
+    PREPARED_AS,
     REAL_DATA,
     SETTINGS,
     compared,
+    from_scratch,
     real_data,
+    real_parts,
     trial,
 )
 from tlcourse.lessons.nb12_your_own_images.practice import practice_folder
@@ -34,7 +40,7 @@ from tlcourse.photos.evaluation import evaluate_photos
 from tlcourse.photos.finetuning import fine_tune_or_keep
 from tlcourse.photos.inspection import inspect
 from tlcourse.photos.memory import open_photos
-from tlcourse.photos.networks import photo_network
+from tlcourse.photos.networks import photo_network, resized
 from tlcourse.photos.pipeline import probe_photos
 from tlcourse.photos.recipe import ENOUGH_MISTAKES, choose_recipe
 from tlcourse.photos.scan import scan
@@ -199,6 +205,20 @@ def test_fresh_probes_on_real_photographs_agree_with_the_shipped_table(rows, dat
     assert list(fresh[0]) == list(kept.columns)
     assert np.mean([row["accuracy"] for row in fresh]) == pytest.approx(kept["accuracy"].mean(), abs=1)
     assert [row["recipe"] for row in fresh] == kept["recipe"].tolist()
+
+
+@pytest.mark.skipif(not os.environ.get(REAL_DATA), reason=f"{REAL_DATA} names no folder of real photographs")
+def test_on_the_hands_the_running_averages_of_scratch_lag_behind_its_weights():
+    setting, model = SETTINGS["sign_digits"], photo_network(NETWORK, 10, None).model
+    parts = real_parts(setting, seed=0)
+    p = resized(model, Preprocessing.for_weights(NETWORK, PREPARED_AS), setting.side)
+    train, validation, test = (open_photos(of, p, progress=False) for of in (parts.train, parts.validation, parts.test))
+    recipe = choose_recipe("full", ENOUGH_MISTAKES, **setting.changes)
+    scratch = from_scratch(NETWORK, train, validation, recipe)
+    lagging = evaluate_photos(scratch, test).accuracy.mean
+    update_bn(train.for_training(recipe.batch, recipe.view, seed=1), scratch)
+    assert lagging < 20
+    assert evaluate_photos(scratch, test).accuracy.mean > lagging + 15
 
 
 def test_without_real_photographs_the_error_says_what_is_expected(monkeypatch):
