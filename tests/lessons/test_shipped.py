@@ -11,7 +11,7 @@ from tlcourse.lessons.nb00_start_here import experiment as nb00
 from tlcourse.lessons.nb00_start_here import tables
 from tlcourse.lessons.nb00_start_here.experiment import DIAL_LABELS, LABELS_PER_CLASS, SHIFTS, SOURCES, UPDATES
 from tlcourse.lessons.nb01_preprocessing import experiment as nb01
-from tlcourse.lessons.nb02_weight_transfer.layer_transfer import BASE, DEPTHS, WAYS
+from tlcourse.lessons.nb02_weight_transfer.layer_transfer import BASE, DEPTHS, LONG_SEEDS, WAYS
 from tlcourse.lessons.nb02_weight_transfer.strategies import STRATEGIES as BEGINNINGS
 from tlcourse.lessons.nb03_fine_tuning.batchnorm import KEPT, SIZES
 from tlcourse.lessons.nb03_fine_tuning.experiment import HEADLINE, LABELS
@@ -25,7 +25,7 @@ from tlcourse.training.starts import STARTS
 
 # where trainings of so many updates were run with fewer seeds
 LONGER = {"augmentation_worth": (300, nb01.LONGER_SEEDS), "normalisation_price": (300, nb01.LONGER_SEEDS)}
-LONGER["layer_transfer"] = (450, 1)
+LONGER["layer_transfer"] = (450, len(LONG_SEEDS))
 LONGER["time_saved"] = (nb00.LONGER, nb00.LONGER_SEEDS)
 
 

@@ -16,8 +16,8 @@ from tlcourse.lessons.nb02_weight_transfer.layer_transfer import (
     LONG,
     SHORT,
     run_layer_transfer,
+    mean_specificity,
     specificity,
-    specificity_of_one,
 )
 from tlcourse.lessons.nb02_weight_transfer.strategies import (
     CLASS_MEANS,
@@ -68,30 +68,30 @@ def test_shipped_strategies_agree_with_a_fresh_run(strategies, strategy):
     assert fresh["before"].tolist() == pytest.approx(before[: len(fresh)], abs=1)
 
 
-def test_the_first_two_stages_are_small_and_bring_16_of_28_points(strategies):
+def test_the_first_two_stages_are_small_and_bring_16_of_26_points(strategies):
     two = gain(strategies, "letters, first 2 stages", "random", BUDGETS["long"])
     rest = gain(strategies, LETTERS, "letters, first 2 stages", BUDGETS["long"])
     assert two["verdict"] == rest["verdict"] == "higher"
     assert two["mean"] == pytest.approx(16, abs=0.5)
-    assert two["mean"] + rest["mean"] == pytest.approx(28, abs=0.5)
+    assert two["mean"] + rest["mean"] == pytest.approx(26, abs=0.5)
     model = build("tiny_resnet")
     small = count_parameters([*model.stem.parameters(), *model.block1.parameters()])
     assert small / count_parameters(list(model.parameters())) == pytest.approx(0.02, abs=0.005)
 
 
-def test_more_updates_lift_random_by_eight_points_and_are_open_for_the_others(strategies):
+def test_more_updates_lift_what_carries_little_and_are_open_for_the_others(strategies):
     lifted = paired(strategies, "accuracy", "updates", *reversed(BUDGETS.values()), by="strategy").set_index("strategy")
-    assert lifted.loc["random", "mean"] == pytest.approx(8, abs=0.5)
-    assert lifted["verdict"].tolist() == ["higher", "open", "open", "open", "open"]
+    assert lifted["mean"].tolist()[:2] == pytest.approx([8, 4], abs=0.5)
+    assert lifted["verdict"].tolist() == ["higher", "higher", "open", "open", "open"]
 
 
-@pytest.mark.parametrize("strategy", ["digits, everything", CLASS_MEANS])
-def test_what_reads_three_quarters_at_once_is_open_in_the_end(strategies, strategy):
+@pytest.mark.parametrize(("strategy", "verdict"), [("digits, everything", "higher"), (CLASS_MEANS, "open")])
+def test_what_reads_three_quarters_at_once_ends_little_higher(strategies, strategy, verdict):
     assert np.mean(scores(strategies, strategy, BUDGETS["long"], "before")) == pytest.approx(76, abs=0.5)
-    found = [gain(strategies, strategy, LETTERS, updates) for updates in BUDGETS.values()]
-    assert [each["verdict"] for each in found] == ["open", "open"]
-    if strategy == "digits, everything":
-        assert found[-1]["mean"] == pytest.approx(1.5, abs=0.06)
+    soon, late = (gain(strategies, strategy, LETTERS, updates) for updates in BUDGETS.values())
+    assert (soon["verdict"], late["verdict"]) == ("open", verdict)
+    if verdict == "higher":
+        assert (late["mean"], late["low"], late["high"]) == pytest.approx((1.7, 0.4, 3.1), abs=0.06)
 
 
 def test_adapting_statistics_costs_a_frozen_backbone_about_three_points_whatever_they_are_measured_on():
@@ -113,30 +113,30 @@ def test_shipped_layers_agree_with_a_fresh_run(layers):
         assert within_seeds(layer_scores(fresh, *cell), layer_scores(layers, *cell)), cell
 
 
-def test_specificity_is_clear_for_the_first_stage_and_for_all_five_and_open_between(layers):
+def test_specificity_is_clear_for_one_stage_for_four_and_for_five_and_open_between(layers):
     gaps = specificity(layers).set_index("depth")
-    assert gaps["verdict"].tolist() == ["lower", "open", "open", "open", "lower"]
-    assert gaps["mean"].tolist() == pytest.approx([-1.7, -1.2, -1.3, -2.5, -14.9], abs=0.06)
-    widths = (gaps["high"] - gaps["low"]).tolist()
-    assert widths[0] < min(widths[1:])
+    assert gaps["verdict"].tolist() == ["lower", "open", "open", "lower", "lower"]
+    assert gaps["mean"].tolist() == pytest.approx([-1.4, -1.0, -1.0, -1.9, -14.5], abs=0.06)
+    assert (gaps["low"][4], gaps["high"][4]) == pytest.approx((-3.7, -0.2), abs=0.06)
 
 
-def test_in_the_one_seed_trained_longer_only_the_loss_with_all_five_stages_stands(layers):
-    once = specificity_of_one(layers[layers["updates"] == LONG.updates]).set_index("depth")["points"]
-    assert once[1] == pytest.approx(0.4, abs=0.06)
-    assert once[5] == pytest.approx(-11.0, abs=0.06)
+def test_of_two_seeds_trained_longer_only_the_loss_with_all_five_stages_stands(layers):
+    long = layers[layers["updates"] == LONG.updates]
+    assert mean_specificity(long).set_index("depth")["points"][5] == pytest.approx(-11.5, abs=0.06)
+    first_stage = [mean_specificity(rows)["points"][0] for _, rows in long.groupby("seed")]
+    assert first_stage == pytest.approx([0.4, -1.2], abs=0.06)
 
 
 def test_frozen_stages_end_below_fine_tuned_ones_of_the_own_task_from_three_stages_on(layers):
     short = layers[layers["updates"] == SHORT.updates]
     lost = paired(short, "accuracy", "way", "own, frozen", "own, fine-tuned", by="depth")
     assert lost["verdict"].tolist() == ["open", "open", "lower", "lower", "lower"]
-    assert lost["mean"].tolist()[2:] == pytest.approx([-1.3, -1.6, -2.4], abs=0.1)
+    assert lost["mean"].tolist()[2:] == pytest.approx([-1.4, -2.1, -3.1], abs=0.06)
 
 
 def test_fine_tuning_mends_all_five_stages_of_another_task(layers):
     short = layers[(layers["updates"] == SHORT.updates) & layers["depth"].isin([0, 5])].assign(depth=5)
-    for way, points in (("own, fine-tuned", 2.7), ("other, fine-tuned", 2.0)):
+    for way, points in (("own, fine-tuned", 3.4), ("other, fine-tuned", 3.0)):
         above = paired(short, "accuracy", "way", way, BASE).iloc[0]
         assert above["verdict"] == "higher"
         assert above["mean"] == pytest.approx(points, abs=0.06)

@@ -25,11 +25,11 @@ def test_the_layer_curve_has_a_line_a_way_and_the_gap_beside_a_longer_seed_and_a
     assert {"base network B", *WAYS} <= set(left.get_legend_handles_labels()[1])
     drawn = {container.get_label(): container.lines[0] for container in (*left.containers, *right.containers)}
     assert drawn["other, frozen"].get_ydata().tolist() == [91 - 3, 91 - 15]
-    assert drawn["450 updates, one seed"].get_ydata().tolist() == [-1, -5]
+    assert drawn["450 updates, two seeds"].get_ydata().tolist() == [-1, -5]
     assert drawn["150 updates, 3 seeds"].get_ydata().tolist() == [-3, -15]
     assert any(list(line.get_ydata()) == [-15] for line in right.lines), "the ring"
     assert "other, frozen from 88 at 1 to 76 at 5" in text
-    assert "1: -3.0 [-3.0, -3.0], 5: -15.0 [-15.0, -15.0], one seed with 450 updates, 1: -1.0" in text
+    assert "1: -3.0 [-3.0, -3.0], 5: -15.0 [-15.0, -15.0], two seeds with 450 updates, 1: -1.0" in text
 
 
 def test_ways_differ_in_more_than_colour():

@@ -15,7 +15,7 @@ from tlcourse.lessons.nb02_weight_transfer.layer_transfer import (
     only,
     run_layer_transfer,
     specificity,
-    specificity_of_one,
+    mean_specificity,
     two_tasks,
 )
 from tlcourse.models.tiny_resnet import TinyResNet
@@ -108,4 +108,4 @@ def test_specificity_is_other_minus_own_of_the_same_seed():
     trials = pd.DataFrame(rows, columns=["way", "depth", "seed", "accuracy"]).assign(updates=150)
     (row,) = specificity(trials).to_dict("records")
     assert (row["depth"], row["stages"], row["mean"], row["low"], row["high"]) == (1, "1 stage", -2, -2, -2)
-    assert specificity_of_one(trials[trials["seed"] == 2]).to_dict("records") == [{"depth": 1, "points": -2}]
+    assert mean_specificity(trials[trials["seed"] == 2]).to_dict("records") == [{"depth": 1, "points": -2}]

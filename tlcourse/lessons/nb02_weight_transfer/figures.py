@@ -16,7 +16,7 @@ from tlcourse.lessons.nb02_weight_transfer.layer_transfer import (
     LONG,
     SHORT,
     specificity,
-    specificity_of_one,
+    mean_specificity,
 )
 from tlcourse.lessons.nb02_weight_transfer.strategies import CARRIED
 from tlcourse.notebook.figures import GREY, budget_of, dots, lines
@@ -64,12 +64,12 @@ def figure_of_layers(trials: pd.DataFrame, live: pd.DataFrame) -> tuple[Figure, 
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(12.5, 4.8), layout="constrained")
     short, long = (trials[trials["updates"] == recipe.updates] for recipe in (SHORT, LONG))
-    gaps, once = specificity(short), specificity_of_one(long)
+    gaps, longer = specificity(short), mean_specificity(long)
     ways = _draw_ways(left, short)
-    _draw_gaps(right, gaps, once, specificity_of_one(live))
+    _draw_gaps(right, gaps, longer, mean_specificity(live))
     figure.suptitle(f"{budget_of(trials)}; ring: your one seed", fontsize=11)
     said = [f"{depth}: {text}" for depth, text in zip(gaps["depth"], as_texts(gaps), strict=True)]
-    said += [f"one seed with {LONG.updates} updates, {row.depth}: {row.points:.1f}" for row in once.itertuples()]
+    said += [f"two seeds with {LONG.updates} updates, {row.depth}: {row.points:.1f}" for row in longer.itertuples()]
     gap = "Right: frozen stages of another task minus those of the own task, by number of stages"
     return figure, f"Left: {ways} {gap}. {', '.join(said)}."
 
@@ -92,11 +92,11 @@ def _draw_ways(ax: Axes, trials: pd.DataFrame) -> str:
     return f"mean accuracy on task B (%) by number of carried stages, base network B at {base.mean:.3g}; {said}"
 
 
-def _draw_gaps(ax: Axes, gaps: pd.DataFrame, once: pd.DataFrame, live: pd.DataFrame) -> None:
-    """Draw other minus own for each number of frozen stages over a line at 0; `once` and `live` are single seeds."""
-    names = f"{SHORT.updates} updates, {gaps['n'].iloc[0]} seeds", f"{LONG.updates} updates, one seed"
-    single = once.assign(mean=once["points"], low=once["points"], high=once["points"])
-    drawn = pd.concat([gaps.assign(training=names[0]), single.assign(training=names[1])])
+def _draw_gaps(ax: Axes, gaps: pd.DataFrame, longer: pd.DataFrame, live: pd.DataFrame) -> None:
+    """Draw other minus own for each number of frozen stages over a line at 0; `longer` and `live` have no interval."""
+    names = f"{SHORT.updates} updates, {gaps['n'].iloc[0]} seeds", f"{LONG.updates} updates, two seeds"
+    points = longer.assign(mean=longer["points"], low=longer["points"], high=longer["points"])
+    drawn = pd.concat([gaps.assign(training=names[0]), points.assign(training=names[1])])
     looks = dict(zip(names, LOOKS, strict=True))
     ax.axhline(0, color=GREY, linewidth=1)
     mine = live.assign(training=names[0])

@@ -3,4 +3,4 @@
 from tlcourse.lessons.nb02_weight_transfer.layer_transfer import layer_transfer
 from tlcourse.lessons.nb02_weight_transfer.strategies import transfer_strategies
 
-TABLES = {"transfer_strategies": (transfer_strategies, 3), "layer_transfer": (layer_transfer, 6)}
+TABLES = {"transfer_strategies": (transfer_strategies, 10), "layer_transfer": (layer_transfer, 10)}
