@@ -15,8 +15,8 @@ from tlcourse.lessons.nb02_weight_transfer.layer_transfer import (
     BASE,
     LONG,
     SHORT,
-    run_layer_transfer,
     mean_specificity,
+    run_layer_transfer,
     specificity,
 )
 from tlcourse.lessons.nb02_weight_transfer.strategies import (

@@ -12,10 +12,10 @@ from tlcourse.lessons.nb02_weight_transfer.layer_transfer import (
     WAYS,
     heir,
     heir_trial,
+    mean_specificity,
     only,
     run_layer_transfer,
     specificity,
-    mean_specificity,
     two_tasks,
 )
 from tlcourse.models.tiny_resnet import TinyResNet

@@ -15,8 +15,8 @@ from tlcourse.lessons.nb02_weight_transfer.layer_transfer import (
     DEPTHS,
     LONG,
     SHORT,
-    specificity,
     mean_specificity,
+    specificity,
 )
 from tlcourse.lessons.nb02_weight_transfer.strategies import CARRIED
 from tlcourse.notebook.figures import GREY, budget_of, dots, lines
