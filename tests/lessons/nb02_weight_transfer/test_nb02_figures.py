@@ -21,9 +21,11 @@ def test_the_layer_curve_has_a_line_a_way_and_the_gap_beside_a_longer_seed_and_a
     layers = layers.assign(**SHORT.budget | {"updates": layers["updates"]})
     live = layers[(layers["updates"] == 150) & (layers["seed"] == 0) & (layers["depth"] == 5)]
     figure, text = pictures.figure_of_layers(layers, live)
-    left, right = figure.axes
-    assert {"base network B", *WAYS} <= set(left.get_legend_handles_labels()[1])
-    drawn = {container.get_label(): container.lines[0] for container in (*left.containers, *right.containers)}
+    left, middle, right = figure.axes
+    for ax, how in ((left, "frozen"), (middle, "fine-tuned")):
+        shown = {"base network B", *(way for way in WAYS if way.endswith(how))}
+        assert set(ax.get_legend_handles_labels()[1]) == shown
+    drawn = {container.get_label(): container.lines[0] for ax in figure.axes for container in ax.containers}
     assert drawn["other, frozen"].get_ydata().tolist() == [91 - 3, 91 - 15]
     assert drawn["450 updates, two seeds"].get_ydata().tolist() == [-1, -5]
     assert drawn["150 updates, 3 seeds"].get_ydata().tolist() == [-3, -15]

@@ -58,38 +58,39 @@ def _looks(trials: pd.DataFrame) -> dict[str, dict[str, str]]:
 
 
 def figure_of_layers(trials: pd.DataFrame, live: pd.DataFrame) -> tuple[Figure, str]:
-    """Draw accuracy by carried stages after the short training, and beside it what specificity costs.
+    """Draw accuracy by carried stages, frozen and fine-tuned, and beside it what specificity costs.
 
     `live` is one seed of this session, drawn as a ring. Returns the figure and its alt text.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12.5, 4.8), layout="constrained")
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4.4), layout="constrained")
+    middle.sharey(left)
     short, long = (trials[trials["updates"] == recipe.updates] for recipe in (SHORT, LONG))
     gaps, longer = specificity(short), mean_specificity(long)
-    ways = _draw_ways(left, short)
+    ways = [_draw_ways(ax, short, how) for ax, how in ((left, "frozen"), (middle, "fine-tuned"))]
     _draw_gaps(right, gaps, longer, mean_specificity(live))
     figure.suptitle(f"{budget_of(trials)}; ring: your one seed", fontsize=11)
     said = [f"{depth}: {text}" for depth, text in zip(gaps["depth"], as_texts(gaps), strict=True)]
     said += [f"two seeds with {LONG.updates} updates, {row.depth}: {row.points:.1f}" for row in longer.itertuples()]
     gap = "Right: frozen stages of another task minus those of the own task, by number of stages"
-    return figure, f"Left: {ways} {gap}. {', '.join(said)}."
+    return figure, f"Left: {ways[0]} Middle: {ways[1]} {gap}. {', '.join(said)}."
 
 
-def _draw_ways(ax: Axes, trials: pd.DataFrame) -> str:
-    """Draw accuracy against the number of carried stages, a line a way, over the band of the base network.
+def _draw_ways(ax: Axes, trials: pd.DataFrame, how: str) -> str:
+    """Draw accuracy against the number of stages carried and frozen, or fine-tuned, over the band of the base network.
 
     Returns the alt text.
     """
     base = t_interval(trials.loc[trials["way"] == BASE, "accuracy"].tolist())
     ax.axhspan(base.low, base.high, color="#DDDDDD", linewidth=0, zorder=0)
     ax.axhline(base.mean, color=GREY, linewidth=1.5, zorder=1, label="base network B")
-    heirs = trials[trials["way"] != BASE]
+    heirs = trials[trials["way"].str.endswith(how)]
     alt = lines(ax, heirs, "depth", by="way", apart=0.1, styles=WAY_STYLES)  # apart: no interval hides another
-    ax.set_title(f"accuracy on task B after {trials['updates'].iloc[0]} updates")
+    ax.set_title(f"carried stages {how}, {trials['updates'].iloc[0]} updates", fontsize=12)
     ax.set_ylabel("accuracy on new letters of task B (%)")
     ax.legend(frameon=False, loc="lower left")
     _name_depths(ax)
     said = alt.partition(": ")[2]
-    return f"mean accuracy on task B (%) by number of carried stages, base network B at {base.mean:.3g}; {said}"
+    return f"mean accuracy on task B (%) by number of carried stages, {how}, base network B at {base.mean:.3g}; {said}"
 
 
 def _draw_gaps(ax: Axes, gaps: pd.DataFrame, longer: pd.DataFrame, live: pd.DataFrame) -> None:
@@ -101,7 +102,7 @@ def _draw_gaps(ax: Axes, gaps: pd.DataFrame, longer: pd.DataFrame, live: pd.Data
     ax.axhline(0, color=GREY, linewidth=1)
     mine = live.assign(training=names[0])
     lines(ax, drawn, "depth", "points", "training", live=mine, apart=0.12, styles=looks)
-    ax.set_title("other minus own, both frozen: specificity")
+    ax.set_title("specificity: other minus own, frozen", fontsize=12)
     ax.set_ylabel("points (below 0: other is worse)")
     ax.legend(frameon=False, loc="lower left")
     _name_depths(ax)
@@ -109,7 +110,7 @@ def _draw_gaps(ax: Axes, gaps: pd.DataFrame, longer: pd.DataFrame, live: pd.Data
 
 def _name_depths(ax: Axes) -> None:
     ax.set_xticks(DEPTHS)
-    ax.set_xlabel("stages carried into a fresh network (of 5)")
+    ax.set_xlabel("stages carried (of 5)")
 
 
 def filters_as_images(weight: torch.Tensor) -> torch.Tensor:
