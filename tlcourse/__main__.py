@@ -2,4 +2,5 @@
 
 from tlcourse.cli import main
 
-raise SystemExit(main())
+if __name__ == "__main__":  # the processes that mark import this module once more
+    raise SystemExit(main())

@@ -88,7 +88,7 @@ def kernel_sandbox() -> Sandbox:
 
 def stopped(reply: Reply) -> bool:
     """Say whether the process that ran an answer had to be ended, or ended itself."""
-    return reply.error is not None and reply.error["type"] in ("TimeLimit", "MemoryLimit", "DiskLimit", "Died")
+    return reply.error is not None and reply.error["type"] in ("TimeLimit", "MemoryLimit", "ProcessLimit", "Died")
 
 
 def error_verdict(reply: Reply, source: str | None = None) -> Verdict:
@@ -99,7 +99,7 @@ def error_verdict(reply: Reply, source: str | None = None) -> Verdict:
         "TimeLimit": f"your code did not come to an end: {error['message']}. Is there a loop that never stops? "
         "If not, this computer may be busy: check once more.",
         "MemoryLimit": f"your code was stopped: {error['message']}. What grows without need?",
-        "DiskLimit": f"your code was stopped: {error['message']}. What does it write again and again?",
+        "ProcessLimit": f"your code was stopped: {error['message']}. What does it start again and again?",
         "MemoryError": "your code asked for more memory than it may have. What grows without need?",
         "Died": f"{error['message']}. Does it call exit?",
         "EncodingError": f"your code gives what the check cannot read: {error['message']}",
@@ -116,7 +116,7 @@ def printed(reply: Reply) -> list[tuple[str, str]]:
 
 
 def _line(filename: str, number: int, function: str, source: str | None) -> str:
-    lines = source.splitlines() if source else linecache.getlines(filename)
+    lines = source.split("\n") if source else linecache.getlines(filename)
     text = lines[number - 1].strip() if 0 < number <= len(lines) else ""
     place = f"line {number}" + (f" in {function}" if function != "<module>" else "")
     return f"{place}: {text}" if text else place

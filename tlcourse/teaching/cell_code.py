@@ -9,6 +9,9 @@ from collections.abc import Collection, Iterator, Sequence
 # Cell magics that run the cell as Python; of all others the text means something else.
 AROUND = ("%%time", "%%timeit", "%%capture", "%%prun")
 LONGEST_CELL = 100_000  # letters of a cell that is looked at
+# Where `str.splitlines`, which IPython calls, ends lines and Python does not, and letters in their place.
+ODD_ENDS = {ord(end): 0xE000 + i for i, end in enumerate("\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")}
+BACK = {private: end for end, private in ODD_ENDS.items()}
 TOO_DEEP = (SyntaxError, ValueError, RecursionError, MemoryError)  # what parsing raises for text that is no program
 
 
@@ -21,7 +24,7 @@ def as_python(source: str) -> tuple[str, str]:
 
     Returns as many lines of code, and a note on what was left out; raises NotPythonError for another language.
     """
-    lines = source.splitlines()
+    lines = source.split("\n")
     first = next((i for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), 0)
     left_out = []
     if lines and lines[first].startswith("%%"):
@@ -33,9 +36,9 @@ def as_python(source: str) -> tuple[str, str]:
     if not _parses(code):
         from IPython.core.inputtransformer2 import TransformerManager  # slow to import, and rarely needed
 
-        changed = TransformerManager().transform_cell(code)
+        changed = TransformerManager().transform_cell(code.translate(ODD_ENDS)).translate(BACK)
         if _parses(changed):
-            left_out += [old for old, new in zip(lines, changed.splitlines(), strict=False) if "get_ipython()" in new]
+            left_out += [old for old, new in zip(lines, changed.split("\n"), strict=False) if "get_ipython()" in new]
             code = changed
     shown = ", ".join(f"`{line.strip()[:60]}`" for line in left_out[:3])
     return code, f"left out, since it is no Python: {shown}" if left_out else ""
@@ -62,7 +65,18 @@ def same_definition(left: str, right: str, name: str) -> bool:
 
 def is_empty(source: str) -> bool:
     """Say whether there is no code in a cell."""
-    return all(not line.strip() or line.lstrip().startswith("#") for line in source.splitlines())
+    return all(not line.strip() or line.lstrip().startswith("#") for line in source.split("\n"))
+
+
+def is_python(source: str) -> bool:
+    """Say whether a cell can be run by itself, apart from its lines for the notebook."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(as_python(source)[0], "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except (NotPythonError, *TOO_DEEP):
+        return False
+    return len(source) <= LONGEST_CELL
 
 
 def defined_names(source: str) -> set[str]:

@@ -16,22 +16,21 @@ from tlcourse.exercises.card import Outcome
 from tlcourse.exercises.kinds import Challenge
 from tlcourse.lessons.registry import exercises_of
 from tlcourse.storage import write_atomically
-from tlcourse.teaching import marking
+from tlcourse.teaching import bubblewrap, marking
 from tlcourse.teaching.judges import Bench, Judge, JudgeError
 from tlcourse.teaching.marking import clean
 from tlcourse.teaching.marks import Mark, Row, names_in, write_marks
 from tlcourse.teaching.report import report
 from tlcourse.teaching.submissions import Submission, find_submissions, names_of
+from tlcourse.teaching.unfinished import Unfinished, place
 
-PACKAGE = Path(__file__).parent.parent
-CLOSED = (PACKAGE.parent / "notebooks", PACKAGE.parent / "tests")  # besides the solutions
 HIGHEST_SEED = 1_000_000
 DRAWS = 5  # how often a seed is drawn until the course's own answers reach their goals with it
-WALLS = "Answers ran in processes of their own, which the operating system kept from files, programs and the network."
-HOOK = (
-    "Answers ran in processes of their own. On this system only Python itself keeps them from files, programs and the "
-    "network, which stops curiosity, not an attack; a container or a virtual machine does."
-)
+FENCED = "Answers ran fenced in by bubblewrap: no network, no solutions, and one small folder to write in."
+TRUSTED = "Answers ran without a fence (--trusted): as programs of the teacher's, with limits on time and memory alone."
+NO_FENCE = """handed-in answers are programs, and here nothing would fence them in: {}. Nothing was marked. Two ways on:
+  * in a container, with the command in the README (on Debian and Ubuntu, `apt install bubblewrap` may be all it takes)
+  * --trusted, for a class that you trust: its answers run as programs of yours, with limits on time and memory alone"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reports", type=Path, metavar="DIR", help="the students' pages; by default beside the table")
     parser.add_argument("--seed", type=int, help="repeat the draws of an earlier run")
     parser.add_argument("--jobs", type=int, help="notebooks marked at the same time; by default one a core, at most 4")
+    parser.add_argument("--trusted", action="store_true", help="run answers without a fence, as programs of yours")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -50,28 +50,33 @@ def run(options: argparse.Namespace) -> int:
 
     Raises OSError when something cannot be written, ValueError for nothing to mark or an option without sense.
     """
-    submissions = find_submissions(options.submissions)
     reports = options.reports or options.out.with_name(f"{options.out.stem}-reports")
+    written = [path.absolute() for path in (options.out, reports, place(options.out))]
+    submissions = find_submissions(options.submissions, written)
     _check(options, submissions, reports)
-    closed = [str(path.absolute()) for path in (*CLOSED, *options.submissions, options.out.absolute().parent, reports)]
+    sandbox, fence = ("none", TRUSTED) if options.trusted else ("bubblewrap", FENCED)
+    unfinished = Unfinished(options.out, sandbox)
     rows: dict[int, Row] = {}
-    print(f"{len(submissions)} notebooks", flush=True)
+    print(f"{len(submissions)} notebooks" + (f"; {unfinished}" if unfinished.seed is not None else ""), flush=True)
+    seed = unfinished.seed if options.seed is None else options.seed
     with contextlib.closing(Bench(options.jobs or min(os.cpu_count() or 1, 4))) as judges:
         try:
-            (walls,) = judges.share(lambda judge, _: judge.ask(marking.walls, closed), [0])
-            fence = WALLS if {"files", "calls"} <= set(walls) else HOOK
             read = _named(judges.share(_read, submissions))
-            seed = fair_seed(judges, {row.number for row in read if row.number}, options.seed)
+            seed = fair_seed(judges, {row.number for row in read if row.number}, seed, options.trusted)
             print(f"seed {seed}; --seed {seed} draws the same inputs again. {fence}", flush=True)
-            _mark_all(judges, read, rows, seed, closed)
+            unfinished.begin(seed)
+            _mark_all(judges, read, rows, unfinished, options.trusted)
         except KeyboardInterrupt:
-            print("\nstopped; the table will hold what was marked until now")
+            print("\nstopped; the table holds what was marked until now, and the same command goes on from there")
     for row in rows.values():
         page = report(row, seed, time.strftime("%Y-%m-%d %H:%M"), fence)
         write_atomically(reports / _page(row.submission), page.encode("utf-8", "replace"))
-    write_marks(options.out, [row for _, row in sorted(rows.items())])
+    write_marks(options.out, [row for _, row in sorted(rows.items())], sandbox)
     print(f"{options.out}: {len(rows)} of {len(submissions)} notebooks. What students may read is in {reports}.")
-    return 0 if len(rows) == len(submissions) else 1
+    if len(rows) < len(submissions):
+        return 1
+    unfinished.finish()
+    return 0
 
 
 def _check(options: argparse.Namespace, submissions: Sequence[Submission], reports: Path) -> None:
@@ -84,11 +89,13 @@ def _check(options: argparse.Namespace, submissions: Sequence[Submission], repor
         raise ValueError(f"--out {options.out} is a folder or a submission. Expected the name of a table to write.")
     if reports.exists() and not reports.is_dir():
         raise ValueError(f"--reports {reports} is a file. Expected a folder, or a name that is still free.")
+    if not options.trusted and (reason := bubblewrap.why_not()):
+        raise ValueError(NO_FENCE.format(reason))
     trial = write_atomically(options.out.with_name(f"{options.out.name}.trial"), b"")  # says why, when it cannot
     trial.unlink()
 
 
-def fair_seed(judges: Bench, numbers: Collection[str], seed: int | None = None) -> int:
+def fair_seed(judges: Bench, numbers: Collection[str], seed: int | None = None, trusted: bool = False) -> int:
     """Draw a seed with which the course's own answers reach the goals of the notebooks' challenges.
 
     A given seed is taken in any case, but told when it is not fair. Raises ValueError when no draw was fair.
@@ -96,7 +103,7 @@ def fair_seed(judges: Bench, numbers: Collection[str], seed: int | None = None) 
     names = [e.id for number in sorted(numbers) for e in exercises_of(number) if isinstance(e, Challenge)]
     for _ in range(DRAWS):
         drawn = secrets.randbelow(HIGHEST_SEED) if seed is None else seed
-        found = judges.share(lambda judge, name, drawn=drawn: _reference(judge, name, drawn), names)
+        found = judges.share(lambda judge, name, drawn=drawn: _reference(judge, name, drawn, trusted), names)
         missed = [name for name, given in zip(names, found, strict=True) if given["outcome"] != Outcome.CORRECT.value]
         if not missed:
             return drawn
@@ -107,19 +114,19 @@ def fair_seed(judges: Bench, numbers: Collection[str], seed: int | None = None) 
     raise ValueError(f"{message} ({found[0]['message']}). Nothing was marked. Close other programs, or install again.")
 
 
-def _reference(judge: Judge, name: str, seed: int) -> Mapping[str, Any]:
-    return judge.ask(marking.check_reference, name, seed, exercise=name)
+def _reference(judge: Judge, name: str, seed: int, trusted: bool) -> Mapping[str, Any]:
+    return judge.ask(marking.check_reference, name, seed, trusted, exercise=name)
 
 
 def _read(judge: Judge, submission: Submission) -> Row:
     """Say what a file is, without running anything of it."""
     if submission.complaint:
-        return Row(submission, note=submission.complaint)
+        return Row(submission, note=f"{submission.path.name}: {submission.complaint}")
     try:
         read = judge.ask(marking.read, str(submission.path))
     except JudgeError as error:
-        return Row(submission, note=f"it could not be read ({error})")
-    return Row(submission, read["number"], note=read["complaint"])
+        return Row(submission, note=f"{submission.path.name}: it could not be read ({error})")
+    return Row(submission, read["number"], note=read["complaint"] and f"{submission.path.name}: {read['complaint']}")
 
 
 def _named(rows: Sequence[Row]) -> list[Row]:
@@ -127,26 +134,33 @@ def _named(rows: Sequence[Row]) -> list[Row]:
     return [replace(row, name=clean(name)) for row, name in zip(rows, names, strict=True)]
 
 
-def _mark_all(judges: Bench, read: Sequence[Row], rows: dict[int, Row], seed: int, closed: Sequence[str]) -> None:
-    """Mark what can be marked, and fill `rows` as they are finished."""
+def _mark_all(judges: Bench, read: Sequence[Row], rows: dict[int, Row], unfinished: Unfinished, trusted: bool) -> None:
+    """Mark what can be marked and was not before, and fill `rows` as they are finished."""
     total = sum(len(names_in(row.number)) for row in read)
-    with tqdm(total=total, desc="marking", unit="answer") as bar:
+    with tqdm(total=total, desc="marking", unit="answer", disable=None) as bar:
 
-        def mark_one(judge: Judge, place: int) -> None:
-            row = read[place]
-            judge.ask(marking.begin, closed)
+        def mark_one(judge: Judge, index: int) -> None:
+            row = read[index]
+            if row.number and (marks := unfinished.marks(row)) is not None:
+                rows[index] = replace(row, marks=marks)
+                bar.update(len(marks))
+                return
             marks = []
             for name in names_in(row.number):
-                marks.append(_mark(judge, row.submission.path, name, seed, closed))
+                marks.append(_mark(judge, row.submission.path, name, unfinished.seed, trusted))
                 bar.update()
-            rows[place] = replace(row, marks=marks)
+            rows[index] = replace(row, marks=marks)
+            if marks:
+                with contextlib.suppress(JudgeError):  # then the process is gone already
+                    judge.ask(marking.finish, row.number, trusted)
+                unfinished.keep(rows[index])
 
         judges.share(mark_one, range(len(read)))
 
 
-def _mark(judge: Judge, path: Path, name: str, seed: int, closed: Sequence[str]) -> Mark:
+def _mark(judge: Judge, path: Path, name: str, seed: int, trusted: bool) -> Mark:
     try:
-        return Mark(name, **judge.ask(marking.mark, str(path), name, seed, closed, exercise=name))
+        return Mark(name, **judge.ask(marking.mark, str(path), name, seed, trusted, exercise=name))
     except JudgeError as error:
         note = f"marking it failed ({clean(str(error))}); look at it yourself"
         message = "this answer brought the marking down; your teacher will look at it."

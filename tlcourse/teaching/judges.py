@@ -1,22 +1,24 @@
 """Judges: processes that mark, each one answer at a time, and that are replaced when an answer brings one down."""
 
 import contextlib
-import functools
+import multiprocessing
 import queue
+import signal
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from typing import Any
 
-import cloudpickle
+import psutil
 
-from tlcourse.exercises.runner.process import Limits, Sandbox
 from tlcourse.lessons.registry import find
 from tlcourse.teaching.marking import ALL_CALLS
 
-AROUND = 180.0  # seconds for what is not the answer: starting, drawing inputs, running the reference
-MEMORY = 3 * 2**30  # bytes for what is not the answer
+AROUND = 240.0  # seconds for what is not the answer: starting, drawing inputs, running the reference
+READY = "ready"
+MEMORY = 4 * 2**30  # bytes that a judge may ask for
 
 
 class JudgeError(RuntimeError):
@@ -31,42 +33,75 @@ class Judge:
     """One process that marks."""
 
     def __init__(self) -> None:
-        self._box = Sandbox(Limits(AROUND, MEMORY))
+        self._process: multiprocessing.Process | None = None
         self._closed = False
         self._folder = tempfile.TemporaryDirectory(prefix="tlcourse-", ignore_cleanup_errors=True)
 
     def ask(self, work: Callable, *arguments: object, exercise: str = "", seconds: float = AROUND) -> Any:  # noqa: ANN401
         """Let the judge call a function of the course that takes and returns plain values.
 
-        It has `seconds` and the limits of an `exercise` besides. Raises JudgeError when it raised, died, or took too
-        much, StoppedError when the judge was closed.
+        It has `seconds`, and what the answer to an `exercise` may take besides. Raises JudgeError when it raised, died,
+        or took too much, StoppedError when the judge was closed.
         """
-        if self._closed:
-            raise StoppedError("this judge was closed")
-        limits = find(exercise).limits if exercise else Limits(0, 0)
-        self._box.limits = Limits(seconds + (ALL_CALLS + 1) * limits.seconds, MEMORY + limits.memory)
-        work = functools.partial(in_folder, self._folder.name, work)
-        reply = self._box.ask("load", AROUND, pickled=cloudpickle.dumps(work))
-        if reply.error is None:
-            reply = self._box.ask("call", arguments=arguments, finisher=None, more=())
-        if self._closed:
-            raise StoppedError("this judge was closed while it worked")
-        if reply.error is not None:
-            raise JudgeError(f"{reply.error['type']}: {reply.error['message']}")
-        return reply.value["result"]
+        seconds += (ALL_CALLS + 1) * find(exercise).limits.seconds if exercise else 0
+        try:
+            if self._process is None:
+                self._start()
+            self._pipe.send((work, arguments))
+            if not self._pipe.poll(seconds):
+                raise TimeoutError(f"it took more than {seconds:g} seconds")
+            good, value = self._pipe.recv()
+        except (OSError, EOFError) as error:
+            self._end()
+            if self._closed:
+                raise StoppedError("this judge was closed") from error
+            raise JudgeError(str(error) if isinstance(error, TimeoutError) else "its process ended itself") from error
+        if not good:
+            raise JudgeError(value)
+        return value
 
     def close(self) -> None:
-        """End the process, and the one behind the fence; whoever waits for it gets a StoppedError."""
+        """End the process, and that of the answer; whoever waits for it gets a StoppedError."""
         self._closed = True
-        self._box.close()
+        self._end()
         with contextlib.suppress(OSError, RecursionError):
             self._folder.cleanup()
 
+    def _start(self) -> None:
+        if self._closed:
+            raise EOFError
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_judge, args=(theirs, self._folder.name), daemon=True)
+        self._process.start()
+        theirs.close()
+        if not self._pipe.poll(AROUND) or self._pipe.recv() != READY:
+            raise TimeoutError(f"it was not ready after {AROUND:g} seconds")
 
-def in_folder(folder: str, work: Callable, *arguments: object) -> object:
-    """Do something with a folder for temporary files that is removed with the judge, even if it dies on the way."""
-    tempfile.tempdir = folder
-    return work(*arguments)
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.join()
+
+
+def _judge(pipe: Connection, folder: str) -> None:
+    """Do one piece of work after the other until nobody asks any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who interrupts the grader is heard there
+    tempfile.tempdir = folder  # it is removed with the judge, even if it dies on the way
+    with contextlib.suppress(ImportError):
+        import resource  # not on Windows
+
+        _, most = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + MEMORY, most))
+    with contextlib.suppress(EOFError):
+        pipe.send(READY)
+        while True:
+            work, arguments = pipe.recv()
+            try:
+                pipe.send((True, work(*arguments)))
+            except Exception as error:  # a check meets here whatever a stranger's code returned
+                pipe.send((False, f"{type(error).__name__}: {error}"))
 
 
 class Bench:

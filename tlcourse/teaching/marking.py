@@ -1,14 +1,16 @@
-"""Marking one answer: it runs behind the fence, and the course's own check asks it there.
+"""Marking one answer: it runs in a process of its own, fenced in, and the course's own check asks it there.
 
-A judge does this, a process of its own: a check that chokes on a stranger's values takes no other marks along.
+A judge does this, another process: a check that chokes on a stranger's values takes no other marks along.
 """
 
 import functools
 import linecache
 import os
 import re
+import site
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,8 @@ from tlcourse.exercises.kinds import Challenge, Function
 from tlcourse.exercises.quiz import Quiz
 from tlcourse.exercises.runner.process import TRAINING, Limits, Reply, Sandbox
 from tlcourse.exercises.runner.worker import ANSWER_FILE
-from tlcourse.lessons.registry import MODULES, SOLUTION_FILES, exercises_of, find, solution_modules
-from tlcourse.teaching import cell_code
+from tlcourse.lessons.registry import exercises_of, find
+from tlcourse.teaching import bubblewrap, cell_code
 from tlcourse.teaching.cell_code import LONGEST_CELL, NotPythonError, as_python
 from tlcourse.teaching.reading import Cell, SubmissionError, find_answer, notebook_number, read_cells
 from tlcourse.teaching.stand_ins import stand_ins
@@ -31,19 +33,16 @@ from tlcourse.teaching.stand_ins import stand_ins
 OTHER_CELLS = "<other cells>"
 ALL_CALLS = 3  # all calls of an answer together may take this many times as long as one
 LONGEST_TEXT = 3_000  # letters of what a report shows at one place
-PACKAGE = Path(__file__).parent.parent
-SECRET = ("tlcourse.teaching", *solution_modules())
-# where the solutions are, whatever else is closed
-CLOSED = (
-    PACKAGE / "teaching",
-    *(path for name in (*SOLUTION_FILES, "__pycache__") for path in PACKAGE.glob(f"lessons/nb*/{name}")),
-)
+NEEDED = ("PATH", "LANG", "LD_LIBRARY_PATH")  # of a teacher's environment; no keys, no names
+PRIVATE = ("HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP", "TLCOURSE_CACHE", "MPLCONFIGDIR", "XDG_CACHE_HOME")
+QUIET = {"MPLBACKEND": "agg", "JOBLIB_MULTIPROCESSING": "0", "PYTHONDONTWRITEBYTECODE": "1", "LOGNAME": "student"}
+ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 MISSING = "NO ANSWER CELL"
 Plain = dict[str, Any]
 
 
 class SubmittedAnswer:
-    """An answer from a file: it lives behind the fence, where its cell was run, and only values come out."""
+    """An answer from a file: it lives in the process in which its cell was run, and only values come out."""
 
     def __init__(self, box: Sandbox, limits: Limits) -> None:
         self._box, self._limits = box, limits
@@ -66,7 +65,8 @@ class SubmittedAnswer:
 
     def run(self, source: str, name: str, file: str = ANSWER_FILE) -> Reply:
         """Run a cell, and take what it calls `name` as the answer."""
-        linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)  # for the lines of errors
+        lines = [line + "\n" for line in source.split("\n")]
+        linecache.cache[file] = (len(source), None, lines, file)  # for the lines of errors
         self._ran.append({"source": source, "name": name, "file": file})
         return self._ask("run", **self._ran[-1])
 
@@ -99,8 +99,8 @@ def read(path: str) -> Plain:
         return {"number": "", "complaint": clean(str(error))}
 
 
-def mark(path: str, name: str, seed: int, closed: Sequence[str] = ()) -> Plain:
-    """Mark one answer of one notebook; `seed` draws what the check tries, `closed` may not be read."""
+def mark(path: str, name: str, seed: int, trusted: bool = False) -> Plain:
+    """Mark one answer of one notebook; `seed` draws what the check tries, who is `trusted` has no fence around."""
     item = find(name)
     cells = read_cells(Path(path))
     found = find_answer(cells, item)
@@ -110,15 +110,17 @@ def mark(path: str, name: str, seed: int, closed: Sequence[str] = ()) -> Plain:
         given = verdict(Outcome.NOT_ATTEMPTED, f"{found.note}. Nothing could be marked here.")
         given = replace(given, title=MISSING)
     else:
-        given = _judge(item, found.cell, [c.source for c in cells if _may_help(c, found.cell)], seed, closed, notes)
+        given = _judge(item, found.cell, [c.source for c in cells if _may_help(c, found.cell)], seed, trusted, notes)
     source = found.cell.source if found.cell else ""
     return _plain(given, notes, source, time.perf_counter() - begin)
 
 
-def check_reference(name: str, seed: int) -> Plain:
+def check_reference(name: str, seed: int, trusted: bool = False) -> Plain:
     """Mark the course's own answer, to see whether the draw of this seed is a fair one."""
     item = find(name)
-    return _plain(_judge(item, Cell("code", (), item.reference), [], seed, (), []), [], "", 0.0)
+    found = _judge(item, Cell("code", (), item.reference), [], seed, trusted, [])
+    finish(name[:2], trusted)
+    return _plain(found, [], "", 0.0)
 
 
 def _may_help(cell: Cell, answer: Cell) -> bool:
@@ -128,7 +130,7 @@ def _may_help(cell: Cell, answer: Cell) -> bool:
 
 
 def _judge(
-    item: Exercise | Quiz, cell: Cell, others: Sequence[str], seed: int, closed: Sequence[str], notes: list[str]
+    item: Exercise | Quiz, cell: Cell, others: Sequence[str], seed: int, trusted: bool, notes: list[str]
 ) -> Verdict:
     if len(cell.source) > LONGEST_CELL:
         return verdict(Outcome.ERROR, f"the cell has {len(cell.source):,} letters; at most {LONGEST_CELL:,} are run.")
@@ -141,7 +143,7 @@ def _judge(
     except NotPythonError as error:
         return verdict(Outcome.ERROR, str(error))
     notes += [left_out] if left_out else []
-    box = _box(tuple(closed))
+    box = _box(item.id[:2], trusted)
     box.limits = item.limits
     if box.starts_quickly:
         box.renew()
@@ -197,25 +199,26 @@ def _python(source: str) -> str:
 
 
 @functools.cache
-def _box(closed: tuple[str, ...]) -> Sandbox:
-    """The fence of this judge: a clean process for every answer where that is quick, for every notebook elsewhere."""
+def _box(number: str, trusted: bool) -> Sandbox:
+    """The process for answers of one notebook: it imports once, and every answer begins in a clean copy of it."""
     torch.set_num_threads(1)  # one core a judge, and the same numbers with any number of judges
-    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    setups = dict.fromkeys(exercise.setup for number in MODULES for exercise in exercises_of(number))
-    shut = [*CLOSED, *(Path(path) for path in closed)]
-    return Sandbox(fenced=True, closed=shut, secret=SECRET, warm=TRAINING + "\n".join(setups))
+    setups = "\n".join(dict.fromkeys(exercise.setup for exercise in exercises_of(number)))
+    trains = any(isinstance(exercise, Challenge) and exercise.finisher for exercise in exercises_of(number))
+    now = TRAINING * trains + setups
+    if not trusted:
+        return Sandbox(fence=bubblewrap.fence(), environment=_environment(bubblewrap.FOLDER, NEEDED), now=now)
+    folder = tempfile.mkdtemp()
+    return Sandbox(environment=_environment(folder, os.environ), folder=folder, now=now)
 
 
-def begin(closed: Sequence[str]) -> None:
-    """Begin a new notebook: nothing of the one before is left."""
-    _box(tuple(closed)).renew()
+def _environment(folder: str, kept: Iterable[str]) -> dict[str, str]:
+    own = {name: os.environ[name] for name in kept if name in os.environ} | {"PYTHONUSERBASE": site.getuserbase()}
+    return own | dict.fromkeys(PRIVATE, folder) | QUIET | ONE_CORE
 
 
-def walls(closed: Sequence[str]) -> list[str]:
-    """Close the fence once, and say what the operating system itself refuses behind it."""
-    box = _box(tuple(closed))
-    box.ask("prepare", setup="")
-    return box.walls
+def finish(number: str, trusted: bool = False) -> None:
+    """End the process for a submission: nothing of it is left for the next one."""
+    _box(number, trusted).close()
 
 
 def _plain(given: Verdict, notes: Sequence[str], source: str, seconds: float) -> Plain:

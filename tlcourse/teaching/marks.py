@@ -1,10 +1,10 @@
 """The marks of a class: a row for everything that was handed in, as a table that a spreadsheet opens."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import pandas as pd
 
 from tlcourse.lessons.registry import find, items_of
 from tlcourse.storage import write_atomically
@@ -35,6 +35,10 @@ class Mark:
     def short(self) -> str:
         """The name within the notebook, such as `"q1"`."""
         return self.name.partition(".")[2]
+
+    @property
+    def is_quiz(self) -> bool:
+        return self.short == "quiz"
 
     @property
     def points(self) -> float:
@@ -69,18 +73,22 @@ def names_in(number: str) -> list[str]:
     return [item.id for item in items_of(number)]
 
 
-def write_marks(path: Path, rows: Sequence[Row]) -> None:
-    """Write the table, whole or not at all; raises StorageError, and an older one is as it was."""
+def write_marks(path: Path, rows: Sequence[Row], sandbox: str) -> None:
+    """Write the table, whole or not at all; raises StorageError, and an older one is as it was.
+
+    `sandbox` says what fenced the answers in. The text begins with the mark by which Excel knows UTF-8.
+    """
     columns = sorted({mark.short for row in rows for mark in row.marks}, key=lambda short: (short == "quiz", short))
-    text = io.StringIO(newline="")
-    table = csv.writer(text)
-    table.writerow(["submission", "notebook", "points", "of", *columns, "note"])
-    for row in rows:
-        outcomes = {mark.short: mark.outcome for mark in row.marks}
-        points = ["" if number is None else f"{number:.4g}" for number in (row.points, row.possible)]
-        cells = [outcomes.get(column, "") for column in columns]
-        table.writerow([guarded(row.name), row.number, *points, *cells, guarded("; ".join(row.notes))])
-    write_atomically(path, text.getvalue().encode("utf-8", "replace"))
+    names = ["submission", "notebook", "points", "of", *columns, "sandbox", "note"]
+    table = pd.DataFrame([_line(row, sandbox) for row in rows], columns=names)
+    text = table.to_csv(index=False, float_format="%.4g", lineterminator="\r\n")
+    write_atomically(path, text.encode("utf-8-sig", "replace"))
+
+
+def _line(row: Row, sandbox: str) -> dict[str, object]:
+    told = {"submission": guarded(row.name), "notebook": row.number, "points": row.points, "of": row.possible}
+    outcomes = {mark.short: mark.outcome for mark in row.marks}
+    return told | outcomes | {"sandbox": sandbox if row.marks else "", "note": guarded("; ".join(row.notes))}
 
 
 def guarded(text: str) -> str:

@@ -4,16 +4,24 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tlcourse.exercises.cells import grade_id
 from tlcourse.exercises.exercise import Exercise
 from tlcourse.exercises.quiz import Quiz
 from tlcourse.lessons.registry import MODULES
-from tlcourse.teaching.cell_code import LONGEST_CELL, NotPythonError, as_python, defined_names, same_program
+from tlcourse.teaching.cell_code import (
+    LONGEST_CELL,
+    NotPythonError,
+    as_python,
+    defined_names,
+    is_empty,
+    is_python,
+    same_program,
+)
 
-LARGEST = 2**25  # bytes of a notebook; with all its figures one of the course has about two million
+LARGEST = 2**28  # bytes of a notebook; most of it may be outputs, which nobody reads
 MOST_CELLS = 5_000
 PART = re.compile(r"(\d\d)-(?:q\d+|quiz)-(?:prompt|answer|check)")
 
@@ -82,10 +90,9 @@ def find_answer(cells: Sequence[Cell], item: Exercise | Quiz) -> FoundAnswer:
     """Find the cell with the answer: by its name, and if that was lost or left as it was, by what it defines."""
     wanted = grade_id(item.id, "answer")
     here = [cell for cell in cells if wanted in cell.names]
-    written = [cell for cell in here if cell.kind == "code" and not same_program(cell.source, item.starter)]
+    written = [cell for cell in here if cell.kind == "code" and not _is_untouched(cell, item)]
     if written:
-        note = f"there are {len(written)} cells for this answer; the last one counts" if len(written) > 1 else ""
-        return FoundAnswer(written[-1], note)
+        return _one_of(written, item)
     elsewhere = [cell for cell in cells if _may_hold(cell, wanted) and _defines(cell, item)]
     if elsewhere:
         lost = "was left as it was" if here else "is gone"
@@ -97,6 +104,22 @@ def find_answer(cells: Sequence[Cell], item: Exercise | Quiz) -> FoundAnswer:
     code = next((cell for cell in here if cell.kind == "code"), None)
     kind = "" if code else f"the cell for this answer is a {here[0].kind} cell; its text was not run"
     return FoundAnswer(code, kind)
+
+
+def _one_of(written: Sequence[Cell], item: Exercise | Quiz) -> FoundAnswer:
+    """Choose among cells for one answer: a copied one is there twice, and a divided one is whole only when joined."""
+    if len(written) == 1:
+        return FoundAnswer(written[0])
+    defining = [cell for cell in written if _defines(cell, item)]
+    joined = replace(written[0], source="\n".join(cell.source for cell in written))
+    divided = not all(is_python(cell.source) for cell in written) and is_python(joined.source)
+    if defining and not divided:
+        return FoundAnswer(defining[-1], f"there are {len(written)} cells for this answer; the last one counts")
+    return FoundAnswer(joined, f"there are {len(written)} cells for this answer; they were joined")
+
+
+def _is_untouched(cell: Cell, item: Exercise | Quiz) -> bool:
+    return is_empty(cell.source) or same_program(cell.source, item.starter)
 
 
 def _may_hold(cell: Cell, wanted: str) -> bool:

@@ -64,8 +64,8 @@ def cells_of(number: str) -> dict[str, NotebookNode]:
 def telling_lines(number: str) -> list[str]:
     """Return the lines that give a solution away: of references and alternatives, but of no starter and no prompt."""
     exercises = exercises_of(number)
-    given = {line.strip() for e in exercises for line in (e.starter + "\n" + e.prompt).splitlines()} | set(LESSONS)
-    solved = [line.strip() for e in exercises for line in (e.reference + "\n" + e.alternative).splitlines()]
+    given = {line.strip() for e in exercises for line in (e.starter + "\n" + e.prompt).split("\n")} | set(LESSONS)
+    solved = [line.strip() for e in exercises for line in (e.reference + "\n" + e.alternative).split("\n")]
     return [line for line in solved if len(line) > TELLING and line not in given]
 
 

@@ -1,11 +1,14 @@
 """What was handed in: which files there are, and whose."""
 
 import os
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+ARCHIVE = re.compile(r"\.(zip|rar|7z|tar|tgz|gz|bz2|xz)$", re.IGNORECASE)
+SEEMS_ONE = re.compile(rf"ipynb|{ARCHIVE.pattern}", re.IGNORECASE)
 SKIPPED = ("__MACOSX", "__pycache__")  # made by programs; so are names that begin with a dot
 
 
@@ -18,14 +21,18 @@ class Submission:
     complaint: str = ""
 
 
-def find_submissions(given: Sequence[Path]) -> list[Submission]:
-    """Find the notebooks among files and in folders, sorted by their places; raises ValueError when there is none."""
+def find_submissions(given: Sequence[Path], written: Collection[Path] = ()) -> list[Submission]:
+    """Find the notebooks among files and in folders, sorted by their places; raises ValueError when there is none.
+
+    What lies in a folder and yields no notebook is there with a complaint. `written`, absolute, is passed over: the
+    table and the reports.
+    """
     for path in given:
         if not path.exists():
             raise ValueError(f"{path} does not exist. Expected a notebook, or a folder with notebooks.")
     base = _base(given)
-    files = {file.absolute(): file for path in given for file in _files(path)}
-    if not files:
+    files = {file.absolute(): file for path in given for file in _files(path, written)}
+    if not any(file.suffix == ".ipynb" for file in files):
         named = ", ".join(map(str, given))
         raise ValueError(f"no notebook was found in {named}. Expected files whose names end in .ipynb.")
     return sorted((_submission(file, base) for file in files), key=lambda submission: submission.inside)
@@ -55,14 +62,17 @@ def _base(given: Sequence[Path]) -> Path:
         return Path(os.sep)
 
 
-def _files(given: Path) -> Iterable[Path]:
+def _files(given: Path, written: Collection[Path]) -> Iterable[Path]:
+    """Find notebooks and what seems to hold some; of what lies directly in a folder, nothing is passed over."""
     if not given.is_dir():
         return [given]
     found = []
     for place, folders, files in os.walk(given):
-        folders[:] = sorted(name for name in folders if not _passing(name))
-        found += [Path(place) / name for name in [*files, *folders] if name.endswith(".ipynb") and not _passing(name)]
-    return found
+        here = Path(place)
+        folders[:] = sorted(name for name in folders if not _passing(name) and (here / name).absolute() not in written)
+        found += [here / name for name in [*files, *folders] if SEEMS_ONE.search(name) and not _passing(name)]
+    children = [child for child in given.iterdir() if not _passing(child.name) and child.absolute() not in written]
+    return found + [child for child in children if not any(path.is_relative_to(child) for path in found)]
 
 
 def _passing(name: str) -> bool:
@@ -72,11 +82,15 @@ def _passing(name: str) -> bool:
 def _submission(file: Path, base: Path) -> Submission:
     inside = PurePosixPath(*file.relative_to(base).parts) if file.is_relative_to(base) else _short(file)
     if file.is_dir():
-        return Submission(file, inside, "this is a folder with the name of a notebook; it was not marked")
+        what = "with the name of a notebook" if file.suffix == ".ipynb" else "without a notebook"
+        return Submission(file, inside, f"this is a folder {what}; it was not marked")
     if file.is_symlink() and not file.resolve().is_relative_to(base.resolve()):
         return Submission(file, inside, "this is a link to a file elsewhere; it was not opened")
     if not file.is_file():
         return Submission(file, inside, "this is no file that can be read; it was not opened")
+    if file.suffix != ".ipynb":
+        what = "an archive; unpack it" if ARCHIVE.search(file.name) else "no file whose name ends in .ipynb"
+        return Submission(file, inside, f"this is {what}; it was not opened")
     return Submission(file, inside)
 
 

@@ -1,33 +1,42 @@
-"""What may come back from a sandbox: numbers, texts, tensors, arrays and containers of them, and never code.
+"""What may come back from a process that runs somebody's code: plain values as JSON, numbers as safetensors, no pickle.
 
-The bytes are a JSON text that says what there is, and behind it the numbers of tensors and arrays as they are. There
-is no pickle in it: reading it builds plain values, and no more of them than bytes came.
+Reading it builds plain values, runs nothing, and takes no more memory than came.
 """
 
 import itertools
 import json
-import math
 import struct
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 LARGEST = 2**27  # bytes of an encoded answer
-LONGEST = 2**25  # bytes of the text in it; objects take more memory than the numbers in a tensor
-WHOLE = 2**53  # JSON readers agree on whole numbers up to here
-NAMES = "bool uint8 int8 int16 int32 int64 uint16 uint32 uint64 float16 bfloat16 float32 float64 complex64 complex128"
-DTYPES = {f"torch.{name}": getattr(torch, name) for name in NAMES.split() if hasattr(torch, name)}
-FORGED = (ValueError, LookupError, TypeError, OverflowError, struct.error, RuntimeError)  # what forged bytes lead to
+LONGEST = 2**25  # bytes of the JSON in it; objects take more memory than the numbers in a tensor
 CONTAINERS = {"list": list, "tuple": tuple, "set": frozenset}  # sets may lie in sets
 NUMBERS = (bool, int, float, complex, np.ndarray, np.generic, torch.Tensor)
 WHOLE_VALUES = (*NUMBERS, str, bytes, Mapping, list, tuple, set, frozenset, type, nn.Module)
 MOST_ITEMS = 10**6  # that are taken from something that gives one after the other, perhaps without end
+# What tensors lead to that are not plain numbers, and what forged bytes do.
+FORGED = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+    struct.error,
+    SafetensorError,
+)
+NOT_PLAIN = (RuntimeError, NotImplementedError, LookupError, TypeError, ValueError, SafetensorError)
+Tensors = dict[str, torch.Tensor]
 
 
 class EncodingError(ValueError):
-    """A value cannot leave the sandbox, or what came out of it is no value."""
+    """A value cannot leave the process, or what came out of it is no value."""
 
 
 def listed(value: object) -> object:
@@ -39,15 +48,15 @@ def listed(value: object) -> object:
 
 def encode(value: object) -> bytes:
     """Turn a value into bytes; raises EncodingError for one that is of another kind, too large, or endless."""
-    numbers: list[bytes] = []
+    tensors: Tensors = {}
     try:
-        text = json.dumps(_to_plain(value, numbers)).encode()
+        text = json.dumps(_to_plain(value, tensors)).encode()
     except RecursionError as error:
         raise EncodingError("a list or dict that contains itself came. Expected values that end somewhere.") from error
-    size = len(text) + sum(map(len, numbers))
+    size = len(text) + sum(tensor.nbytes for tensor in tensors.values())
     if len(text) > LONGEST or size > LARGEST:
         raise EncodingError(f"{size / 2**20:.0f} MiB came. Expected a result that is smaller.")
-    return b"".join([struct.pack("<Q", len(text)), text, *numbers])
+    return struct.pack("<Q", len(text)) + text + safetensors.torch.save(tensors)
 
 
 def decode(data: bytes) -> object:
@@ -56,103 +65,71 @@ def decode(data: bytes) -> object:
         (length,) = struct.unpack_from("<Q", data)
         if length > min(LONGEST, len(data) - 8):
             raise ValueError("the text is longer than what came")
-        return _from_plain(json.loads(data[8 : 8 + length]), memoryview(data)[8 + length :])
+        return _from_plain(json.loads(data[8 : 8 + length]), safetensors.torch.load(data[8 + length :]))
     except FORGED as error:
         raise EncodingError(f"{len(data):,} bytes that are no encoded value came: {type(error).__name__}") from error
 
 
-def _to_plain(value: object, numbers: list[bytes]) -> object:
-    """Return what JSON can hold; the bytes of tensors and arrays go to `numbers`."""
+def _to_plain(value: object, tensors: Tensors) -> object:
+    """Return what JSON can hold; tensors and arrays go to `tensors`."""
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "U":
         value = value.tolist()  # texts
     if isinstance(value, np.ndarray | np.generic):
-        return _array_to_plain(np.asarray(value), numbers) | {"scalar": isinstance(value, np.generic)}
+        return {"kind": "array", "scalar": isinstance(value, np.generic), "of": _keep(_as_tensor(value), tensors)}
     if isinstance(value, torch.Tensor):
-        return _tensor_to_plain(value, numbers)
-    if type(value) in (bool, str, float, type(None)) or (type(value) is int and abs(value) <= WHOLE):
+        return {"kind": "tensor", "of": _keep(value, tensors)}
+    if type(value) in (bool, int, str, float, type(None)):
         return value
-    if type(value) is int:
-        return {"kind": "int", "of": hex(value)}
     if type(value) is complex:
         return {"kind": "complex", "of": [value.real, value.imag]}
     if type(value) is bytes:
-        return {"kind": "bytes", "at": _add(value, numbers)}
+        return {"kind": "bytes", "of": value.decode("latin-1")}
     if isinstance(value, dict):
-        return {"kind": "dict", "of": [[_to_plain(k, numbers), _to_plain(v, numbers)] for k, v in value.items()]}
+        return {"kind": "dict", "of": [[_to_plain(k, tensors), _to_plain(v, tensors)] for k, v in value.items()]}
     value = listed(value)
     for kind, container in (("list", list), ("tuple", tuple), ("set", set | frozenset)):
         if isinstance(value, container):
-            return {"kind": kind, "of": [_to_plain(item, numbers) for item in value]}
+            return {"kind": kind, "of": [_to_plain(item, tensors) for item in value]}
     kinds = "a number, a text, a tensor, an array, or a list, tuple or dict of these"
     raise EncodingError(f"a {type(value).__name__} came. Expected {kinds}.")
 
 
-def _add(data: bytes, numbers: list[bytes]) -> list[int]:
-    begin = sum(map(len, numbers))
-    numbers.append(data)
-    return [begin, begin + len(data)]
-
-
-def _array_to_plain(array: np.ndarray, numbers: list[bytes]) -> dict[str, object]:
-    if array.dtype.kind not in "biufc":
-        raise EncodingError(f"an array of {array.dtype} came. Expected numbers.")
-    return {"kind": "array", "of": array.dtype.str, "shape": list(array.shape), "at": _add(array.tobytes(), numbers)}
-
-
-def _tensor_to_plain(tensor: torch.Tensor, numbers: list[bytes]) -> dict[str, object]:
+def _as_tensor(array: np.ndarray | np.generic) -> torch.Tensor:
     try:
-        plain = tensor.detach().cpu().as_subclass(torch.Tensor).resolve_conj().resolve_neg().contiguous()
-        data = plain.reshape(-1).view(torch.uint8).numpy().tobytes()
-        dtype = DTYPES[str(plain.dtype)]
-    except (RuntimeError, NotImplementedError, KeyError, TypeError) as error:
+        return torch.from_numpy(np.array(array, array.dtype.newbyteorder("="), order="C"))
+    except NOT_PLAIN as error:
+        raise EncodingError(f"an array of {array.dtype} came. Expected numbers.") from error
+
+
+def _keep(tensor: torch.Tensor, tensors: Tensors) -> str:
+    """Put a copy of a tensor among those that travel, complex numbers as pairs, and return its name."""
+    name = f"{len(tensors)}{'c' * tensor.is_complex()}"
+    try:
+        plain = tensor.detach().cpu().as_subclass(torch.Tensor).resolve_conj().resolve_neg()
+        pairs = torch.view_as_real(plain) if plain.is_complex() else plain
+        tensors[name] = pairs.clone(memory_format=torch.contiguous_format)
+        safetensors.torch.save({"": tensors[name].flatten()[:0].clone()})  # a kind of number that it cannot hold
+    except NOT_PLAIN as error:
         raise EncodingError(f"a {tensor.layout} tensor of {tensor.dtype} came. Expected a plain tensor.") from error
-    return {"kind": "tensor", "of": str(dtype), "shape": list(plain.shape), "at": _add(data, numbers)}
+    return name
 
 
-def _from_plain(value: object, numbers: memoryview) -> object:
+def _from_plain(value: object, tensors: Tensors) -> object:
     if not isinstance(value, dict):
         if isinstance(value, list):
             raise ValueError("a list without its kind")
         return value
-    kind = value["kind"]
+    kind, of = value["kind"], value["of"]
     if kind == "dict":
-        return {_from_plain(k, numbers): _from_plain(v, numbers) for k, v in value["of"]}
+        return {_from_plain(k, tensors): _from_plain(v, tensors) for k, v in of}
     if kind in CONTAINERS:
-        return CONTAINERS[kind](_from_plain(item, numbers) for item in value["of"])
-    if kind == "int":
-        return int(value["of"], 16)
+        return CONTAINERS[kind](_from_plain(item, tensors) for item in of)
     if kind == "complex":
-        return complex(*value["of"])
-    return {"bytes": _bytes, "array": _array, "tensor": _tensor}[kind](value, numbers)
-
-
-def _bytes(value: Mapping, numbers: memoryview) -> bytes:
-    begin, end = value["at"]
-    if not 0 <= begin <= end <= len(numbers):
-        raise ValueError("numbers that did not come")
-    return bytes(numbers[begin:end])
-
-
-def _array(value: Mapping, numbers: memoryview) -> np.ndarray | np.generic:
-    dtype = np.dtype(value["of"])
-    if dtype.kind not in "biufc":
-        raise ValueError("an array of something else")
-    array = np.frombuffer(_bytes(value, numbers), dtype).reshape(_shape(value)).copy()
-    array = array.view(np.uint8) != 0 if dtype.kind == "b" else array
-    return array[()] if value["scalar"] else array
-
-
-def _tensor(value: Mapping, numbers: memoryview) -> torch.Tensor:
-    dtype, data, shape = DTYPES[value["of"]], bytearray(_bytes(value, numbers)), _shape(value)
-    if not data:
-        return torch.empty(shape, dtype=dtype)
-    flat = torch.frombuffer(data, dtype=torch.uint8)
-    return (flat != 0 if dtype is torch.bool else flat.view(dtype)).reshape(shape)
-
-
-def _shape(value: Mapping) -> list[int]:
-    """The shape, if it is one; a product of sizes that does not match the bytes is refused by `reshape`."""
-    shape = [int(length) for length in value["shape"]]
-    if min(shape, default=0) < 0 or len(shape) > 32 or math.prod(shape) > LARGEST:
-        raise ValueError("no shape")
-    return shape
+        return complex(*of)
+    if kind == "bytes":
+        return of.encode("latin-1")
+    tensor = torch.view_as_complex(tensors[of]) if of.endswith("c") else tensors[of]
+    tensor = tensor.view(torch.uint8) != 0 if tensor.dtype is torch.bool else tensor  # forged ones may be neither
+    if kind == "tensor":
+        return tensor
+    return tensor.numpy()[()] if value["scalar"] else tensor.numpy()

@@ -1,37 +1,35 @@
-"""A sandbox seen from outside: start it, ask it, and end it when it takes too long or too much."""
+"""A process for somebody's code, seen from outside: start it, ask it, and end it when it takes too long or too much."""
 
 import contextlib
 import os
 import queue
-import struct
-import tempfile
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import cloudpickle
 import psutil
 
 from tlcourse.exercises.runner.encoding import LARGEST, EncodingError, decode
-from tlcourse.exercises.runner.starting import Copy, Program, Template
-from tlcourse.exercises.runner.worker import PRIVATE
+from tlcourse.exercises.runner.messages import read, write
+from tlcourse.exercises.runner.worker import CAN_FORK, MOST_PROCESSES
 
 PACKAGE = Path(__file__).parents[2]
-LOOK_EVERY = 0.02  # seconds between two looks at how much memory is used
-LOOK_AROUND_EVERY = 0.5  # seconds between two looks at what it started and wrote, which take longer
+LOOK_EVERY = 0.2  # seconds between two looks at how much is used
 LAST_WORDS = 1.0  # seconds in which a process may say where it was when its time was over
-START_SECONDS = 120  # importing PyTorch on a busy machine with a slow disk
-MOST_ENTRIES = 10_000  # files and folders that a fenced answer may make
-DEEPEST = 50  # folders in each other
+START_SECONDS = 180  # importing PyTorch on a busy machine with a slow disk
+COPY_SECONDS = 20  # letting one answer go, and beginning the next
 TRAINING = "import torch._dynamo\n"  # what PyTorch imports by itself at the first training step, which takes seconds
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came out of a sandbox; an error has `type`, `message` and `frames` (file, line, function)."""
+    """What came out of a process; an error has `type`, `message` and `frames` (file, line, function)."""
 
     value: Any = None
     error: Mapping[str, Any] | None = None
@@ -49,167 +47,135 @@ class Limits:
 class Sandbox:
     """A process of its own for somebody's code; it starts with the first task and again after it was ended.
 
-    `fenced` is for strangers: no network, other programs or writing, nor reading `closed` or importing `secret`. `warm`
-    is course code that a new process has run already (`later`: once there is time); `walls` what the system refuses.
+    `fence` is a command that runs the one behind it fenced in, `environment` and `folder` are what the process finds.
+    It runs `now`, code of the course, before any answer, and `later` when it has time.
     """
 
     def __init__(
         self,
         limits: Limits | None = None,
         *,
-        fenced: bool = False,
-        closed: Sequence[Path] = (),
-        secret: Sequence[str] = (),
-        warm: str = "",
+        fence: Sequence[str] = (),
+        environment: Mapping[str, str] = os.environ,
+        folder: str | None = None,
+        now: str = "",
         later: str = "",
     ) -> None:
-        self.limits, self.fenced, self.closed, self.secret = limits or Limits(), fenced, closed, secret
-        self.warm, self.later, self.walls = warm, later, []
-        self._template: Template | None = None
-        self._process: Program | Copy | None = None
-        self._before = 0  # bytes in use before an answer comes in
+        self.limits, self.fence, self.environment, self.folder = limits or Limits(), fence, environment, folder
+        self.now, self.later = now, later
+        self._process: subprocess.Popen | None = None
+        self._clean = self._new = True  # nothing of an answer, or of any, is in the process
 
     @property
     def starts_quickly(self) -> bool:
-        """Whether a new process takes milliseconds and not seconds."""
-        return Template.possible()
+        """Whether a clean process takes milliseconds and not seconds."""
+        return CAN_FORK
 
     def ask(self, task: str, seconds: float | None = None, **arguments: object) -> Reply:
         """Let the worker do a task, a method of `worker.Worker`, in the limits' time unless told otherwise.
 
         Too much time or memory, or a process that died, comes back as an error; the next task starts a new process.
         """
-        if self._process is None or not self._process.running():
-            try:
-                self._start()
-            except OSError:  # on a busy machine, a process may end while it begins
-                self.close()
-                self._start()
+        if self._process is None or self._process.poll() is not None:
+            self._start()
+        if self._clean:
+            self._begin()
         return self._exchange(task, arguments, self.limits.seconds if seconds is None else seconds)
 
     def renew(self) -> None:
-        """End the process and all that it started; the next one knows nothing of it."""
-        if self._process is None:
-            return
-        self._process.end()
-        self._messages.put(None)
-        self._process = None
-        with contextlib.suppress(OSError, RecursionError):  # folders can be nested deeper than Python looks
-            self._folder.cleanup()
+        """Forget an answer and all that it did: the next one begins in a clean process."""
+        if not CAN_FORK:
+            self.close()
+        elif self._process is not None and not self._clean:
+            self._messages.put(b"")  # the copy ends, and the process makes another one
+            self._clean = True
 
     def close(self) -> None:
-        self.renew()
-        self._end_template()
+        """End the process and all that it started."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for member in _family(process.pid) if process.poll() is None else ():  # else the number may be another's
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+        process.wait()
+        self._messages.put(None)
 
     def _start(self) -> None:
-        self.renew()
-        self._folder = tempfile.TemporaryDirectory(prefix="tlcourse-", ignore_cleanup_errors=True)
-        self._process = self._new_process()
+        self.close()
+        path = os.pathsep.join([str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+        own = {"PYTHONPATH": path, "TLCOURSE_PROGRESS": "off", "TLCOURSE_DEVICE": "cpu"}
+        self._process = subprocess.Popen(
+            [*self.fence, sys.executable, "-m", "tlcourse.exercises.runner.worker", self.now, self.later],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**self.environment, **own},
+            cwd=self.folder,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
         self._messages, self._replies = queue.Queue(), queue.Queue()
-        pipes = self._process.to_it, self._process.from_it, self._messages, self._replies
-        threading.Thread(target=_talk, args=pipes, daemon=True).start()
-        self._before = 2**40
-        self._begin("prepare", {"setup": "import torch, tlcourse"})
-        self._begin("limit_memory", {"extra": 2 * self.limits.memory, "for_good": self.fenced})
-        if self.fenced:
-            where = {"folder": self._folder.name, "closed": [str(p) for p in self.closed], "secret": list(self.secret)}
-            self.walls = self._begin("fence", where)
-        self._before = self._memory(around=True)
+        threading.Thread(target=_talk, args=(self._process, self._messages, self._replies), daemon=True).start()
+        self._clean = self._new = True
 
-    def _begin(self, task: str, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401
-        """Do a task that has to succeed before an answer comes in, above all closing the fence."""
-        reply = self._exchange(task, arguments, START_SECONDS)
-        if reply.error is not None:
+    def _begin(self) -> None:
+        """Set the limits of a clean process, which has to succeed before an answer comes in."""
+        arguments = {"memory": 2 * self.limits.memory, "fenced": bool(self.fence)}
+        self._before = 2**40  # bytes in use before an answer comes in
+        reply = self._exchange("limit", arguments, START_SECONDS if self._new else COPY_SECONDS)
+        if reply.error and not self._new:  # the answer before it did not let go
+            self._start()
+            return self._begin()
+        if reply.error:
             self.close()
             raise OSError(f"no answer was run: its process was not ready ({reply.error['message']}). Try again.")
-        return reply.value
-
-    def _new_process(self) -> Program | Copy:
-        if not self.starts_quickly:
-            home = self._folder.name if self.fenced else None
-            return Program(self._environment(home), home)
-        if self._template is None or not self._template.running():
-            self._end_template()
-            self._template_folder = tempfile.TemporaryDirectory(prefix="tlcourse-", ignore_cleanup_errors=True)
-            home = self._template_folder.name if self.fenced else None
-            self._template = Template(self._environment(home), self.warm, self.later)
-        return self._template.copy()
-
-    def _end_template(self) -> None:
-        if self._template is not None:
-            self._template.close()
-            self._template_folder.cleanup()
-            self._template = None
-
-    def _environment(self, home: str | None) -> dict[str, str]:
-        path = os.pathsep.join([str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-        environment = os.environ | {"PYTHONPATH": path, "TLCOURSE_PROGRESS": "off", "TLCOURSE_DEVICE": "cpu"}
-        if home is None:
-            return environment
-        # nothing of the teacher's account: no home, no keys, no shared cache
-        kept = {k: v for k, v in environment.items() if k in _NEEDED or k.startswith(("PYTHON", "OMP_", "LC_"))}
-        own = {"TLCOURSE_PROGRESS": "off", "TLCOURSE_DEVICE": "cpu", "MPLBACKEND": "agg", "JOBLIB_MULTIPROCESSING": "0"}
-        return kept | own | dict.fromkeys(PRIVATE, home) | {"PYTHONDONTWRITEBYTECODE": "1"}
+        self._clean = self._new = False
+        self._before = _used(self._process.pid)[0]
 
     def _exchange(self, task: str, arguments: Mapping[str, Any], seconds: float) -> Reply:
-        end, around = time.monotonic() + seconds + LAST_WORDS, time.monotonic() + LOOK_AROUND_EVERY
-        stopped = f"it was stopped after {seconds:g} seconds"
+        end = time.monotonic() + seconds + LAST_WORDS
         self._messages.put(cloudpickle.dumps((task, arguments, seconds)))
         try:
             while True:
                 with contextlib.suppress(queue.Empty):
-                    reply = self._understand(self._replies.get(timeout=LOOK_EVERY))
-                    over = reply.error is not None and reply.error["type"] == "TimeLimit"
-                    return self._end("TimeLimit", stopped, reply.error["frames"]) if over else reply
-                now = time.monotonic()
-                if now > end:
-                    return self._end("TimeLimit", stopped)
-                if self._memory(now > around) - self._before > self.limits.memory:
+                    return self._understand(self._replies.get(timeout=LOOK_EVERY), seconds)
+                memory, processes = _used(self._process.pid)
+                if time.monotonic() > end:
+                    return self._end("TimeLimit", f"it was stopped after {seconds:g} seconds")
+                if memory - self._before > self.limits.memory:
                     size = self.limits.memory / 2**30
                     return self._end("MemoryLimit", f"it asked for more than {size:.3g} GiB of memory")
-                if now > around and self.fenced and _too_much(self._folder.name, self.limits.memory):
-                    return self._end("DiskLimit", "it wrote too much to the disk")
-                around = around if now <= around else now + LOOK_AROUND_EVERY
+                if processes > MOST_PROCESSES:
+                    return self._end("ProcessLimit", f"it started more than {MOST_PROCESSES} processes")
         except KeyboardInterrupt:
             self.close()
             raise
 
-    def _understand(self, data: bytes | None) -> Reply:
+    def _understand(self, data: bytes | None, seconds: float) -> Reply:
         if data is None:
             return self._end("Died", "the process that ran it ended itself")
         try:
-            return _as_reply(decode(data))
+            reply = _as_reply(decode(data))
         except (EncodingError, AttributeError, KeyError, TypeError, ValueError):
             return self._end("Died", "the process that ran it answered with nonsense")
+        if reply.error and reply.error["type"] == "TimeLimit":
+            return self._end("TimeLimit", f"it was stopped after {seconds:g} seconds", reply.error["frames"])
+        return reply
 
     def _end(self, kind: str, message: str, frames: Sequence[tuple] = ()) -> Reply:
-        self.renew()
+        self.close()
         return Reply(error={"type": kind, "message": message, "frames": list(frames)})
 
-    def _memory(self, around: bool) -> int:
-        """Count the bytes that the process uses, and `around` it those of what it started too."""
+
+def _talk(process: subprocess.Popen, messages: queue.Queue, replies: queue.Queue) -> None:
+    """Pass on one message and its reply after the other; None when there will be no more."""
+    with contextlib.suppress(OSError, EOFError), process:
         try:
-            process = psutil.Process(self._process.pid)
-            family = [process, *process.children(recursive=True)] if around else [process]
-            return sum(member.memory_info().rss for member in family)
-        except psutil.Error:
-            return 0
-
-
-_NEEDED = ("PATH", "SYSTEMROOT", "SYSTEMDRIVE", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "NUMBER_OF_PROCESSORS")
-
-
-def _talk(to_it: BinaryIO, from_it: BinaryIO, messages: queue.Queue, replies: queue.Queue) -> None:
-    """Pass on one message and one reply after the other; None when there will be no more."""
-    with contextlib.suppress(OSError, ValueError, struct.error), from_it, to_it:
-        while (message := messages.get()) is not None:
-            to_it.write(struct.pack("<Q", len(message)) + message)
-            to_it.flush()
-            (size,) = struct.unpack("<Q", from_it.read(8))
-            if size > LARGEST + 8:
-                break
-            replies.put(from_it.read(size))
-    replies.put(None)
+            while (message := messages.get()) is not None:
+                write(process.stdin, message)
+                if message:
+                    replies.put(read(process.stdout, LARGEST + 2**20))
+        finally:
+            replies.put(None)
 
 
 def _as_reply(reply: Mapping[str, Any]) -> Reply:
@@ -221,19 +187,18 @@ def _as_reply(reply: Mapping[str, Any]) -> Reply:
     return Reply(reply.get("value"), error, str(reply.get("printed", ""))[:10_000])
 
 
-def _too_much(folder: str, most: int) -> bool:
-    """Say whether there are too many files below a folder, too large ones, or too many folders in each other."""
-    total = entries = 0
-    waiting = [(folder, 0)]
-    while waiting:
-        place, depth = waiting.pop()
-        with contextlib.suppress(OSError), os.scandir(place) as found:  # what is being removed, or may not be listed
-            for entry in found:
-                entries += 1
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append((entry.path, depth + 1))
-                else:
-                    total += entry.stat(follow_symlinks=False).st_size
-                if total > most or entries > MOST_ENTRIES or depth > DEEPEST:
-                    return True
-    return False
+def _family(pid: int) -> list[psutil.Process]:
+    """Return a process and all that it started, while they are there."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    return []
+
+
+def _used(pid: int) -> tuple[int, int]:
+    """Count the bytes that a process and all that it started use, and how many they are."""
+    total, family = 0, _family(pid)
+    for member in family:
+        with contextlib.suppress(psutil.Error):
+            total += member.memory_info().rss
+    return total, len(family)

@@ -1,46 +1,61 @@
-"""The program inside a sandbox: it reads what to do from its standard input, does it, and writes down what came out.
+"""The program that runs somebody's code: it reads what to do, does it, and writes what came out.
 
 What comes in is pickled, for it comes from the course. What goes out is encoded without code, for it comes from a
-stranger.
+stranger. Where the system can copy processes, each answer has a copy of its own, with PyTorch imported already.
 """
 
+import ast
+import asyncio
 import contextlib
+import inspect
 import io
 import os
 import pickle
-import struct
+import select
+import shutil
+import signal
 import sys
-import tempfile
 import threading
 import time
 import traceback
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import psutil
+
 from tlcourse.exercises.runner.encoding import encode
-from tlcourse.exercises.runner.fence import close_fence
 from tlcourse.exercises.runner.finishers import FINISHERS
+from tlcourse.exercises.runner.messages import read, write
 
 ANSWER_FILE = "<answer>"
 MOST_PRINTED = 4_000  # characters of what an answer prints
-LARGEST_FILE = 2**26  # bytes that a fenced answer may write into one file
-MOST_FILES = 128  # that it may have open
-PRIVATE = ("HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP", "TLCOURSE_CACHE", "MPLCONFIGDIR", "XDG_CACHE_HOME")
-NOT_THEIRS = (sys.prefix, sys.base_prefix, str(Path(__file__).parents[2]), "<setup>", "<frozen")
-
-
-class Died(Exception):  # noqa: N818 - the name that a reader of the error sees
-    """The answer was in a process that is gone."""
+MOST_PROCESSES = 128  # and threads, for an answer that is fenced in; not for the administrator's account
+DONE = 17  # the status with which a copy ends when it was told to
+IDLE = 0.2  # seconds without a request
+CAN_FORK = sys.platform == "linux"  # macOS does not once its own libraries were used
+NOT_THEIRS = (sys.prefix, sys.base_prefix, str(Path(__file__).parents[2]), "<setup>", "<frozen", "<string>")
 
 
 class Worker:
-    """Holds one answer at a time, and does with it what it is told."""
+    """Holds one answer, and does with it what it is told."""
 
     def __init__(self) -> None:
         self.names: dict[str, Any] = {}
-        self.answer: object = NOTHING
+        self.answer: object = None
+
+    def limit(self, memory: int, fenced: bool) -> None:
+        """Ask the system, where it can, to refuse more than `memory` bytes of address space beyond what is in use."""
+        with contextlib.suppress(ImportError, OSError, ValueError):
+            import resource  # not on Windows
+
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            if fenced:  # in a folder of its own, which an earlier answer may have used
+                resource.setrlimit(resource.RLIMIT_NPROC, (MOST_PROCESSES, MOST_PROCESSES))
+                tidy(Path.cwd())
+            most = psutil.Process().memory_info().vms + memory
+            resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
     def prepare(self, setup: str) -> list[str]:
         self.names = {"__name__": "__main__", "__builtins__": __builtins__}
@@ -48,9 +63,9 @@ class Worker:
         return [name for name in self.names if not name.startswith("__")]
 
     def run(self, source: str, name: str, file: str = ANSWER_FILE) -> dict[str, object]:
-        """Run an answer cell and take what it calls `name`."""
+        """Run an answer cell, with `await` as in a notebook, and take what it calls `name`."""
         before = set(self.names)
-        exec(compile(source, file, "exec"), self.names)  # this is what the sandbox is for
+        run_cell(source, file, self.names)  # this is what the process is for
         self.answer = self.names.get(name)
         made = [n for n, value in self.names.items() if n not in before and not isinstance(value, types.ModuleType)]
         return {"there": name in self.names, "made": made, "callable": callable(self.answer)}
@@ -63,29 +78,24 @@ class Worker:
 
     def call(self, arguments: tuple, finisher: str | None, more: tuple) -> dict[str, object]:
         """Call the answer, and return what it returned, or what a finisher says of it."""
-        if self.answer is NOTHING:
-            raise Died("the process that held it ended itself")
         result = self.answer(*arguments)
         return {"result": FINISHERS[finisher](result, *more) if finisher else result}
 
-    def fence(self, folder: str, closed: list[str], secret: list[str]) -> list[str]:
-        """Fence the process in; nothing opens the fence again."""
-        os.chdir(folder)
-        os.environ |= dict.fromkeys(PRIVATE, folder)
-        tempfile.tempdir = folder
-        _limit("RLIMIT_FSIZE", LARGEST_FILE, for_good=True)
-        _limit("RLIMIT_NOFILE", MOST_FILES, for_good=True)
-        _limit("RLIMIT_CORE", 0, for_good=True)
-        return close_fence(Path(folder), [Path(path) for path in closed], secret)
 
-    def limit_memory(self, extra: int, for_good: bool = False) -> None:
-        """Ask the system to refuse more memory than `extra` bytes beyond what is in use, where it can."""
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            pages = int(Path("/proc/self/statm").read_text().split()[0])
-            _limit("RLIMIT_AS", pages * os.sysconf("SC_PAGE_SIZE") + extra, for_good)
+def tidy(folder: Path) -> None:
+    """Remove what lies in a folder, as far as that goes: folders can be nested deeper than Python looks."""
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError, RecursionError):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
-NOTHING = object()
+def run_cell(source: str, file: str, names: dict[str, Any]) -> None:
+    """Run a cell as a notebook does."""
+    code = compile(source, file, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    if code.co_flags & inspect.CO_COROUTINE:
+        asyncio.run(eval(code, names))
+    else:
+        exec(code, names)
 
 
 class _Head(io.StringIO):
@@ -94,17 +104,6 @@ class _Head(io.StringIO):
     def write(self, text: str) -> int:
         super().write(text[: max(0, MOST_PRINTED - self.tell())])
         return len(text)
-
-
-def _limit(name: str, value: int, for_good: bool) -> None:
-    """Set a limit of the operating system; `for_good` means that nothing raises it again."""
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource  # not on Windows
-
-        which = getattr(resource, name)
-        most = resource.getrlimit(which)[1]
-        value = value if most == resource.RLIM_INFINITY else min(value, most)
-        resource.setrlimit(which, (value, value if for_good else most))
 
 
 def describe(error: BaseException) -> dict[str, object]:
@@ -130,24 +129,16 @@ def perform(worker: Worker, task: str, arguments: Mapping[str, Any]) -> bytes:
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             reply["value"] = getattr(worker, task)(**arguments)
-        data = encode(reply | {"printed": printed.getvalue()})
+        return encode(reply | {"printed": printed.getvalue()})
     except BaseException as error:  # sys.exit and Ctrl-C too: an answer may end itself, not the worker
-        data = encode({"error": describe(error), "printed": printed.getvalue()})
-    return data
-
-
-def end_with_the_parent(parent: int) -> None:
-    """End this process when the notebook or the grader that started it is gone, endless loop or not."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
+        return encode({"error": describe(error), "printed": printed.getvalue()})
 
 
 class Clock:
-    """Says where an answer was when its time was over, and ends the process, if that was not done from outside."""
+    """Says where an answer was when its time was over, and ends the process."""
 
-    def __init__(self, seconds: float, send: Callable[[bytes], None]) -> None:
-        self._send, self._answering, self._one = send, threading.get_ident(), threading.Lock()
+    def __init__(self, seconds: float, outgoing: BinaryIO) -> None:
+        self._outgoing, self._answering, self._one = outgoing, threading.get_ident(), threading.Lock()
         self._timer = threading.Timer(seconds, self._over)
         self._timer.daemon = True
         self._timer.start()
@@ -156,38 +147,73 @@ class Clock:
         """Send what came out in time."""
         with self._one:  # so that not both send
             self._timer.cancel()
-            self._send(data)
+            write(self._outgoing, data)
 
     def _over(self) -> None:
         with self._one:
             frames = _their_lines(traceback.extract_stack(sys._current_frames()[self._answering]))
-            self._send(encode({"error": {"type": "TimeLimit", "message": "", "frames": frames}}))
+            write(self._outgoing, encode({"error": {"type": "TimeLimit", "message": "", "frames": frames}}))
             os._exit(1)
 
 
 def serve(incoming: BinaryIO, outgoing: BinaryIO) -> None:
-    """Do tasks until the input ends."""
-
-    def send(data: bytes) -> None:
-        outgoing.write(struct.pack("<Q", len(data)) + data)
-        outgoing.flush()
-
+    """Do tasks until this answer is done with; an empty message says so."""
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     worker = Worker()
-    while header := incoming.read(8):
-        task, arguments, seconds = pickle.loads(incoming.read(struct.unpack("<Q", header)[0]))
-        clock = Clock(seconds, send)
+    while message := read(incoming):
+        task, arguments, seconds = pickle.loads(message)
+        clock = Clock(seconds, outgoing)
         clock.stop(perform(worker, task, arguments))
+
+
+def copy_for_each_answer(incoming: BinaryIO, later: str) -> None:
+    """Return in a copy of this process, and when that has ended as it should, in another one."""
+    parent = os.getppid()
+    while True:
+        if later and not select.select([incoming], [], [], IDLE)[0]:
+            run_own(later)
+            later = ""
+        copy = os.fork()
+        if copy == 0:
+            os.setsid()
+            return
+        while os.waitid(os.P_PID, copy, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            if os.getppid() != parent:
+                os._exit(1)  # and the copy sees that its own parent is gone
+            time.sleep(0.01)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(copy, signal.SIGKILL)  # what the answer has started
+        if os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1]) != DONE:
+            os._exit(1)
+
+
+def end_with(parent: int) -> None:
+    """End this process when the one that started it is gone, endless loop or not."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def run_own(code: str) -> None:
+    """Run code of the course."""
+    exec(compile(code, "<setup>", "exec"), {"__name__": "__main__"})
 
 
 def main() -> None:
     """Keep the two pipes for ourselves, so that an answer that prints does not write into them."""
-    incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    incoming, outgoing = os.fdopen(os.dup(0), "rb", buffering=0), os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
     sys.stdin = io.StringIO()
-    threading.Thread(target=end_with_the_parent, args=(os.getppid(),), daemon=True).start()
-    serve(incoming, outgoing)
+    now, later = sys.argv[1:]
+    run_own(now)
+    if CAN_FORK:
+        copy_for_each_answer(incoming, later)
+    with contextlib.suppress(EOFError):
+        serve(incoming, outgoing)
+        os._exit(DONE)
+    os._exit(1)
 
 
 if __name__ == "__main__":
