@@ -32,6 +32,7 @@ from tlcourse.lessons.nb03_fine_tuning.lab import TrainingLab
 from tlcourse.lessons.nb04_evaluation.comparing import Experiments
 from tlcourse.lessons.nb04_evaluation.experiment import hits_of, train_validation_test
 from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, MistakesLab
+from tlcourse.lessons.nb05_choosing_a_source.lab import SourceLab
 from tlcourse.lessons.nb12_your_own_images.lab import PredictionLab
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.lab import Lab
@@ -80,6 +81,7 @@ LABS = {
     "04 mistakes": lambda: MistakesLab(*asked()),
     "04 calibration": lambda: CalibrationLab(*asked()),
     "04 comparison": lambda: ComparisonLab(experiments()),
+    "05 source": SourceLab,
     "12 prediction": prediction_lab,
 }
 

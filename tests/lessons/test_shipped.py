@@ -18,6 +18,9 @@ from tlcourse.lessons.nb03_fine_tuning.experiment import HEADLINE, LABELS
 from tlcourse.lessons.nb03_fine_tuning.strategies import BASELINES, STRATEGIES
 from tlcourse.lessons.nb03_fine_tuning.strategy_settings import PENALTIES, RATES
 from tlcourse.lessons.nb04_evaluation.experiment import NETWORKS, TRAINED
+from tlcourse.lessons.nb05_choosing_a_source.experiment import LABELS as ZOO_LABELS
+from tlcourse.lessons.nb05_choosing_a_source.experiment import SHIFTS as ZOO_SHIFTS
+from tlcourse.lessons.nb05_choosing_a_source.zoo import CANDIDATES, RANDOM
 from tlcourse.lessons.nb12_your_own_images.experiment import METHODS, SETTINGS
 from tlcourse.lessons.shipped import shipped_tables
 from tlcourse.notebook.results import LESSONS, results
@@ -59,6 +62,11 @@ def plans():
         "short_answers": ("network", product(NETWORKS)),
         "evaluated": ("network", product(TRAINED)),
         "promises": ("", [()]),
+        "zoo_truth": ("candidate per_class", product(CANDIDATES, ZOO_LABELS)),
+        "zoo_shifted": ("candidate shift", product(CANDIDATES, ZOO_SHIFTS[1:])),
+        "zoo_longer": ("candidate updates", product(CANDIDATES, [600])),
+        "zoo_scores": ("candidate shift per_class", product(CANDIDATES, ZOO_SHIFTS, ZOO_LABELS)),
+        "zoo_distances": ("candidate shift", product([name for name in CANDIDATES if name != RANDOM], ZOO_SHIFTS)),
         "photo_transfer": ("data method", product(SETTINGS, METHODS)),
     }  # fmt: skip
 

@@ -18,6 +18,7 @@ from tlcourse.lessons.nb02_weight_transfer.lab import WeightTransferLab
 from tlcourse.lessons.nb03_fine_tuning.lab import TrainingLab
 from tlcourse.lessons.nb04_evaluation.comparing import Experiments
 from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, MistakesLab
+from tlcourse.lessons.nb05_choosing_a_source.lab import SourceLab
 from tlcourse.lessons.nb12_your_own_images.lab import PredictionLab
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.controls import Note, Text
@@ -51,6 +52,7 @@ LABS = {
     "04 comparison": lambda: ComparisonLab(Experiments(hits())),
     "02 weight transfer": WeightTransferLab,
     "03 training": TrainingLab,
+    "05 source": SourceLab,
     "12 prediction": prediction_lab,
 }
 QUICK = {  # by lab with jobs: values of controls with which they end within seconds

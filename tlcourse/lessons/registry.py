@@ -12,6 +12,7 @@ MODULES = {
     "02": "weight_transfer",
     "03": "fine_tuning",
     "04": "evaluation",
+    "05": "choosing_a_source",
     "12": "your_own_images",
 }
 SOLUTION_FILES = ("checks.py", "exercises.md", "quiz.md")  # of a lesson: who answers must not read them

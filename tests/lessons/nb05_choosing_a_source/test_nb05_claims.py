@@ -1,0 +1,205 @@
+"""What notebook 05 says about its own numbers, in means over seeds; its tables are held against fresh runs."""
+
+import pandas as pd
+import pytest
+from agreement import FRESH_SEEDS, within_seeds
+
+from tlcourse.evaluation.significance import selection_optimism
+from tlcourse.lessons.nb05_choosing_a_source.experiment import NAMES, distance_trial, score_trial, trial
+from tlcourse.lessons.nb05_choosing_a_source.figures import gains, h_score_of_noise
+from tlcourse.lessons.nb05_choosing_a_source.ranking import (
+    LOST,
+    RULES,
+    agreement,
+    in_half_zoos,
+    optimism,
+    seconds_of_scores,
+    weighted_tau,
+)
+from tlcourse.lessons.nb05_choosing_a_source.zoo import CANDIDATES, CLOSE, RANDOM, source_accuracy
+from tlcourse.notebook.results import paired, results
+
+GOOD = ("k-NN", "linear probe", "LEEP", "LogME")  # scores that did well
+LONG = ("letters, long", "digits, long")
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return results("zoo_truth")
+
+
+@pytest.fixture(scope="module")
+def scores():
+    return results("zoo_scores")
+
+
+@pytest.fixture(scope="module")
+def far():
+    return results("zoo_distances")
+
+
+@pytest.fixture(scope="module")
+def orders(truth, scores, far):
+    return {
+        (k, among): agreement(truth, scores, far, k, CANDIDATES if among == "all" else CLOSE)
+        for k in (5, 20)
+        for among in ("all", "close")
+    }
+
+
+@pytest.fixture(scope="module")
+def taus(orders):
+    return {key: rows.groupby("score")["tau"].mean() for key, rows in orders.items()}
+
+
+@pytest.fixture(scope="module")
+def lost(orders):
+    return {key: rows.groupby("score")[LOST].mean() for key, rows in orders.items()}
+
+
+def reached(truth, per_class):
+    return truth[truth["per_class"] == per_class].groupby("candidate")["accuracy"].mean()
+
+
+def verdict(truth, per_class, a, b):
+    rows = truth[truth["per_class"] == per_class]
+    return paired(rows, "accuracy", "candidate", a, b)["verdict"][0]
+
+
+def test_the_long_ones_lead_by_ten_points_and_between_them_it_is_open(truth):
+    five = reached(truth, 5)
+    assert five[list(LONG)].min() > five[CLOSE].max() + 9
+    assert verdict(truth, 5, *LONG) == "open"
+
+
+def test_training_on_the_wrong_thing_hurts(truth):
+    assert verdict(truth, 5, "textures", RANDOM) == "lower"
+    assert verdict(truth, 20, "textures", RANDOM) == "lower"
+    assert verdict(truth, 20, "plain letters", RANDOM) == "lower"
+
+
+def test_the_plain_ones_read_their_source_and_are_the_worse_start(truth):
+    for task in ("letters", "digits"):
+        assert source_accuracy(f"plain {task}") > 95
+        assert source_accuracy(f"plain {task}") > source_accuracy(task)
+        assert verdict(truth, 20, f"plain {task}", task) == "lower"
+
+
+def test_size_is_not_the_answer(truth):
+    assert verdict(truth, 5, "letters, wide", "letters") == "higher"
+    assert verdict(truth, 5, "digits, narrow", "digits") != "lower"
+
+
+def test_four_scores_find_the_order_as_well_as_fine_tuning_once(taus):
+    five = taus[5, "all"]
+    assert five[list(GOOD)].min() > 70
+    assert five[list(GOOD)].max() - five[list(GOOD)].min() < 12
+    assert five["fine-tuning once"] - five[list(GOOD)].mean() < 8
+
+
+def test_no_other_score_is_clearly_far_from_k_nn_but_the_h_scores(orders):
+    for name in GOOD[1:]:
+        found = paired(orders[5, "all"], "tau", "score", name, "k-NN")
+        assert found["low"][0] < 4, name
+        assert found["high"][0] > 0, name
+    for name in ("H-score", "regularised H-score"):
+        assert paired(orders[5, "all"], "tau", "score", name, "k-NN")["verdict"][0] == "lower"
+
+
+def test_the_h_score_says_nine_of_everything_and_its_mended_form_likes_random_weights(scores):
+    five = scores[(scores["per_class"] == 5) & (scores["shift"] == 0)]
+    assert set(five["H-score"]) == {9.0}
+    mended = five.groupby("candidate")["regularised H-score"].mean().rank(ascending=False)
+    assert mended[RANDOM] <= 8
+    noise = pd.DataFrame(h_score_of_noise()).pivot(index="images", columns="score", values="value")
+    assert noise["H-score"][50] == pytest.approx(9)
+    assert noise["regularised"].max() < 2
+
+
+def test_with_more_labels_frozen_features_say_less(taus):
+    assert (taus[20, "all"][list(GOOD)] < taus[5, "all"][list(GOOD)]).all()
+
+
+def test_rules_do_not_hold_without_the_two_that_are_ahead(taus, lost):
+    assert taus[5, "all"]["source accuracy"] > 60
+    assert taus[5, "close"]["source accuracy"] < 60
+    assert taus[5, "all"][list(RULES[1:])].max() < 40
+    by_lot = lost[5, "close"]["H-score"]
+    assert lost[5, "close"]["source accuracy"] == pytest.approx(by_lot, abs=3)
+    assert lost[5, "close"][list(GOOD)].max() < 3
+    assert lost[5, "all"][list(GOOD)].max() < 1
+
+
+def test_another_zoo_moves_tau_more_than_the_score_does(truth, scores, taus):
+    rows = in_half_zoos(truth, scores, 5, names=GOOD)
+    ends = rows.groupby("score")["tau"].quantile([0.1, 0.9]).unstack()
+    assert (ends[0.9] - ends[0.1]).max() > taus[5, "all"][list(GOOD)].max() - taus[5, "all"][list(GOOD)].min()
+
+
+def test_winning_adds_points_where_rivals_are_close(truth, scores):
+    close, every = (
+        optimism(truth, scores, 5, among).groupby("choice")["curse"].mean() for among in (CLOSE, CANDIDATES)
+    )
+    assert (close > 0).all()
+    assert (close > every).all()
+    assert every["fine-tuned, chosen on the test pool"] < 1.5
+    equals = [selection_optimism(16, *case)[0] for case in ((509, 90), (50, 75))]
+    assert equals == pytest.approx([2.3, 10.4], abs=0.3)
+
+
+def test_along_the_dial_the_gain_falls_and_across_sources_nearness_says_little(truth, far):
+    rows = gains(truth, results("zoo_shifted"), far)
+    along = rows.pivot(index="candidate", columns="shift", values="gain")
+    assert along.loc["digits", 0.0] > 13
+    assert along.loc["digits", 1.0] < 7
+    assert along.loc["letters", 0.0] > 4 > 0 > along.loc["letters", 1.0]
+    assert along.loc["digits, shift 1"].max() - along.loc["digits, shift 1"].min() < 6
+    farthest = rows[rows["shift"] == 1].set_index("candidate")
+    assert farthest["Fréchet"].idxmin() == "textures"
+    assert farthest["gain"]["textures"] < 2
+    assert farthest["Fréchet"].rank(ascending=False)["letters, long"] <= 5
+    assert far[far["shift"] == 0].groupby("candidate")["proxy A"].mean().min() > 1.5
+
+
+def test_what_the_lab_shows(scores, truth):
+    def winners(score, per_class, shift):
+        here = scores[(scores["per_class"] == per_class) & (scores["shift"] == shift)]
+        return [rows.set_index("candidate")[score].idxmax() for _, rows in here.groupby("seed")]
+
+    assert len(set(winners("regularised H-score", 5, 0.0))) == 4
+    assert RANDOM in winners("regularised H-score", 5, 0.0)
+    assert set(winners("regularised H-score", 20, 0.0)) == {"letters, wide", "letters, long"}
+    assert set(winners("H-score", 5, 0.0)) == {RANDOM}, "the first of the list"
+    assert winners("k-NN", 5, 1.0)[0] == "digits, shift 1"
+    goal = results("zoo_shifted").groupby(["shift", "candidate"])["accuracy"].mean()[1.0]
+    assert goal["digits, long"] - goal["digits, shift 1"] == pytest.approx(12, abs=1.5)
+    five = reached(truth, 5)
+    assert five["digits, long"] - five["digits, narrow"] == pytest.approx(11, abs=2)
+    assert five["digits, narrow"] > five[CLOSE].max() - 2
+
+
+def test_three_times_the_updates_keep_the_order(truth):
+    longer = results("zoo_longer").groupby("candidate")["accuracy"].mean()
+    assert weighted_tau(longer, reached(truth, 5)[longer.index]) > 75
+
+
+def test_scoring_costs_a_fraction_of_fine_tuning():
+    one = trial("digits", 5, 0)["seconds"]
+    assert max(seconds_of_scores().values()) < len(CANDIDATES) * one / 3
+
+
+@pytest.mark.parametrize("name", ["digits, narrow"])
+def test_fresh_trainings_agree_with_the_shipped_ones(truth, name):
+    fresh = [trial(name, 5, seed)["accuracy"] for seed in FRESH_SEEDS]
+    here = truth[(truth["candidate"] == name) & (truth["per_class"] == 5)]
+    assert within_seeds(fresh, here["accuracy"])
+
+
+def test_fresh_scores_and_distances_are_the_shipped_ones(scores, far):
+    shipped = scores.set_index(["candidate", "shift", "per_class", "seed"]).loc["digits, narrow", 0.0, 5, 1]
+    fresh = score_trial("digits, narrow", 0.0, 5, 1)
+    for name in (*NAMES, "probe on test"):
+        assert fresh[name] == pytest.approx(shipped[name], abs=0.03 * max(1, abs(shipped[name])))
+    near = distance_trial("digits", 0.0, 0)
+    there = far.set_index(["candidate", "shift", "seed"]).loc["digits", 0.0, 0]
+    assert all(near[name] == pytest.approx(there[name], rel=0.05, abs=0.02) for name in near)
