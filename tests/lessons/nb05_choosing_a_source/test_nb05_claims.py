@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 from agreement import FRESH_SEEDS, within_seeds
+from scipy.stats import ttest_1samp
 
-from tlcourse.evaluation.significance import selection_optimism
+from tlcourse.evaluation.significance import holm, selection_optimism
 from tlcourse.lessons.nb05_choosing_a_source.experiment import NAMES, distance_trial, score_trial, trial
 from tlcourse.lessons.nb05_choosing_a_source.figures import gains, h_score_of_noise
 from tlcourse.lessons.nb05_choosing_a_source.ranking import (
@@ -14,7 +15,6 @@ from tlcourse.lessons.nb05_choosing_a_source.ranking import (
     in_half_zoos,
     optimism,
     seconds_of_scores,
-    weighted_tau,
 )
 from tlcourse.lessons.nb05_choosing_a_source.zoo import CANDIDATES, CLOSE, RANDOM, source_accuracy
 from tlcourse.notebook.results import paired, results
@@ -90,20 +90,21 @@ def test_size_is_not_the_answer(truth):
     assert verdict(truth, 5, "digits, narrow", "digits") != "lower"
 
 
-def test_four_scores_find_the_order_as_well_as_fine_tuning_once(taus):
-    five = taus[5, "all"]
-    assert five[list(GOOD)].min() > 70
-    assert five[list(GOOD)].max() - five[list(GOOD)].min() < 12
-    assert five["fine-tuning once"] - five[list(GOOD)].mean() < 8
+def test_probe_and_logme_order_as_well_as_fine_tuning_once_and_the_other_two_nearly(orders, taus):
+    for name in ("linear probe", "LogME"):
+        assert paired(orders[5, "all"], "tau", "score", name, "fine-tuning once")["verdict"][0] == "open"
+    assert taus[5, "all"][list(GOOD)].min() > 70
 
 
-def test_no_other_score_is_clearly_far_from_k_nn_but_the_h_scores(orders):
-    for name in GOOD[1:]:
-        found = paired(orders[5, "all"], "tau", "score", name, "k-NN")
-        assert found["low"][0] < 4, name
-        assert found["high"][0] > 0, name
-    for name in ("H-score", "regularised H-score"):
-        assert paired(orders[5, "all"], "tau", "score", name, "k-NN")["verdict"][0] == "lower"
+def test_after_holm_no_score_is_better_than_k_nn_and_the_h_scores_are_worse(orders):
+    wide = orders[5, "all"].pivot(index="seed", columns="score", values="tau")
+    others = [name for name in NAMES if name != "k-NN"]
+    p = dict(zip(others, holm([ttest_1samp(wide[name] - wide["k-NN"], 0).pvalue for name in others]), strict=True))
+    assert all(p[name] > 0.05 for name in GOOD[1:])
+    assert p["H-score"] < 0.001
+    assert p["regularised H-score"] < 0.001
+    assert paired(orders[5, "all"], "tau", "score", "linear probe", "k-NN")["verdict"][0] == "open"
+    assert paired(orders[20, "all"], "tau", "score", "LEEP", "k-NN")["verdict"][0] == "lower"
 
 
 def test_the_h_score_says_nine_of_everything_and_its_mended_form_likes_random_weights(scores):
@@ -176,11 +177,6 @@ def test_what_the_lab_shows(scores, truth):
     five = reached(truth, 5)
     assert five["digits, long"] - five["digits, narrow"] == pytest.approx(11, abs=2)
     assert five["digits, narrow"] > five[CLOSE].max() - 2
-
-
-def test_three_times_the_updates_keep_the_order(truth):
-    longer = results("zoo_longer").groupby("candidate")["accuracy"].mean()
-    assert weighted_tau(longer, reached(truth, 5)[longer.index]) > 75
 
 
 def test_scoring_costs_a_fraction_of_fine_tuning():

@@ -2,7 +2,6 @@
 
 from tlcourse.lessons.nb05_choosing_a_source.experiment import (
     zoo_distances,
-    zoo_longer,
     zoo_scores,
     zoo_shifted,
     zoo_truth,
@@ -11,7 +10,6 @@ from tlcourse.lessons.nb05_choosing_a_source.experiment import (
 TABLES = {
     "zoo_truth": (zoo_truth, 10),
     "zoo_shifted": (zoo_shifted, 5),
-    "zoo_longer": (zoo_longer, 3),
     "zoo_scores": (zoo_scores, 10),
     "zoo_distances": (zoo_distances, 3),
 }
