@@ -44,9 +44,14 @@ class SourceLab(Lab):
         figure, (ladder, plane, right) = page((9.3, 4.2), LADDER, PLANE, TRUTH)
         draw_ladder(ladder, said, chosen, score)
         draw_plane(plane, self.sizes, said, chosen, budget, score)
-        for kind, (colour, marker) in KINDS.items():
-            plane.plot([], [], marker, color=colour, label=kind)
-        figure.legend(loc="upper center", bbox_to_anchor=(0.55, 1.0), ncols=3, frameon=False, fontsize=10)
+        figure.legend(
+            *plane.get_legend_handles_labels(),
+            loc="upper center",
+            bbox_to_anchor=(0.55, 1.0),
+            ncols=3,
+            frameon=False,
+            fontsize=10,
+        )
         sentence = f"{score}, {per_class} labels per class, shift {shift:.1f}: {chosen} comes out on top"
         if (shift, per_class) not in self.truth.index.droplevel("candidate"):
             right.text(0.5, 0.5, "not measured:\nchoose 5 labels\nor shift 0", ha="center", transform=right.transAxes)
@@ -68,9 +73,9 @@ class SourceLab(Lab):
 def draw_ladder(ax: Axes, said: pd.Series, chosen: str, score: str) -> Axes:
     """Draw the candidates from the best to the worst by a score, the chosen one in black."""
     order = said.sort_values(ascending=False)
-    for row, (name, value) in enumerate(order.items()):
-        colour, marker = KINDS[kind_of(name)]
-        ax.plot(value, row, marker, color="black" if name == chosen else colour, markersize=6)
+    places = pd.Series(range(len(order)), order.index)
+    draw_against(ax, order, places)
+    ax.plot(order[chosen], places[chosen], KINDS[kind_of(chosen)][1], color="black", markersize=7)
     ax.set_yticks(range(len(order)), order.index, fontsize=8)
     ax.set_ylim(len(order) - 0.5, -0.5)
     ax.set(xlabel=score)
@@ -80,9 +85,9 @@ def draw_ladder(ax: Axes, said: pd.Series, chosen: str, score: str) -> Axes:
 
 def draw_plane(ax: Axes, sizes: pd.Series, said: pd.Series, chosen: str, budget: int, score: str) -> Axes:
     """Draw every candidate in the plane of size and score; what is too large is grey."""
-    for name, value in said.items():
-        colour, marker = KINDS[kind_of(name)]
-        ax.plot(sizes[name] / 1000, value, marker, color=colour if sizes[name] <= budget else "#BBBBBB", markersize=6)
+    draw_against(ax, sizes[said.index] / 1000, said)
+    large = sizes[sizes > budget].index
+    ax.scatter(sizes[large] / 1000, said[large], s=50, color="#BBBBBB")
     ring = {"marker": "o", "markersize": 13, "markerfacecolor": "none", "markeredgecolor": "black"}
     ax.plot(sizes[chosen] / 1000, said[chosen], **ring)
     if budget < sizes.max():
