@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from agreement import FRESH_SEEDS, within_seeds
 
 from tlcourse.data.augmentations import rotate_by
-from tlcourse.data.cleaning import find_wrong_labels, precision_recall
-from tlcourse.data.defects import CHANGES, plant_defects
+from tlcourse.data.cleaning import find_near_duplicates, find_wrong_labels, precision_recall
+from tlcourse.data.defects import CHANGES, plant_across, plant_defects
 from tlcourse.data.normalisation import scale
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import accuracy, predict
@@ -68,6 +68,29 @@ def test_the_surest_findings_are_right_more_often(inspections):
         surest, least = ([f.which in truth.wrong for f in part] for part in (wrong[:10], wrong[-10:]))
         assert sum(surest) >= 7
         assert sum(least) <= 3
+
+
+def test_the_4_that_is_suspected_twice_is_an_image_and_its_copy_judged_by_two_probes(inspections):
+    report, truth = inspections[0]
+    why = {finding.which: finding.why for finding in report.surest("wrong label")[-10:]}
+    assert truth.exact[79] == 221
+    assert why[79] != why[221]
+
+
+def test_near_duplicates_by_chance_are_look_alikes_and_blanks(inspections):
+    report, truth = inspections[0]
+    pairs = {(finding.which, finding.partner) for finding in report.surest("near duplicate")}
+    blank = [bool({*pair} & {*truth.blank}) for pair in pairs - truth.pairs(truth.near)]
+    assert (blank.count(True), blank.count(False)) == (4, 9)
+
+
+def test_both_false_alarms_among_the_test_images_meet_one_training_image():
+    train = load("handwritten-photo")
+    dirty, truth = plant_across(train, load("handwritten-photo", split="test"), generator("across", 0))
+    found = {(finding.which, finding.partner) for finding in find_near_duplicates(dirty.images, train.images)}
+    alarms = found - set(truth.near.items())
+    assert len(alarms) == 2
+    assert len({partner for _, partner in alarms}) == 1
 
 
 def test_a_probe_that_saw_the_labels_finds_fewer_and_is_right_more_often(inspections, detections):

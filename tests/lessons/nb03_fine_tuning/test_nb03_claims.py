@@ -107,11 +107,6 @@ def test_the_shipped_groups_agree_with_fresh_ones():
         assert within_seeds(now, then), statistics
 
 
-def test_how_long_the_table_takes_at_least(strategies):
-    fastest = strategies.groupby(["strategy", "per_class"]).seconds.min().sum()
-    assert strategies.seed.nunique() * fastest / 60 == pytest.approx(13, abs=0.5)
-
-
 def test_every_transfer_is_far_above_scratch_of_the_same_network_with_5_labels(strategies):
     pairs = [(name, "scratch") for name in CARRIED] + [("ready-made, fine-tuned", "ready-made, scratch")]
     for name, start in pairs:
@@ -191,11 +186,10 @@ def test_with_20_labels_only_the_frozen_are_far_behind(strategies):
 
 def test_what_is_said_of_groups_and_kept_statistics():
     rows = results("batchnorm")
-    for name in (*(f"groups of {size}" for size in SIZES[:-1]), KEPT):
-        found = paired(rows, "accuracy", "statistics", name, "groups of 48")
-        assert found.verdict[0] == "open", name
-        assert 1.5 < (found.high[0] - found.low[0]) / 2 < 6.5, name
-    assert found["mean"][0] == pytest.approx(-4.5, abs=0.1)
+    for size in SIZES[:-1]:
+        assert paired(rows, "accuracy", "statistics", f"groups of {size}", "groups of 48").verdict[0] == "open", size
+    kept = paired(rows, "accuracy", "statistics", KEPT, "groups of 48").iloc[0]
+    assert (kept["mean"], kept.low, kept.high) == pytest.approx((-2.7, -4.9, -0.5), abs=0.06)
 
 
 @pytest.mark.parametrize("per_class", LABELS)
@@ -223,7 +217,9 @@ def test_what_is_forgotten(strategies):
 
 def test_the_settings_that_the_text_names():
     settings = {name: strategy.setting for name, strategy in STRATEGIES.items()}
-    assert settings["label smoothing"] == settings["weight averaging"] == settings["discriminative rates"] == 0.01
+    for name in (FROZEN[1], "discriminative rates", "layer-wise rates", "label smoothing", "weight averaging"):
+        assert settings[name] == 0.01, name
+    assert settings["linear probe"] == 5
     assert settings["fine-tuned"] == settings["LP-FT"] == 0.003
     assert settings["gradual unfreezing"] == settings["early stopping"] == 0.001
     assert settings["scratch"] == settings["L2-SP"] == 0.03

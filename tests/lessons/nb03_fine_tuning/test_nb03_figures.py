@@ -51,8 +51,8 @@ def test_the_range_test_shows_its_lowest_point():
 
 def test_the_network_is_drawn_as_it_thaws():
     figure, said = pictures.unfreezing((0, 1))
-    titles = [f"epoch {epoch}: what is grey is frozen, the rest learns" for epoch in (0, 1)]
-    assert [ax.get_title() for ax in figure.axes] == titles
+    meaning = "all but the head is carried over; what is grey is frozen, the rest learns"
+    assert [ax.get_title() for ax in figure.axes] == [f"epoch {epoch}: {meaning}" for epoch in (0, 1)]
     frozen, thawing = said.split("Epoch 1: ")
     assert "block4 frozen" in frozen
     assert "block4 frozen" not in thawing

@@ -126,7 +126,7 @@ def unfreezing(epochs: tuple[int, ...] = (0, 1)) -> Picture:
     stages, said = ("stem", "block1", "block2", "block3", "block4"), []
     for ax, epoch in zip(figure.subplots(len(epochs), 1), epochs, strict=True):
         frozen = stages[: max(0, len(stages) - epoch)]
-        title = f"epoch {epoch}: what is grey is frozen, the rest learns"
+        title = f"epoch {epoch}: all but the head is carried over; what is grey is frozen, the rest learns"
         said.append(f"Epoch {epoch}: {draw_network(ax, frozen=frozen, title=title)}")
     return figure, " ".join(said)
 

@@ -8,5 +8,5 @@ TABLES = {
     "strategies": (lambda seeds: run_strategies(seeds=seeds), 4),
     "strategies_longer": (lambda seeds: run_strategies(HEADLINE, seeds=seeds, recipe=LONGER), 3),
     "strategy_settings": (run_settings, 3),
-    "batchnorm": (lambda seeds: run_batchnorm(seeds=seeds), 3),
+    "batchnorm": (lambda seeds: run_batchnorm(seeds=seeds), 10),
 }
