@@ -46,7 +46,7 @@ def read_table(
     for name in found:
         if name not in answers and folder / name not in listed:
             findings.append(FileFinding("no class", folder / name, f"has no row in {path.name}"))
-    divided = parts(answers.values()) if label_column is None else []
+    divided = parts(sorted(set(answers.values()))) if label_column is None else []
     if divided:
         raise FolderError(f"{columns.note} {', '.join(map(repr, divided))} look like parts of a data set. {ASK}.")
     return {name: label for name, label in answers.items() if name not in contradicted}, [columns.note]
