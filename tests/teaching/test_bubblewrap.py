@@ -129,6 +129,7 @@ def test_nothing_is_told_and_nothing_is_left_of_an_earlier_answer(box):
     assert "hunter2" not in str(reply.value)
     assert reply.value[0]["HOME"] == reply.value[2] == reply.value[3] == bubblewrap.FOLDER
     assert reply_to(box, "import os\nx = os.listdir()").value == []
+    assert "Read-only file system" in str(reply_to(box, "open('/tmp/beside', 'w')\nx = 1").error)
 
 
 def test_many_processes_end_together(box):

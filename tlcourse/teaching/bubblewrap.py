@@ -16,9 +16,9 @@ from pathlib import Path
 from tlcourse.lessons.registry import SOLUTION_FILES
 
 PACKAGE = Path(__file__).parent.parent
-MEMORY = "/tmp"  # inside: what can be written to
-FOLDER = f"{MEMORY}/answer"  # where answers run; the course itself may lie beside it
-SIZE = 2**28  # bytes that can be written
+AROUND = "/tmp"
+FOLDER = f"{AROUND}/answer"  # inside: the one that can be written to; the course itself may lie beside it
+SIZE = 2**28  # bytes in it
 ALONE = ("--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL")
 SYSTEM = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 
@@ -26,7 +26,7 @@ SYSTEM = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/
 def fence() -> list[str]:
     """Return the words to put before a command, so that it runs fenced in."""
     kernel = ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
-    writable = ["--size", str(SIZE), "--tmpfs", MEMORY, "--dir", FOLDER]
+    writable = ["--tmpfs", AROUND, "--size", str(SIZE), "--tmpfs", FOLDER]
     return [
         "bwrap",
         *ALONE,
@@ -35,6 +35,8 @@ def fence() -> list[str]:
         *writable,
         *_python(),
         *_hidden(),
+        "--remount-ro",
+        AROUND,
         "--remount-ro",
         "/",
         "--chdir",
