@@ -29,7 +29,7 @@ def _when(holds: Callable[[np.ndarray], bool]) -> Callable[[object], bool]:
 
 
 def _neighbours(seed: int) -> list[Case]:
-    """Small clouds of two classes: one neighbour, twins of the same class, all others asked, and random ones."""
+    """Small clouds of two classes: one neighbour, twins of one class and of two, all others asked, and random ones."""
     draw = generator("05.q2", seed)
 
     def case(count: int, k: int, note: str = "", twins: bool = False) -> Case:
@@ -40,9 +40,11 @@ def _neighbours(seed: int) -> list[Case]:
         return Case((features, labels, k), note=note)
 
     lonely = torch.tensor([[0.0, 0.0], [0.0, 0.0], [0.3, 0.0], [0.4, 0.0], [5.0, 0.0]])
+    unlike = torch.tensor([[0.0, 0.0], [0.0, 0.0], [3.0, 0.0], [3.5, 0.0]])
     edges = [
         case(4, 1, "one neighbour"),
         Case((lonely, torch.tensor([0, 0, 1, 1, 1]), 1), note="the first two images are the same"),
+        Case((unlike, torch.tensor([0, 1, 0, 0]), 1), note="twins of different classes"),
         case(5, 3, "three neighbours"),
         case(4, 3, "all others are asked"),
         case(8, 1, "two images are the same", twins=True),
