@@ -63,6 +63,7 @@ def plans():
         "evaluated": ("network", product(TRAINED)),
         "promises": ("", [()]),
         "zoo_truth": ("candidate per_class", product(CANDIDATES, ZOO_LABELS)),
+        "zoo_longer": ("candidate updates", product(CANDIDATES, [600])),
         "zoo_shifted": ("candidate shift", product(CANDIDATES, ZOO_SHIFTS[1:])),
         "zoo_scores": ("candidate shift per_class", product(CANDIDATES, ZOO_SHIFTS, ZOO_LABELS)),
         "zoo_distances": ("candidate shift", product([name for name in CANDIDATES if name != RANDOM], ZOO_SHIFTS)),

@@ -15,6 +15,7 @@ from tlcourse.lessons.nb05_choosing_a_source.ranking import (
     in_half_zoos,
     optimism,
     seconds_of_scores,
+    weighted_tau,
 )
 from tlcourse.lessons.nb05_choosing_a_source.zoo import CANDIDATES, CLOSE, RANDOM, source_accuracy
 from tlcourse.notebook.results import intervals, paired, results
@@ -70,6 +71,16 @@ def test_the_long_ones_lead_by_ten_points_and_between_them_it_is_open(truth):
     five = reached(truth, 5)
     assert five[list(LONG)].min() > five[CLOSE].max() + 9
     assert verdict(truth, 5, *LONG) == "open"
+
+
+def test_three_times_the_updates_keep_the_order(truth):
+    rows = results("zoo_longer")
+    longer = rows.groupby("candidate")["accuracy"].mean()
+    assert weighted_tau(longer, reached(truth, 5)[longer.index]) == pytest.approx(95, abs=1)
+    assert set(longer.nlargest(2).index) == set(LONG)
+    gain = longer - reached(truth[truth["seed"].isin(rows["seed"])], 5)[longer.index]
+    assert gain[RANDOM] == pytest.approx(3.5, abs=0.1)
+    assert gain[list(LONG)].to_list() == pytest.approx([-2, -2], abs=0.5)
 
 
 def test_training_on_the_wrong_thing_hurts(truth):

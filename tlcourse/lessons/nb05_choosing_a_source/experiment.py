@@ -15,7 +15,7 @@ from tlcourse.lessons.nb05_choosing_a_source.zoo import CANDIDATES, candidate
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.results import grid
 from tlcourse.repro import generator, seeded
-from tlcourse.training.recipe import Recipe, train
+from tlcourse.training.recipe import CONVERGED, Recipe, train
 from tlcourse.transfer.domain_distance import frechet_distance, proxy_a_distance, squared_mmd
 from tlcourse.transfer.heads import get_classifier, reset_classifier
 from tlcourse.transfer.linear_probe import solve_probe
@@ -62,6 +62,11 @@ def trial(name: str, per_class: int, seed: int, shift: float = 0.0, *, recipe: R
 def zoo_truth(seeds: Sequence[int]) -> pd.DataFrame:
     """Fine-tune every candidate with 5 and 20 labels per class."""
     return _named(grid(trial, name=CANDIDATES, shift=[0.0], per_class=LABELS, seed=seeds))
+
+
+def zoo_longer(seeds: Sequence[int]) -> pd.DataFrame:
+    """Fine-tune every candidate with 5 labels per class for three times as long."""
+    return _named(grid(functools.partial(trial, recipe=CONVERGED), name=CANDIDATES, per_class=LABELS[:1], seed=seeds))
 
 
 def zoo_shifted(seeds: Sequence[int]) -> pd.DataFrame:
