@@ -258,7 +258,7 @@ def test_the_number_comes_from_the_cells_or_from_the_name(tmp_path):
     assert reading.notebook_number(named, tmp_path / "03_mine.ipynb") == "00"
     for name in ("Ana_2024_00_start_here (1).ipynb", "my start_here.ipynb"):
         assert reading.notebook_number([], tmp_path / name) == "00"
-    for name, message in {"homework": "neither its cells nor its name", "05_x": "it seems to be notebook 05"}.items():
+    for name, message in {"homework": "neither its cells nor its name", "77_x": "it seems to be notebook 77"}.items():
         with pytest.raises(reading.SubmissionError, match=message):
             reading.notebook_number([], tmp_path / f"{name}.ipynb")
 
