@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch import nn
 
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.worlds import load
@@ -32,7 +33,7 @@ WORLD = "handwritten-photo"
 LABELS, SHIFTS = (5, 20), (0.0, 0.5, 1.0)
 RECIPE = Recipe(epochs=20)  # 200 updates
 SOME = 500  # images of each domain whose distance is measured
-SCORES = {  # by name, from features and labels
+SCORES = {  # by name, from features and labels; LEEP asks the old head
     "k-NN": knn_accuracy,
     "linear probe": probe_accuracy,
     "LogME": logme,
@@ -84,12 +85,10 @@ def pool_features(name: str, split: str, shift: float) -> torch.Tensor:
     return extract_features(candidate(name), load(WORLD, split=split, shift=shift))
 
 
-def score_all(name: str, features: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
-    """Return all scores of a candidate by name, from its features `[N, D]` of labelled images; no images are needed."""
-    found = {score: function(features, labels) for score, function in SCORES.items()}
-    with torch.no_grad():
-        said = get_classifier(candidate(name))(features).softmax(1)
-    return found | {"LEEP": leep(said, labels)}
+@torch.no_grad()
+def score(name: str, features: torch.Tensor, head: nn.Linear, labels: torch.Tensor) -> float:
+    """Return one score of a candidate, from its features `[N, D]` of labelled images and the head of its source."""
+    return leep(head(features).softmax(1), labels) if name == "LEEP" else SCORES[name](features, labels)
 
 
 def score_trial(name: str, shift: float, per_class: int, seed: int) -> dict[str, float]:
@@ -103,7 +102,9 @@ def score_trial(name: str, shift: float, per_class: int, seed: int) -> dict[str,
     probe = solve_probe(features, labels, len(pool.classes))
     answers = (pool_features(name, "test", shift).double() @ probe.weight.T + probe.bias).argmax(1)
     right = answers == load(WORLD, split="test", shift=shift).labels
-    return score_all(name, features, labels) | {"probe on test": 100 * right.double().mean().item()}
+    head = get_classifier(candidate(name))
+    scores = {each: score(each, features, head, labels) for each in NAMES}
+    return scores | {"probe on test": 100 * right.double().mean().item()}
 
 
 def few_of(pool: ImageSet, per_class: int, seed: int) -> torch.Tensor:

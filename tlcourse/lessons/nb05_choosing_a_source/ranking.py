@@ -10,12 +10,11 @@ from scipy.stats import weightedtau
 
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import extract_features
-from tlcourse.lessons.nb05_choosing_a_source.experiment import NAMES, SCORES, WORLD
+from tlcourse.lessons.nb05_choosing_a_source.experiment import NAMES, WORLD, score
 from tlcourse.lessons.nb05_choosing_a_source.zoo import CANDIDATES, CLOSE, candidate, size_of, source_accuracy
 from tlcourse.notebook.results import as_texts, intervals
 from tlcourse.repro import generator
 from tlcourse.transfer.heads import get_classifier
-from tlcourse.transfer.transferability import leep
 
 RULES = ("source accuracy", "nearest domain", "largest network")
 ORACLE = "fine-tuning once"
@@ -147,14 +146,9 @@ def seconds_of_scores(per_class: int = 5, seed: int = 0) -> dict[str, float]:
     for name in NAMES:
         began = time.perf_counter()
         for x, head in zip(features, heads, strict=True):
-            _score(name, x, head, labelled.labels)
+            score(name, x, head, labelled.labels)
         found[name] = extracted + time.perf_counter() - began
     return found
-
-
-@torch.no_grad()
-def _score(name: str, features: torch.Tensor, head: torch.nn.Linear, labels: torch.Tensor) -> float:
-    return leep(head(features).softmax(1), labels) if name == "LEEP" else SCORES[name](features, labels)
 
 
 def _cell(rows: pd.DataFrame, per_class: int) -> pd.DataFrame:
