@@ -172,4 +172,5 @@ def distance_figure(rows: pd.DataFrame) -> Shown:
 def name_line(ax: Axes, source: str, place: pd.Series) -> None:
     """Write a source's name beside one point of its line."""
     point = place["Fréchet"], place["gain"]
-    ax.annotate(source, point, xytext=(6, -3), textcoords="offset points", fontsize=8)
+    ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.85}  # lines may run behind it
+    ax.annotate(source, point, xytext=(7, -3), textcoords="offset points", fontsize=8, bbox=ground)
