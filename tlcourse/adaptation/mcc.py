@@ -1,0 +1,35 @@
+"""MCC: make the network confuse no two classes of the target, on the average of a batch."""
+
+import torch
+
+from tlcourse.adaptation.adapt import Answers, Term
+
+
+def class_confusion(logits: torch.Tensor, temperature: float = 2.5) -> torch.Tensor:
+    """Return the share of the classes' correlations that lies off the diagonal, 0 (none) to 1; logits are `[B, C]`.
+
+    Surer images weigh more. Each row of the correlations, `[C, C]`, is divided by its sum, so that a class that is
+    rarely answered counts as much as another. That is what keeps all images from becoming one class.
+
+    Source: Jin et al., "Minimum class confusion for versatile domain adaptation", 2020, ECCV.
+    """
+    classes = logits.shape[1]
+    chances = (logits / temperature).softmax(1)  # [B, C]
+    entropy = -(chances * (chances + 1e-12).log()).sum(1)
+    weight = 1 + (-entropy).exp()
+    weight = (weight * len(logits) / weight.sum()).detach()
+    correlation = (chances * weight[:, None]).T @ chances  # [C, C]
+    correlation = correlation / correlation.sum(1, keepdim=True)
+    return (correlation.sum() - correlation.trace()) / classes
+
+
+class MCC(Term):
+    """Add the class confusion of the target's answers, `weight` times."""
+
+    def __init__(self, weight: float = 1.0, temperature: float = 2.5) -> None:
+        super().__init__()
+        self.weight, self.temperature = weight, temperature
+
+    def forward(self, answers: Answers) -> torch.Tensor:
+        """Return what is added to the loss."""
+        return self.weight * class_confusion(answers.logits[1], self.temperature)
