@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from tlcourse.adaptation.adabn import adapt_batchnorm
+from tlcourse.adaptation.target import unlabelled
 from tlcourse.data.batches import Batches
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.normalisation import scale
@@ -149,16 +150,7 @@ def domain_batches(
 
 def check_domains(model: nn.Module, source: ImageSet, target: torch.Tensor) -> None:
     """Refuse a head of other classes than the source's, and a target that is not images alone."""
-    if isinstance(target, ImageSet):
-        raise TypeError(
-            f"the target is {target!r}, which carries labels, but images alone were expected: adaptation may not know "
-            "the answers. Pass its .images."
-        )
-    ImageSet(target, torch.zeros(len(target), dtype=torch.int64), ("unknown",))  # says what is wrong with images
-    if len(target) < 2:
-        raise ValueError(
-            f"the target has {len(target)} images. Expected at least 2; a domain is more than one picture."
-        )
+    unlabelled(target)
     outputs = get_classifier(model).out_features
     if outputs != len(source.classes):
         raise ValueError(

@@ -9,6 +9,7 @@ from torch import nn
 
 from tlcourse.adaptation.adabn import adapt_batchnorm
 from tlcourse.adaptation.adapt import Answers, TwoDomains, check_domains
+from tlcourse.adaptation.target import unlabelled
 from tlcourse.data.imageset import ImageSet
 from tlcourse.evaluation.predict import predict
 from tlcourse.repro import pick_device
@@ -59,12 +60,13 @@ def self_train(
         of_source, of_target = (F.cross_entropy(*each) for each in zip(answers.logits, labels, strict=True))
         return of_source + weight * of_target
 
-    unknown = ImageSet(target, torch.zeros(len(target), dtype=torch.int64, device=target.device), source.classes)
+    unknown = unlabelled(target)
     rounds = [replace(recipe, epochs=1, steps=n) for n in _shared_out(recipe.updates, len(shares))]
     for number, (share, part) in enumerate(zip(shares, rounds, strict=True)):
         logits = predict(model, unknown)
         sure = surest_of_each_class(logits, share).to(target.device)
-        pseudo = replace(unknown.subset(sure), labels=logits.argmax(1).to(target.device)[sure])
+        answers = logits.argmax(1).to(target.device)[sure]
+        pseudo = ImageSet(target[sure], answers, source.classes)
         pairs = zip(part.batches(source, seed + number), part.batches(pseudo, -1 - seed - number), strict=True)
         batches = ((torch.cat([x, z]), torch.stack([y, answer])) for (x, y), (z, answer) in pairs)
         for _ in updates(both, batches, optimizer, loss, schedule=schedule):
