@@ -1,5 +1,7 @@
 """How far apart are two domains? Distances between two clouds of features, `[N, D]` and `[M, D]`, of any labels."""
 
+from collections.abc import Sequence
+
 import torch
 
 from tlcourse.repro import generator
@@ -27,14 +29,27 @@ def squared_mmd(a: torch.Tensor, b: torch.Tensor) -> float:
 
     Source: Gretton et al., "A kernel two-sample test", 2012, Journal of Machine Learning Research.
     """
-    a, b = _checked(a, b)
-    both = torch.cat([a, b])
-    squared = torch.cdist(both, both).square()
-    pairs = squared[~torch.eye(len(both), dtype=torch.bool)]
-    kernel = (-squared / pairs.median()).exp()
-    n, m = len(a), len(b)
-    within_a, within_b = kernel[:n, :n].sum() - n, kernel[n:, n:].sum() - m  # without each point and itself
-    return (within_a / (n * (n - 1)) + within_b / (m * (m - 1)) - 2 * kernel[:n, n:].mean()).item()
+    return multi_kernel_mmd(*_checked(a, b)).item()
+
+
+def multi_kernel_mmd(a: torch.Tensor, b: torch.Tensor, widths: Sequence[float] = (1.0,)) -> torch.Tensor:
+    """Return the squared maximum mean discrepancy, the mean over several kernels, as a scalar that can be trained on.
+
+    A kernel is `exp(-d^2 / (width * median))`, and the median of the squared distances is taken as given when the
+    gradient is computed. Each point's pair with itself is left out, so that the mean is 0 for one domain, and a single
+    value may lie below.
+
+    Source: Long et al., "Learning transferable features with deep adaptation networks", 2015, ICML.
+    """
+    n, m, both = len(a), len(b), torch.cat([a, b])
+    lengths = both.square().sum(1)
+    squared = (lengths[:, None] + lengths - 2 * both @ both.T).clamp(min=0)  # [N + M, N + M]
+    others = ~torch.eye(n + m, dtype=torch.bool, device=both.device)  # False where a point meets itself
+    median = squared.detach()[others].median()
+    median = median.where(median > 0, 1)  # it is 0 where most points are the same
+    kernel = others * sum((-squared / (width * median)).exp() for width in widths) / len(widths)
+    within_a, within_b = kernel[:n, :n].sum() / (n * (n - 1)), kernel[n:, n:].sum() / (m * (m - 1))
+    return within_a + within_b - 2 * kernel[:n, n:].mean()
 
 
 def proxy_a_distance(a: torch.Tensor, b: torch.Tensor, seed: int = 0) -> float:
