@@ -9,18 +9,19 @@ def class_confusion(logits: torch.Tensor, temperature: float = 2.5) -> torch.Ten
     """Return the share of the classes' correlations that lies off the diagonal, 0 (none) to 1; logits are `[B, C]`.
 
     Surer images weigh more. Each row of the correlations, `[C, C]`, is divided by its sum, so that a class that is
-    rarely answered counts as much as another. That is what keeps all images from becoming one class.
+    rarely answered counts as much as another. That is what keeps all images from becoming one class. A row is then the
+    mean answer of the images, each by its share in the class, which is computed so that no share becomes 0 / 0.
 
     Source: Jin et al., "Minimum class confusion for versatile domain adaptation", 2020, ECCV.
     """
     classes = logits.shape[1]
-    chances = (logits / temperature).softmax(1)  # [B, C]
-    entropy = -(chances * (chances + 1e-12).log()).sum(1)
-    weight = 1 + (-entropy).exp()
-    weight = (weight * len(logits) / weight.sum()).detach()
-    correlation = (chances * weight[:, None]).T @ chances  # [C, C]
-    correlation = correlation / correlation.sum(1, keepdim=True)
-    return (correlation.sum() - correlation.trace()) / classes
+    log_chances = (logits / temperature).log_softmax(1)  # [B, C]
+    chances = log_chances.exp()
+    entropy = -(chances * log_chances).sum(1).detach()
+    weight = 1 + (-entropy).exp()  # [B], 1 to 2
+    shares = (log_chances + weight.log()[:, None]).softmax(0)  # [B, C], of each image in a class; columns add up to 1
+    correlation = shares.T @ chances  # [C, C], rows add up to 1
+    return 1 - correlation.trace() / classes
 
 
 class MCC(Term):
