@@ -94,11 +94,7 @@ def adapt(
     steps = adaptation_updates(model, source, target, terms, recipe, seed=seed)
     for loss in progress_bar(steps, total=recipe.updates, shown=progress):
         last = loss
-    if not torch.isfinite(last):
-        raise ArithmeticError(
-            f"the loss became {last.item()}, but a finite number was expected. Try a learning rate, or a weight of the "
-            "method, ten times smaller."
-        )
+    check_finite(last)
     return model
 
 
@@ -136,8 +132,9 @@ def domain_batches(
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield a batch an update: images of all views, float32 `[V * B, 3, H, W]`, and the source's labels, int64 `[B]`.
 
-    Source and target are shuffled by streams of their own; every view is augmented by the recipe, each anew.
+    Source and target are drawn by streams of their own; every view is augmented by the recipe, each anew.
     """
+    target = unlabelled(target).images
     labelled = Batches(
         source.images, source.labels, recipe.batch, steps=recipe.updates, transform=recipe.augment, seed=seed
     )
@@ -156,4 +153,13 @@ def check_domains(model: nn.Module, source: ImageSet, target: torch.Tensor) -> N
         raise ValueError(
             f"the head has {outputs} classes and the source {len(source.classes)}. Expected the same classes: replace "
             "and train the head on the source first."
+        )
+
+
+def check_finite(loss: torch.Tensor) -> None:
+    """Raise ArithmeticError when a training has broken."""
+    if not torch.isfinite(loss):
+        raise ArithmeticError(
+            f"the loss became {loss.item()}, but a finite number was expected. Try a learning rate, or a weight of the "
+            "method, ten times smaller."
         )

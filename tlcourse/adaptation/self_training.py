@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from tlcourse.adaptation.adabn import adapt_batchnorm
-from tlcourse.adaptation.adapt import Answers, TwoDomains, check_domains
+from tlcourse.adaptation.adapt import Answers, TwoDomains, check_domains, check_finite
 from tlcourse.adaptation.target import unlabelled
 from tlcourse.data.imageset import ImageSet
 from tlcourse.evaluation.predict import predict
@@ -47,7 +47,7 @@ def self_train(
     """Train in place on the source and on the network's own answers for the target, chosen anew in each round.
 
     The updates are shared among the rounds, so that the whole costs what `adapt` costs. `target` is images alone, uint8
-    `[N, 3, H, W]`; `weight` is that of the answers in the loss.
+    `[N, 3, H, W]`; `weight` is that of the answers in the loss. Raises what `adapt` does.
     """
     check_domains(model, source, target)
     device = pick_device()
@@ -67,10 +67,11 @@ def self_train(
         sure = surest_of_each_class(logits, share).to(target.device)
         answers = logits.argmax(1).to(target.device)[sure]
         pseudo = ImageSet(target[sure], answers, source.classes)
-        pairs = zip(part.batches(source, seed + number), part.batches(pseudo, -1 - seed - number), strict=True)
+        stream = seed * len(shares) + number  # each seed and round has two of its own
+        pairs = zip(part.batches(source, stream), part.batches(pseudo, -1 - stream), strict=True)
         batches = ((torch.cat([x, z]), torch.stack([y, answer])) for (x, y), (z, answer) in pairs)
-        for _ in updates(both, batches, optimizer, loss, schedule=schedule):
-            pass
+        *_, last = updates(both, batches, optimizer, loss, schedule=schedule)
+        check_finite(last)
         adapt_batchnorm(model, target)
     return model
 

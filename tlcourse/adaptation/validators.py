@@ -134,8 +134,8 @@ def collect(
 ) -> dict[str, float]:
     """Return the value of every validator by its name, as in `VALIDATORS`.
 
-    `target` is images alone, uint8 `[N, 3, H, W]`; raises TypeError for anything else. Two thousand images of the source
-    are enough, and what others cost is time: all images go through the network.
+    `target` is images alone, uint8 `[N, 3, H, W]`; raises TypeError for anything else. All images go through the
+    network, so that two thousand of the source do as well as more, in less time.
     """
     evidence = observe(model, source_validation, source_training, target)
     return {name: validator(evidence) for name, validator in VALIDATORS.items()}
@@ -173,7 +173,7 @@ def _entropy(chances: torch.Tensor) -> torch.Tensor:
 def _density_ratio(source: torch.Tensor, target: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     """Return how much denser the target is than the source at every place, float64 `[N]`; features `[..., D]`."""
     both = torch.cat([source, target]).double()
-    mean, spread = both.mean(0), both.std(0)
+    mean, spread = both.mean(0), both.std(0, correction=0)
     spread = spread.where(spread > 0, 1)  # a feature that is the same for all images
     domain = (torch.arange(len(both)) >= len(source)).long()  # 1 is the target
     probe = solve_probe((both - mean) / spread, domain, 2, penalty=2.0)  # on both rows, so scikit-learn's C = 1
