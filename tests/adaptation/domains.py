@@ -20,7 +20,7 @@ class TinyNetwork(nn.Module):
 
     def __init__(self, classes=3):
         super().__init__()
-        self.conv, self.norm = nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6)
+        self.conv, self.norm = nn.Conv2d(3, 6, 3, bias=False), nn.BatchNorm2d(6)
         self.head = nn.Linear(6, classes)
 
     def forward_features(self, x):

@@ -81,8 +81,6 @@ def test_embedded_validation_by_scikit_learn():
         group.features.double().numpy() for group in (given.training, given.validation, given.target)
     )
     scaler = StandardScaler().fit(np.concatenate([source_features, of_target]))
-    # dividing by N - 1, as the module does, is no other shape of cloud: 110 images
-    scaler.scale_ *= np.sqrt(110 / 109)
     domains = np.repeat([0, 1], [60, 50])
     both = scaler.transform(np.concatenate([source_features, of_target]))
     chance = LogisticRegression(tol=1e-10).fit(both, domains).predict_proba(scaler.transform(held_out))
