@@ -29,9 +29,9 @@ TOP_LEVEL = {
 
 
 def requirements():
+    """What the course and its tests need; the oracles, which a few tests can do without, are apart."""
     project = PROJECT["project"]
-    lines = [line for extra in project["optional-dependencies"].values() for line in extra]
-    return [Requirement(line) for line in [*project["dependencies"], *lines]]
+    return [Requirement(line) for line in [*project["dependencies"], *project["optional-dependencies"]["test"]]]
 
 
 def pinned():
@@ -79,6 +79,14 @@ def test_conda_lets_pip_add_the_course_alone():
 
 def test_every_requirement_has_a_lower_bound_and_no_upper_one():
     assert all([s.operator for s in r.specifier] == [">="] for r in requirements())
+
+
+def test_oracles_are_pinned():
+    extras = PROJECT["project"]["optional-dependencies"]
+    assert set(extras) == {"test", "oracles"}
+    for line in extras["oracles"]:
+        assert [s.operator for s in Requirement(line).specifier] == ["=="]
+    assert "'.[oracles]'" in (ROOT / "environment.yml").read_text()
 
 
 def test_the_last_verified_versions_are_within_bounds():
