@@ -100,6 +100,46 @@ def test_a_weight_of_0_is_no_term(name):
         torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)
 
 
+class Diary(Term):
+    """A term that adds nothing, and notes when it was asked for what."""
+
+    views = 3
+
+    def __init__(self):
+        super().__init__()
+        self.pages = []
+
+    def begin(self, model):
+        self.pages.append("begin")
+
+    def forward(self, answers):
+        self.pages.append(len(answers.images))
+        return answers.logits.sum() * 0
+
+    def after_update(self, model, share):
+        self.pages.append(share)
+
+    def finish(self, model):
+        self.pages.append("finish")
+        model.head.weight.data.fill_(7.0)
+
+
+def test_a_term_is_asked_in_order_and_has_the_last_word_on_the_weights():
+    diary = Diary()
+    model = adapted([diary])
+    assert diary.pages == ["begin", 3, 0.25, 3, 0.5, 3, 0.75, 3, 1.0, "finish"]
+    assert (model.head.weight == 7).all()
+
+
+def test_whoever_stops_early_keeps_the_network_of_that_update():
+    diary, model = Diary(), network()
+    steps = adaptation_updates(model, source(), target().images, [diary], FEW)
+    next(steps)
+    steps.close()
+    assert diary.pages == ["begin", 3, 0.25]
+    assert not (model.head.weight == 7).any()
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(name):
     one, again, other = (METHODS[name](network(), source(), target().images, seed=seed) for seed in (1, 1, 2))

@@ -28,6 +28,19 @@ def test_confusion_as_the_paper_writes_it(temperature):
     assert class_confusion(logits(), temperature).item() == pytest.approx(confusion, abs=1e-9)
 
 
+def test_weights_of_images_are_taken_as_given_when_the_gradient_is_computed():
+    p = logits().softmax(1)
+    weight = 1 + (p * p.log()).sum(1).exp()
+
+    def given(z):
+        correlation = (weight[:, None] * z.softmax(1)).T @ z.softmax(1)
+        return 1 - (correlation / correlation.sum(1, keepdim=True)).trace() / CLASSES
+
+    z = logits().requires_grad_()
+    class_confusion(z, temperature=1.0).backward()
+    torch.testing.assert_close(z.grad, torch.autograd.functional.jacobian(given, logits()), rtol=1e-9, atol=1e-12)
+
+
 def test_limits():
     sure = 1000 * torch.eye(CLASSES).repeat(3, 1)
     assert class_confusion(sure).item() == pytest.approx(0, abs=1e-6)

@@ -74,4 +74,5 @@ class DANN(Term):
         seen = reverse_gradient(self.seen(answers), self.strength)
         logits = self.discriminator(seen).squeeze(2)  # [2, B]
         is_target = torch.tensor([[0.0], [1.0]], device=logits.device).expand_as(logits)
+        # the mean over all images of both domains; the paper adds the means of each, which is twice as much
         return self.weight * F.binary_cross_entropy_with_logits(logits, is_target)
