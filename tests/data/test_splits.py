@@ -7,6 +7,7 @@ from tlcourse.data.splits import (
     grouped_split,
     sees_held_out,
     stratified_folds,
+    stratified_group_folds,
     stratified_split,
 )
 from tlcourse.repro import generator
@@ -67,6 +68,33 @@ def test_a_grouped_split_tears_no_group(fraction, seed):
     assert len(first) and len(second)  # noqa: PT018
     assert not set(GROUPS[first].tolist()) & set(GROUPS[second].tolist())
     assert abs(len(first) / len(GROUPS) - fraction) <= 12 / len(GROUPS) / 2 + 0.15
+
+
+@pytest.mark.parametrize("folds", [2, 3, 5])
+@pytest.mark.parametrize("seed", range(3))
+def test_stratified_group_folds_tear_no_group_and_deal_every_class_evenly(folds, seed):
+    groups = torch.randint(0, 25, (80,), generator=generator("groups", seed))
+    labels = groups % 3
+    mixed = stratified_group_folds(labels, groups, folds, generator(seed))
+    complete(mixed, len(labels))
+    assert not any(set(groups[train].tolist()) & set(groups[held].tolist()) for train, held in mixed)
+    for c in range(3):
+        counts = [len(groups[held][labels[held] == c].unique()) for _, held in mixed]
+        assert max(counts) - min(counts) <= 1
+    alone = torch.arange(len(LABELS))
+    for ours, plain in zip(
+        stratified_group_folds(LABELS, alone, folds, generator(seed)),
+        stratified_folds(LABELS, folds, generator(seed)),
+        strict=True,
+    ):
+        assert all(torch.equal(a, b) for a, b in zip(ours, plain, strict=True))
+
+
+def test_a_class_of_few_groups_is_refused():
+    labels = torch.tensor([0] * 6 + [1] * 6)
+    groups = torch.tensor([0, 1, 2, 3, 4, 5, 6, 6, 6, 6, 7, 7])
+    with pytest.raises(ValueError, match="3 folds were asked for, and class number 1 has 2 images"):
+        stratified_group_folds(labels, groups, 3, generator(0))
 
 
 @pytest.mark.parametrize("folds", [2, 3, 4, 6])

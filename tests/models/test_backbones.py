@@ -15,6 +15,7 @@ from torchvision.models import WeightsEnum, get_model, get_model_weights, regnet
 from tlcourse.data.downloads import DownloadError
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.transforms import Preprocessing
+from tlcourse.models.backbone_weights import file_names, licence, published_as
 from tlcourse.models.torchvision_backbones import (
     OPTIONS,
     backbone,
@@ -355,6 +356,37 @@ def test_without_network_and_with_a_damaged_cache(published):
     with pytest.raises(DownloadError, match=r"Meanwhile, backbone\(\"mobilenet_v2\", weights=PATH\)") as caught:
         backbone("mobilenet_v2", progress=False)
     assert str(published.parent / "mobilenet_v2-7ebf99e0.pth") in str(caught.value)
+
+
+def test_a_published_file_is_known_wherever_it_lies_and_a_renamed_one_is_not(tmp_path, monkeypatch):
+    """Photographs of torchvision's first weights are resized to 256 pixels, those of its second ones to 232."""
+    file = save_tensors(tmp_path / "mobilenet_v2.pth", random_net("mobilenet_v2", 1000).state_dict())
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
+    first = get_model_weights("mobilenet_v2")["IMAGENET1K_V1"]
+    monkeypatch.setattr(first.value, "url", f"https://example.invalid/mobilenet_v2-{digest}.pth")
+    named = Path(shutil.copy(file, tmp_path / f"mobilenet_v2-{digest}.pth"))
+    assert published_as("mobilenet_v2", named) == "IMAGENET1K_V1"
+    assert backbone("mobilenet_v2", 2, named).preprocessing.resize == 256
+    assert backbone("mobilenet_v2", 2, file).preprocessing.resize == 232
+    assert published_as("mobilenet_v2", file) is None
+    named.write_bytes(named.read_bytes()[:-1])
+    assert published_as("mobilenet_v2", named) is None
+    for ending in (".pth", ".pt", ".safetensors", f"-{digest}.pth", "-7ebf99e0.pth"):
+        assert f"mobilenet_v2{ending}" in file_names("mobilenet_v2")
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "expected"),
+    [
+        ("resnet18", "DEFAULT", "none stated"),
+        ("vit_b_16", "IMAGENET1K_V1", "none stated"),
+        ("vit_b_16", "IMAGENET1K_SWAG_E2E_V1", "CC BY-NC 4.0"),
+        ("vit_h_14", "DEFAULT", "CC BY-NC 4.0"),
+        ("resnet18", Path("mine.pth"), "unknown"),
+    ],
+)
+def test_a_licence_is_said_where_it_is_known(name, weights, expected):
+    assert licence(name, weights) == expected
 
 
 def test_facts():

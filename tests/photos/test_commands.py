@@ -13,6 +13,7 @@ from tlcourse.data.downloads import DownloadError
 from tlcourse.data.worlds import load
 from tlcourse.models.pretrained import FOLDER
 from tlcourse.photos import command_finetune as finetune
+from tlcourse.photos import options
 from tlcourse.photos.classifier import CARD, FILES, load_classifier
 from tlcourse.photos.image_folder import write_image_folder
 from tlcourse.photos.report import confusion_rows, frequent_mistakes
@@ -154,15 +155,15 @@ def test_without_network_the_error_says_what_works(photos, tmp_path, capsys, mon
     def unreachable(*arguments, **options):
         raise DownloadError("could not download https://example.org/mobilenet.pth: no route to host.")
 
-    monkeypatch.setattr(finetune, "photo_network", unreachable)
+    monkeypatch.setattr(options, "photo_network", unreachable)
     assert main(["finetune", str(photos), "--out", str(tmp_path / "m")]) == 1
     said = capsys.readouterr().err
     assert "no route to host" in said
     assert "--weights FILE" in said
-    assert "--backbone tiny_resnet, which came with the course and works offline" in said
+    assert "or take tiny_resnet, which came with the course and works offline" in said
 
 
-@pytest.mark.parametrize("where", ["inspect", "train_on_photos", "report_page"])
+@pytest.mark.parametrize("where", ["look", "train_on_photos", "report_page"])
 def test_ctrl_c_leaves_the_older_model(trained, photos, tmp_path, capsys, monkeypatch, where):
     def stop(*arguments, **options):
         raise KeyboardInterrupt

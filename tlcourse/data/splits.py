@@ -87,9 +87,8 @@ def stratified_group_split(
 
     ValueError when the images of a class all belong to one group, or are otherwise tied to one side.
     """
-    _, group = groups.unique(return_inverse=True)
-    home = torch.empty(int(group.max()) + 1, dtype=torch.int64)
-    home[group.flip(0)] = labels.flip(0)  # a group of several classes counts with that of its first image
+    group, firsts = _numbered(groups)
+    home = labels[firsts]  # a group of several classes counts with that of its first image
     is_first = torch.zeros(len(labels), dtype=torch.bool)
     for c in labels.unique():
         members = (home[group] == c).nonzero()[:, 0]
@@ -124,6 +123,29 @@ def grouped_folds(
         fold_of_group[group] = lightest
         filled[lightest] += sizes[group]
     return _hold_out_in_turn(fold_of_group[torch.unique(groups, return_inverse=True)[1]], folds)
+
+
+def stratified_group_folds(
+    labels: torch.Tensor, groups: torch.Tensor, folds: int, generator: torch.Generator
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Deal whole groups out to folds, class after class, and hold each fold out once; returns as `stratified_folds`.
+
+    A group counts with the class of its first image, and as one however large it is. ValueError when a class has fewer
+    groups than folds.
+    """
+    group, firsts = _numbered(groups)
+    fold_of_group = torch.empty(len(firsts), dtype=torch.int64)
+    for fold, (_, held_out) in enumerate(stratified_folds(labels[firsts], folds, generator)):
+        fold_of_group[held_out] = fold
+    return _hold_out_in_turn(fold_of_group[group], folds)
+
+
+def _numbered(groups: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Number the groups from 0; return the number of every image's group `[N]`, and every group's first image."""
+    group = groups.unique(return_inverse=True)[1]
+    firsts = torch.empty(int(group.max()) + 1, dtype=torch.int64)
+    firsts[group.flip(0)] = torch.arange(len(group)).flip(0)  # what is written last stays
+    return group, firsts
 
 
 def _group_sizes(groups: torch.Tensor, at_least: int) -> torch.Tensor:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tlcourse.data.downloads import download
+from tlcourse.data.downloads import download, has_hash
 from tlcourse.data.transforms import Preprocessing
 from tlcourse.storage import StorageError, Tensors, read_tensors
 from tlcourse.transfer.weights import LoadReport, compare_weights, load_weights, some
@@ -50,8 +50,8 @@ def find_weights(name: str, weights: str | Path, progress: bool = True) -> Found
     """Read torchvision's weights by name, `"DEFAULT"` or such as `"IMAGENET1K_V1"`, or a file.
 
     A name is looked for in torchvision's own cache first, and downloaded to it when it is not there. The images of a
-    file of the learner's own are prepared as those of torchvision's default weights. StorageError when a file is
-    missing or damaged, or could not be downloaded.
+    file that torchvision published are prepared as it says, those of another file as for its default weights.
+    StorageError when a file is missing or damaged, or could not be downloaded.
     """
     from torchvision.models import get_model_weights  # takes a while to import, and is not always needed
 
@@ -74,12 +74,47 @@ def find_weights(name: str, weights: str | Path, progress: bool = True) -> Found
         )
     if path.is_dir():
         raise StorageError(f"{path} is a folder, but a file of weights was expected, ending in {', '.join(ENDINGS)}.")
-    return FoundWeights(read_tensors(path), str(path), Preprocessing.for_weights(name))
+    of = published_as(name, path) or "DEFAULT"
+    return FoundWeights(read_tensors(path), str(path), Preprocessing.for_weights(name, of))
+
+
+def published_as(name: str, path: Path) -> str | None:
+    """Return which of torchvision's weights a file is, by its name and its hash; None where it is none of them."""
+    from torchvision.models import get_model_weights
+
+    for member in get_model_weights(name):
+        file = _file_name(member.url)
+        if path.name == file and has_hash(path, HASH.search(file)[1]):
+            return member.name
+    return None
+
+
+def file_names(name: str) -> list[str]:
+    """Return how a file with weights of a backbone may be called: by its name, or as torchvision publishes it."""
+    from torchvision.models import get_model_weights
+
+    weights = get_model_weights(name)
+    published = dict.fromkeys(_file_name(member.url) for member in (weights.DEFAULT, *weights))
+    return [*(name + ending for ending in ENDINGS), *published]
+
+
+def licence(name: str, weights: str | Path) -> str:
+    """Return the licence of weights as far as torchvision states one; a file of one's own does not say.
+
+    Source: README of torchvision, "Pre-trained Model License".
+    """
+    from torchvision.models import get_model_weights
+
+    published = get_model_weights(name)
+    member = published_as(name, Path(weights)) if weights not in published.__members__ else weights
+    if member is None:
+        return "unknown"
+    return "CC BY-NC 4.0" if "SWAG" in published[member].meta.get("license", "") else "none stated"
 
 
 def _torchvision_file(name: str, url: str, progress: bool) -> Path:
     """Return the file in torchvision's cache, downloaded when it is not there or not whole."""
-    file = url.rpartition("/")[2]
+    file = _file_name(url)
     return download(
         url,
         Path(torch.hub.get_dir()) / "checkpoints" / file,
@@ -88,6 +123,10 @@ def _torchvision_file(name: str, url: str, progress: bool) -> Path:
         meanwhile=f'Meanwhile, backbone("{name}", weights=PATH) reads a file that you have, weights=None gives random '
         'weights, and pretrained("tiny_resnet", "letters") came with the course.',
     )
+
+
+def _file_name(url: str) -> str:
+    return url.rpartition("/")[2]
 
 
 def load_found(model: nn.Module, tensors: Tensors, origin: str, keep_head: bool = True) -> None:

@@ -34,6 +34,10 @@ class CachedFeatures(NamedTuple):
     features: torch.Tensor
     labels: torch.Tensor
 
+    def subset(self, rows: torch.Tensor) -> "CachedFeatures":
+        """Return those of some photographs, by their numbers."""
+        return CachedFeatures(self.features[rows], self.labels[rows])
+
 
 @dataclass(frozen=True)
 class ChosenProbe:

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from tlcourse.data.transforms import Preprocessing
-from tlcourse.models.backbone_weights import load_found
+from tlcourse.models.backbone_weights import ENDINGS, file_names, licence, load_found, published_as
 from tlcourse.models.pretrained import NETWORKS, build, pretrained
 from tlcourse.models.torchvision_backbones import TorchvisionBackbone, backbone, backbone_names
 from tlcourse.repro import seeded
-from tlcourse.storage import read_tensors
+from tlcourse.storage import StorageError, read_tensors
 from tlcourse.transfer.heads import reset_classifier
 
 # 32 x 32 pixels, and 0..255 becomes -1..1: what the course's own networks were trained on
@@ -69,6 +69,32 @@ def check_network(name: str) -> str:
             "from tlcourse.photos.networks import photo_network_names."
         )
     return name
+
+
+def weights_in(folder: Path | str, name: str) -> Path | str:
+    """Return the file of a folder that is named after a network, such as `resnet18.pth` or as torchvision names it.
+
+    Where there are several, the first of those names is taken. The course's own networks do without: `"DEFAULT"`.
+    Raises StorageError, which lists the names that were looked for, where there is none.
+    """
+    own = check_network(name) in NETWORKS
+    names = [name + ending for ending in ENDINGS] if own else file_names(name)
+    found = [Path(folder) / file for file in names if (Path(folder) / file).is_file()]
+    if not found and not own:
+        raise StorageError(
+            f"{folder} holds no weights for {name}. Expected a file with one of these names: {', '.join(names)}."
+        )
+    return found[0] if found else "DEFAULT"
+
+
+def about_weights(name: str, weights: str | Path) -> tuple[str, str]:
+    """Return where weights come from and what is known of their licence, in words."""
+    if weights == "DEFAULT" and name in NETWORKS:
+        return "came with the course", "MIT"
+    if name in NETWORKS:
+        return Path(weights).name, "unknown"
+    member = "its default" if weights == "DEFAULT" else published_as(name, Path(weights))
+    return f"torchvision, {member}" if member else Path(weights).name, licence(name, weights)
 
 
 def resized(model: nn.Module, preprocessing: Preprocessing, side: int) -> Preprocessing:

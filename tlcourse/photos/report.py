@@ -1,35 +1,31 @@
 """One page about a classifier of photographs: what was found, how good it is, where it errs. All of it is inside."""
 
 import base64
-import functools
 import io
-from collections.abc import Callable, Sequence
-from importlib.resources import files
+from collections.abc import Sequence
 from pathlib import Path
 
-import jinja2
 import torch
-from matplotlib.figure import Figure
 from PIL import Image
 
 from tlcourse.evaluation.metrics import class_report
-from tlcourse.notebook.display import as_image
 from tlcourse.notebook.evaluation_figures import draw_reliability
 from tlcourse.photos.findings import FolderReport
 from tlcourse.photos.model_card import GOOD_FOR, NOT_FOR
+from tlcourse.photos.page import drawn, page
 from tlcourse.photos.pipeline import TrainedPhotos
 from tlcourse.photos.read import PhotoError, open_photo, printable
 from tlcourse.photos.training_figure import draw_tuning
 
 MOST_CLASSES = 40  # a larger matrix cannot be read; the most frequent mistakes are listed instead
 PALE = 5  # so many mistakes of one kind have the darkest shade at least
-MOST_FINDINGS = 300
 THUMBNAIL = 320  # pixels of the longer side
 
 
 def report_page(result: TrainedPhotos, folders: Sequence[FolderReport]) -> str:
     """Write the report on a classifier, and what the inspection of each folder found, as HTML with its pictures."""
-    return _template().render(
+    return page(
+        "report.html",
         result=result,
         found=result.evaluation,
         good_for=GOOD_FOR,
@@ -41,19 +37,7 @@ def report_page(result: TrainedPhotos, folders: Sequence[FolderReport]) -> str:
         calibration=_calibration(result),
         mistakes=_mistakes(result),
         folders=folders,
-        most_findings=MOST_FINDINGS,
     )
-
-
-@functools.cache
-def _template() -> jinja2.Template:
-    """Return the page, in which every text is escaped."""
-    page = files("tlcourse.photos").joinpath("report.html").read_text(encoding="utf-8")
-    outside = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    outside.filters["printable"] = printable
-    return outside.from_string(page)
 
 
 def confusion_rows(confusion: torch.Tensor, classes: Sequence[str]) -> list[tuple[str, list[tuple[int, float]]]]:
@@ -85,19 +69,13 @@ def _classes(result: TrainedPhotos) -> list[tuple[str, int, float, float]]:
 
 def _training(result: TrainedPhotos) -> tuple[str, str] | None:
     """Return the curves of the training and what they show, where there was one."""
-    return result.tuned and _drawn((8, 3.2), 2, lambda axes: draw_tuning(axes, result.tuned))
+    return result.tuned and drawn((8, 3.2), 2, lambda axes: draw_tuning(axes, result.tuned))
 
 
 def _calibration(result: TrainedPhotos) -> tuple[str, str]:
     """Return accuracy against confidence, and what the picture shows."""
     found = result.evaluation.reliability
-    return _drawn((4.4, 3.8), 1, lambda ax: draw_reliability(ax, found, "At the fitted temperature"))
-
-
-def _drawn(size: tuple[float, float], columns: int, draw: Callable[..., str]) -> tuple[str, str]:
-    figure = Figure(figsize=size, layout="constrained")
-    alt = draw(figure.subplots(1, columns))
-    return as_image(figure, alt), alt
+    return drawn((4.4, 3.8), 1, lambda ax: draw_reliability(ax, found, "At the fitted temperature"))
 
 
 def _mistakes(result: TrainedPhotos, count: int = 12) -> list[tuple[str, str, str]]:

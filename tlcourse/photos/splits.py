@@ -39,16 +39,25 @@ def train_validation_test(
     `validation` is a share of the rest. Raises ValueError where a class has too few different photographs, or the test
     photographs have other classes.
     """
-    left_out, notes = (), ()
-    if test is None:
-        _check_enough(photos, PARTS)
-        test, rest = photos.split(test_share, seed)
-    else:
-        test = with_classes(test, photos.classes)
-        rest, left_out, notes = without_copies_of(photos, test, PARTS - 1)
-        _check_enough(rest, PARTS - 1)
+    test, rest, *said = set_test_aside(photos, test, test_share, seed)
     chosen_by, train = rest.split(validation, seed)
-    return PhotoParts(train, chosen_by, test, left_out, notes)
+    return PhotoParts(train, chosen_by, test, *said)
+
+
+def set_test_aside(
+    photos: PhotoSet, test: PhotoSet | None = None, share: float = 0.2, seed: int = 0
+) -> tuple[PhotoSet, PhotoSet, tuple[Path, ...], tuple[str, ...]]:
+    """Return the photographs for the test, all others, the paths of what was left out of those, and notes.
+
+    Arguments and errors are those of `train_validation_test`, which tests on the same ones.
+    """
+    if test is None:
+        check_enough(photos, PARTS)
+        return *photos.split(share, seed), (), ()
+    test = with_classes(test, photos.classes)
+    rest, left_out, notes = without_copies_of(photos, test, PARTS - 1)
+    check_enough(rest, PARTS - 1)
+    return test, rest, left_out, notes
 
 
 def from_another_day(test: PhotoSet, photos: PhotoSet) -> PhotoSet:
@@ -70,15 +79,15 @@ def with_classes(photos: PhotoSet, classes: Sequence[str]) -> PhotoSet:
     return replace(photos, labels=new[photos.labels], classes=tuple(classes))
 
 
-def _check_enough(photos: PhotoSet, parts: int) -> None:
+def check_enough(photos: PhotoSet, parts: int, each: str = "one for every part") -> None:
+    """Raise ValueError where a class has too few different photographs to be in all of the parts."""
     sizes = {name: len(photos.groups[photos.labels == number].unique()) for number, name in enumerate(photos.classes)}
     few = {name: size for name, size in sizes.items() if size < parts}
     if few or len(sizes) < 2:
         named = ", ".join(f"{name!r} ({size})" for name, size in list(few.items())[:5])
         raise ValueError(
             f"{f'too few different photographs in {named}' if few else f'{len(sizes)} classes were found'}. Expected "
-            f"at least 2 classes and {parts} different photographs in each, one for every part. Add some, or take the "
-            "class out."
+            f"at least 2 classes and {parts} different photographs in each, {each}. Add some, or take the class out."
         )
 
 

@@ -136,6 +136,13 @@ def test_the_h_score_says_nine_of_everything_and_its_mended_form_likes_random_we
     assert noise["regularised"].max() < 2
 
 
+def test_the_order_of_logme_was_never_the_worse_one_which_is_why_the_command_shows_it(orders):
+    """The numbers in the docstring of `tlcourse.photos.choosing`."""
+    for k, expected in ((5, (3.8, 0.2, 7.4)), (20, (1.0, -0.2, 2.2))):
+        row = paired(orders[k, "all"], "tau", "score", "LogME", "k-NN").loc[0]
+        assert tuple(row[["mean", "low", "high"]]) == pytest.approx(expected, abs=0.06)
+
+
 def test_with_more_labels_frozen_features_say_less(taus):
     assert (taus[20, "all"][list(GOOD)] < taus[5, "all"][list(GOOD)]).all()
 

@@ -1,0 +1,70 @@
+"""What the commands on a folder of photographs share: their options, the look into the folder, a first try."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from tlcourse.data.downloads import DownloadError
+from tlcourse.photos.findings import FolderReport
+from tlcourse.photos.inspection import inspect
+from tlcourse.photos.networks import photo_network
+from tlcourse.photos.scan import scan
+from tlcourse.photos.splits import PARTS
+
+NETWORKS_SAID = "any classification network of torchvision, or tiny_resnet, which came with the course"
+
+
+def add_photo_options(parser: argparse.ArgumentParser) -> None:
+    """Declare which photographs, how they are divided, and where to compute."""
+    parser.add_argument("folder", type=Path, help="photographs, one subfolder for every class; it is not changed")
+    parser.add_argument(
+        "--csv", type=Path, metavar="FILE", help="a table of file names and labels, instead of subfolders"
+    )
+    parser.add_argument("--label-column", metavar="TITLE", help="the column of the table that holds the classes")
+    parser.add_argument("--test", type=Path, metavar="FOLDER", help="photographs kept for the test (default: a fifth)")
+    parser.add_argument("--side", type=int, metavar="PIXELS", help="size of the images; smaller is faster")
+    parser.add_argument("--seed", type=int, default=0, help="of all that is random (default: %(default)s)")
+    parser.add_argument("--device", help="cpu or cuda (default: a GPU if there is one)")
+
+
+def look(options: argparse.Namespace) -> list[FolderReport]:
+    """Inspect the folder of photographs, and that of the test where one was given; print what was found."""
+    wanted = [(scan(options.folder, options.csv, options.label_column), PARTS if options.test is None else PARTS - 1)]
+    if options.test is not None:
+        wanted.append((scan(options.test), 1))
+    reports = []
+    for found, needed in wanted:
+        reports.append(inspect(found, at_least=needed))
+        print(reports[-1])
+    return reports
+
+
+def tell_left_out(left_out: Sequence[Path], notes: Sequence[str]) -> None:
+    """Print which photographs were not used, since they are among those of the test, and what else must be known."""
+    for note in notes:
+        print(f"  {note}")
+    for path in left_out:
+        print(f"  not used, since it, or one that looks like it, is among the test photographs: {path}")
+
+
+def check_outside(out: Path, folder: Path) -> None:
+    """Refuse to write among the photographs."""
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(
+            f"--out is {out}, which lies in the folder of photographs, where it would look like a class. "
+            "Choose a place outside."
+        )
+
+
+def try_network(name: str, weights: str | Path, side: int | None, own_weights: str) -> None:
+    """Make a network before the long work: who has neither internet nor fitting weights shall know it at once.
+
+    `own_weights` is the option that takes weights from disk, as an error shows it.
+    """
+    try:
+        photo_network(name, 2, weights, side=side)
+    except DownloadError as error:
+        raise DownloadError(
+            f"{error}\nWithout network: give weights that you have, {own_weights}; or take tiny_resnet, which came "
+            "with the course and works offline."
+        ) from error
