@@ -19,9 +19,12 @@ from tlcourse.data.splits import stratified_group_folds
 from tlcourse.evaluation.intervals import Interval, paired_difference, t_interval
 from tlcourse.photos.finetuning import CachedFeatures, cache_features, refitted, solve_photo_probe
 from tlcourse.photos.memory import open_photos
-from tlcourse.photos.networks import about_weights, photo_network
+from tlcourse.photos.networks import about_weights, photo_network, weights_in
 from tlcourse.photos.photoset import PhotoSet
+from tlcourse.photos.pipeline import Tell
+from tlcourse.photos.splits import check_enough
 from tlcourse.repro import generator, pick_device
+from tlcourse.training.parallel import side_by_side
 from tlcourse.transfer.transferability import logme
 
 FOLDS = 5  # so many different photographs a class needs
@@ -120,8 +123,30 @@ class Choice:
         )
 
 
-def compare_backbones(photos: PhotoSet, judged: Sequence[Judged]) -> Choice:
-    """Put backbones that were judged by the same photographs side by side."""
+def compare_backbones(
+    photos: PhotoSet,
+    names: Sequence[str],
+    weights_dir: Path | str | None = None,
+    *,
+    tell: Tell = lambda words: None,
+    **options: object,
+) -> Choice:
+    """Judge backbones one after the other by the same photographs, of which none of the test should be one.
+
+    Their weights are files of a folder, or the default ones; `tell` is given a line before each, and `options` are
+    those of `judge`. Every class needs `FOLDS` different photographs, else ValueError.
+    """
+    check_enough(photos, FOLDS, "one for every fold, beside those kept for the test")
+    judged = []
+    for number, name in enumerate(names, 1):
+        weights = weights_in(weights_dir, name)
+        tell(f"Judging {name} ({number} of {len(names)}), weights: {about_weights(name, weights)[0]}.")
+        judged.append(judge(photos, name, weights, **options))
+    return ranked(photos, judged)
+
+
+def ranked(photos: PhotoSet, judged: Sequence[Judged]) -> Choice:
+    """Put backbones that were judged by the same photographs in order."""
     return Choice(photos, tuple(sorted(judged, key=lambda one: (-one.accuracy.mean, one.megabytes))))
 
 
@@ -135,9 +160,9 @@ def judge(
     device: torch.device | str | None = None,
     progress: bool = True,
 ) -> Judged:
-    """Judge one backbone by photographs, of which none of the test should be one; arguments are those of `finetune`.
+    """Send photographs once through a frozen backbone, and find what its features are worth.
 
-    Every class needs `FOLDS` different photographs. Raises what `photo_network`, `open_photos` and `solve_probe` do.
+    Raises what `photo_network`, `open_photos` and `solve_probe` do.
     """
     classes = len(photos.classes)
     model, preprocessing = photo_network(name, classes, weights, seed=seed, side=side, progress=progress)
@@ -158,11 +183,12 @@ def probe_folds(known: CachedFeatures, groups: torch.Tensor, classes: int, seed:
     either. Near duplicates (`groups`, int64 `[N]`) share a fold.
     """
     deals = stratified_group_folds(known.labels, groups, FOLDS, generator("choose", seed))
-    found = []
-    for fold, (rest, held_out) in enumerate(deals):
-        chooses = deals[(fold + 1) % FOLDS][1]
+
+    def ask(fold: int) -> float:
+        (rest, held_out), chooses = deals[fold], deals[(fold + 1) % FOLDS][1]
         learned, asked = known.subset(rest[~torch.isin(rest, chooses)]), known.subset(held_out)
         probe = refitted(solve_photo_probe(learned, known.subset(chooses), classes)).probe
         answers = (asked.features.double() @ probe.weight.T + probe.bias).argmax(1)
-        found.append(100 * (answers == asked.labels).double().mean().item())
-    return found
+        return 100 * (answers == asked.labels).double().mean().item()
+
+    return side_by_side(ask, [(fold,) for fold in range(FOLDS)], progress=False)

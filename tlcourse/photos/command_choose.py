@@ -6,10 +6,10 @@ from pathlib import Path
 
 from tlcourse.notebook.display import table_as_text
 from tlcourse.photos.choice_page import HEADER, choice_page, choice_rows, licences_in_words
-from tlcourse.photos.choosing import FOLDS, compare_backbones, judge
+from tlcourse.photos.choosing import compare_backbones
 from tlcourse.photos.networks import check_network, weights_in
 from tlcourse.photos.options import NETWORKS_SAID, add_photo_options, check_outside, look, tell_left_out, try_network
-from tlcourse.photos.splits import check_enough, set_test_aside
+from tlcourse.photos.splits import set_test_aside
 from tlcourse.repro import pick_device
 from tlcourse.storage import StorageError, write_atomically
 
@@ -42,23 +42,19 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _choose(options: argparse.Namespace) -> int:
-    weights = _check(options)
+    names = _check(options)
     folders = look(options)
     test = folders[1].photos if options.test is not None else None
     test, photos, *left_out = set_test_aside(folders[0].photos, test, seed=options.seed)
-    check_enough(photos, FOLDS, "one for every fold, beside those kept for the test")
     tell_left_out(*left_out)
     apart = (
         f"Judged by {len(photos):,} photographs; {len(test):,} others stay apart: those that tlcourse finetune tests "
         "on, with the same options."
     )
     print(apart)
-    judged = []
-    for name, file in weights.items():
-        print(f"Judging {name} ({len(judged) + 1} of {len(weights)}).")
-        judged.append(judge(photos, name, file, side=options.side, seed=options.seed, device=options.device))
-    choice = compare_backbones(photos, judged)
-    command = _next_step(options, choice.advised.name, weights[choice.advised.name])
+    how = {"side": options.side, "seed": options.seed, "device": options.device, "tell": print}
+    choice = compare_backbones(photos, names, options.weights_dir, **how)
+    command = _next_step(options, choice.advised.name)
     print(table_as_text(HEADER, choice_rows(choice), ""))
     print("\n".join(["", *choice.reasons(), *(f"{a}: {b}" for a, b in licences_in_words(choice).items())]))
     print(f"Next: {command}")
@@ -67,8 +63,8 @@ def _choose(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check(options: argparse.Namespace) -> dict[str, str | Path]:
-    """Try what the long work will need; return the weights of every network."""
+def _check(options: argparse.Namespace) -> list[str]:
+    """Try what the long work will need; return the names of the networks."""
     pick_device(options.device)
     if options.out is not None:
         check_outside(options.out, options.folder)
@@ -78,10 +74,9 @@ def _check(options: argparse.Namespace) -> dict[str, str | Path]:
     folder = options.weights_dir
     if folder is not None and not folder.is_dir():
         raise StorageError(f"--weights-dir is {folder}, but a folder with files of weights was expected.")
-    weights = {name: "DEFAULT" if folder is None else weights_in(folder, name) for name in names}
     for name in names:
-        try_network(name, weights[name], options.side, "--weights-dir FOLDER")
-    return weights
+        try_network(name, weights_in(folder, name), options.side, "--weights-dir FOLDER")
+    return names
 
 
 def _names(listed: str) -> list[str]:
@@ -94,8 +89,9 @@ def _names(listed: str) -> list[str]:
     return [check_network(name) for name in names]
 
 
-def _next_step(options: argparse.Namespace, name: str, weights: str | Path) -> str:
+def _next_step(options: argparse.Namespace, name: str) -> str:
     """Return the command that trains from the backbone that was advised."""
+    weights = weights_in(options.weights_dir, name)
     words = ["tlcourse", "finetune", str(options.folder), "--backbone", name]
     given = {"csv": options.csv, "label-column": options.label_column, "test": options.test, "side": options.side}
     given |= {"seed": options.seed or None, "weights": None if weights == "DEFAULT" else weights}

@@ -71,12 +71,15 @@ def check_network(name: str) -> str:
     return name
 
 
-def weights_in(folder: Path | str, name: str) -> Path | str:
+def weights_in(folder: Path | str | None, name: str) -> Path | str:
     """Return the file of a folder that is named after a network, such as `resnet18.pth` or as torchvision names it.
 
-    Where there are several, the first of those names is taken. The course's own networks do without: `"DEFAULT"`.
-    Raises StorageError, which lists the names that were looked for, where there is none.
+    Where there are several, the first of those names is taken. `"DEFAULT"` without a folder, and for the course's own
+    networks where they have no file there. Raises StorageError where there is none, with the names that were looked
+    for.
     """
+    if folder is None:
+        return "DEFAULT"
     own = check_network(name) in NETWORKS
     names = [name + ending for ending in ENDINGS] if own else file_names(name)
     found = [Path(folder) / file for file in names if (Path(folder) / file).is_file()]
@@ -93,8 +96,8 @@ def about_weights(name: str, weights: str | Path) -> tuple[str, str]:
         return "came with the course", "MIT"
     if name in NETWORKS:
         return Path(weights).name, "unknown"
-    member = "its default" if weights == "DEFAULT" else published_as(name, Path(weights))
-    return f"torchvision, {member}" if member else Path(weights).name, licence(name, weights)
+    member = "default" if weights == "DEFAULT" else published_as(name, Path(weights))
+    return f"torchvision's {member}" if member else Path(weights).name, licence(name, weights)
 
 
 def resized(model: nn.Module, preprocessing: Preprocessing, side: int) -> Preprocessing:

@@ -25,6 +25,12 @@ from tlcourse.lessons.nb05_choosing_a_source.ranking import (
 )
 from tlcourse.lessons.nb05_choosing_a_source.zoo import CANDIDATES, CLOSE, candidate
 from tlcourse.notebook.figures import budget_of
+from tlcourse.photos.choice_page import HEADER, choice_rows
+from tlcourse.photos.choosing import compare_backbones
+from tlcourse.photos.image_folder import write_image_folder
+from tlcourse.photos.inspection import inspect
+from tlcourse.photos.scan import scan
+from tlcourse.photos.splits import set_test_aside
 from tlcourse.transfer.domain_distance import frechet_distance, proxy_a_distance, squared_mmd
 from tlcourse.transfer.transferability import (
     h_score,
