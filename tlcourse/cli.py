@@ -9,6 +9,10 @@ from collections.abc import Sequence
 # Each command is a module with `add_arguments(parser)` and `run(options) -> int`; it is imported when it is asked for.
 COMMANDS = {
     "choose": ("tlcourse.photos.command_choose", "compare backbones on a folder of photographs, and advise one"),
+    "adapt": (
+        "tlcourse.photos.command_adapt",
+        "adapt a classifier to photographs that look different, without labels",
+    ),
     "finetune": ("tlcourse.photos.command_finetune", "train a classifier on a folder of photographs"),
     "predict": ("tlcourse.photos.command_predict", "ask a trained classifier what is on photographs"),
     "progress": ("tlcourse.lessons.progress_report", "show what you have done, or merge another machine's file"),

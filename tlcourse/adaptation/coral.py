@@ -32,3 +32,26 @@ class CORAL(Term):
         """Return what is added to the loss."""
         source, target = answers.features[:2]
         return self.weight * coral_distance(source, target)
+
+
+def recolouring(source: torch.Tensor, target: torch.Tensor, penalty: float = 1.0) -> torch.Tensor:
+    """Return the matrix, float64 `[d, d]`, that gives centred source features, `[N, d]`, the target's covariance.
+
+    It whitens by the one covariance and colours by the other: `(Cs + r I)^(-1/2) (Ct + r I)^(1/2)`. With fewer images
+    than features a covariance cannot be inverted, so `penalty` times the mean variance, `r`, is added to both.
+
+    Source: Sun, Feng and Saenko, "Return of frustratingly easy domain adaptation", 2016, AAAI (features of unit
+    variance, and 1 is added).
+    """
+    covariances = [covariance(features.double()) for features in (source, target)]
+    variance = sum(each.trace() for each in covariances) / (2 * source.shape[1])
+    if not variance > 0:
+        raise ValueError("all features are the same in both domains. Look for images, or weights, that say nothing.")
+    whiten, colour = (_power(c, penalty * variance, p) for c, p in zip(covariances, (-0.5, 0.5), strict=True))
+    return whiten @ colour
+
+
+def _power(covariance: torch.Tensor, added: torch.Tensor, power: float) -> torch.Tensor:
+    """Return `(covariance + added I)^power`."""
+    values, vectors = torch.linalg.eigh(covariance)
+    return (vectors * (values.clamp(min=0) + added) ** power) @ vectors.T

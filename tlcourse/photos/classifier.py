@@ -124,14 +124,15 @@ def save_classifier(
     counts: Mapping[str, int] | None = None,
     training: Mapping[str, str] | None = None,
     report: str | None = None,
+    others: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a classifier into a folder of its own, whole or not at all; an older one stays until then.
 
     The folder gets `model.safetensors`, `model_card.json`, `MODEL_CARD.md`, and `report.html` where that page is given;
     it may hold an older classifier and nothing else. `metrics` are what was measured on test photographs, `counts` the
-    photographs by part, and `training` short texts by name. Raises ValueError where classes and head differ or there is
-    no such backbone, and StorageError where the folder holds other files or could not be written; what was there before
-    is then unchanged.
+    photographs by part, `training` short texts by name, and `others` the texts of further files by name. Raises
+    ValueError where classes and head differ or there is no such backbone, and StorageError where the folder holds other
+    files or could not be written; what was there before is then unchanged.
     """
     check_network(backbone)
     _check_head(model, classes)
@@ -142,6 +143,7 @@ def save_classifier(
     files = {WEIGHTS: weights, CARD: card.to_json().encode(), PAGE: card.to_markdown().encode()}
     if report is not None:
         files[REPORT] = report.encode()
+    files |= {name: text.encode() for name, text in (others or {}).items()}
     return write_folder(folder, files, replaces=FILES)
 
 

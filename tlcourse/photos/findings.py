@@ -59,6 +59,7 @@ class FolderReport:
     remarks: dict[str, int] = field(default_factory=dict)  # how many of those used were grey, turned and the like
     notes: tuple[str, ...] = ()  # what could have been read in another way, and how it was
     near_duplicates: bool = True  # whether they were looked for; among very many pictures only copies are
+    labelled: bool = True  # False where no class was read, and none is shown
 
     def counts(self) -> dict[str, int]:
         """Return how many findings of every kind there are, kinds without any left out."""
@@ -77,11 +78,12 @@ class FolderReport:
 
     def __str__(self) -> str:
         sizes = self.photos.counts()
+        of = f"of {len(sizes)} classes" if self.labelled else "without labels"
         lines = [
-            f"{printable(self.folder)}: {self.checked:,} files opened, {len(self.photos):,} photographs of "
-            f"{len(sizes)} classes will be used. Nothing on disk was changed.",
+            f"{printable(self.folder)}: {self.checked:,} files opened, {len(self.photos):,} photographs {of} will be "
+            "used. Nothing on disk was changed.",
             *(f"  {note}" for note in self.notes),
-            *class_lines(sizes),
+            *(class_lines(sizes) if self.labelled else []),
         ]
         for kind, count in self.counts().items():
             lines.append(f"  {count:6,d}  {kind} ({KINDS[kind]})")
@@ -94,7 +96,7 @@ class FolderReport:
             lines.append("These are very many pictures: only exact copies were looked for, no near duplicates.")
         if len(sizes) > 1:
             lines.append(_balance(sizes))
-        else:
+        elif self.labelled:
             lines.append("A classifier needs at least two classes with two different pictures each; add some.")
         return "\n".join(lines)
 

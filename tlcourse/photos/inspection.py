@@ -15,7 +15,7 @@ from tlcourse.photos.findings import KINDS, FileFinding, FolderReport
 from tlcourse.photos.near_duplicates import SIDE, joined, near_pairs, thumbnail
 from tlcourse.photos.photoset import PhotoSet
 from tlcourse.photos.read import DEEP, FORMATS, FRACTIONS, PhotoError, decode, printable, quiet, reading_threads
-from tlcourse.photos.scan import Scan, class_name
+from tlcourse.photos.scan import UNLABELLED, Scan, class_name
 from tlcourse.photos.splits import PARTS
 from tlcourse.repro import progress_bar
 
@@ -57,7 +57,8 @@ def inspect(scan: Scan, *, at_least: int = PARTS, progress: bool = True) -> Fold
     remarks = Counter(remark for look in used for remark in look.remarks)
     findings.sort(key=lambda finding: list(KINDS).index(finding.kind))
     photos, notes = _photo_set(scan, files, groups, used), (*scan.notes, *_ranges(used))
-    return FolderReport(scan.folder, len(scan), tuple(findings), photos, dict(remarks), notes, searched)
+    labelled = scan.classes != (UNLABELLED,)
+    return FolderReport(scan.folder, len(scan), tuple(findings), photos, dict(remarks), notes, searched, labelled)
 
 
 def _look_at_all(scan: Scan, progress: bool) -> Iterator[Look]:

@@ -86,11 +86,11 @@ def _mistakes(result: TrainedPhotos, count: int = 12) -> list[tuple[str, str, st
     for i in found.mistakes(count).tolist():
         right, answer = found.classes[found.labels[i]], found.classes[found.predictions[i]]
         words = f"{answer} ({100 * confidence[i]:.0f} %), but it is {right}"
-        said.append((_thumbnail(photos.paths[i]), words, printable("/".join(photos.paths[i].parts[-2:]))))
+        said.append((thumbnail_of(photos.paths[i]), words, printable("/".join(photos.paths[i].parts[-2:]))))
     return said
 
 
-def _thumbnail(path: Path) -> str:
+def thumbnail_of(path: Path) -> str:
     """Return a photograph as a small JPEG in base64; an empty text where the file is gone."""
     try:
         picture = open_photo(path, at_least=THUMBNAIL)

@@ -15,6 +15,7 @@ from tlcourse.photos.label_table import read_table
 from tlcourse.photos.layout import check_layout
 from tlcourse.photos.read import printable
 
+UNLABELLED = "unlabelled"  # the one class of photographs of which no label is read
 SYSTEM_FILES = {"thumbs.db", "desktop.ini", "__macosx"}
 
 
@@ -73,6 +74,21 @@ def scan(folder: Path | str, csv: Path | str | None = None, label_column: str | 
     labels = torch.tensor([number[class_of[name]] for name in files], dtype=torch.int64)
     findings += _similar_names(folder, classes) + (_empty_classes(folder, classes) if csv is None else [])
     return Scan(folder, tuple(files), labels, classes, tuple(findings), tuple(notes))
+
+
+def scan_unlabelled(folder: Path | str) -> Scan:
+    """List all files of a folder and its subfolders as of one class, `UNLABELLED`: names of subfolders say nothing.
+
+    Raises FolderError where there is no folder, or no file in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FolderError(_no_folder(folder))
+    findings: list[FileFinding] = []
+    files = tuple(sorted(_walk(folder, findings)))
+    if not files:
+        raise FolderError(f"{printable(folder)} holds no file. Expected photographs; subfolders may be there or not.")
+    return Scan(folder, files, torch.zeros(len(files), dtype=torch.int64), (UNLABELLED,), tuple(findings))
 
 
 def _walk(folder: Path, findings: list[FileFinding]) -> Iterator[str]:
