@@ -40,7 +40,7 @@ def own_progress(tmp_path, monkeypatch):
         (("a", 1.0), [["a", 1]]),
         ({2, 1}, [[1, 2], {1, 2}, torch.tensor([1, 2]), {2: "b", 1: "a"}.keys(), (2, 1, 1), (i for i in (1, 2))]),
         ({"a": torch.tensor([1])}, [{"a": [1]}]),
-        *[("a", ["a"]), (None, [None]), ([], [[], ()])],
+        *[("a", ["a"]), (None, [None]), ([], [[], ()]), (["a", "b"], [np.array(["a", "b"])])],
     ],
 )
 def test_these_are_the_same(expected, others):
@@ -60,6 +60,7 @@ def test_these_are_the_same(expected, others):
         ([2, 1], [{1, 2}]),
         ({1, 2}, [[1], [[1], [2]], "12", 12]),
         ({"b": 1}, [{"a": 1}, [1]]),
+        ([["a", 1], ["b", 2]], [[1, 2], np.ones(2), torch.ones(2, 2), [["a", 1], 2], None]),
     ],
 )
 def test_these_are_not(expected, others):

@@ -29,8 +29,11 @@ def same(got: object, expected: object, tolerance: float = 1e-4) -> bool:
     left, right = as_array(got), as_array(expected)
     if right is not None:
         return left is not None and _close(left, right, tolerance)
-    if isinstance(expected, list | tuple) and isinstance(got, list | tuple):
-        return len(got) == len(expected) and all(same(g, e, tolerance) for g, e in zip(got, expected, strict=True))
+    if isinstance(expected, list | tuple):  # of texts, or of parts that are not alike
+        got = got.tolist() if isinstance(got, np.ndarray | torch.Tensor) else got
+        if not isinstance(got, list | tuple) or len(got) != len(expected):
+            return False
+        return all(same(g, e, tolerance) for g, e in zip(got, expected, strict=True))
     return bool(got == expected)
 
 

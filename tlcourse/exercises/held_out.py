@@ -45,15 +45,15 @@ def permute(labels: torch.Tensor, seed: int) -> torch.Tensor:
     return exchanged
 
 
-def unlabelled(seed: int) -> tuple[ImageSet]:
+def unlabelled(seed: int, shift: float = 0.0) -> tuple[ImageSet]:
     """Return the 382 held-out images of a draw with all labels set to 0, to be answered inside a sandbox."""
-    images = held_out(seed)
+    images = held_out(seed, shift)
     return (replace(images, labels=torch.zeros_like(images.labels), name="held-out images"),)
 
 
-def percent_right(report: Mapping[str, torch.Tensor], seed: int) -> float:
+def percent_right(report: Mapping[str, torch.Tensor], seed: int, shift: float = 0.0) -> float:
     """Return the share of held-out images that a network answered correctly; its report has `scores` `[N, classes]`."""
-    return float((report["scores"].argmax(1) == held_out(seed).labels).double().mean() * 100)
+    return float((report["scores"].argmax(1) == held_out(seed, shift).labels).double().mean() * 100)
 
 
 def is_no_network(report: Mapping[str, torch.Tensor], score: float | None) -> bool:
