@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from tlcourse.adaptation.adabn import adapt_batchnorm
-from tlcourse.adaptation.adapt import Answers, TwoDomains, check_domains, check_finite
+from tlcourse.adaptation.adapt import TwoDomains, check_domains, check_finite
+from tlcourse.adaptation.both_labelled import batches_of_both, loss_of_both
 from tlcourse.adaptation.target import unlabelled
 from tlcourse.data.imageset import ImageSet
 from tlcourse.evaluation.predict import predict
@@ -55,11 +55,6 @@ def self_train(
     adapt_batchnorm(model, target)
     both = TwoDomains(model, views=2)
     optimizer, schedule = adamw(model, recipe.lr, recipe.updates, weight_decay=recipe.weight_decay)
-
-    def loss(answers: Answers, labels: torch.Tensor) -> torch.Tensor:
-        of_source, of_target = (F.cross_entropy(*each) for each in zip(answers.logits, labels, strict=True))
-        return of_source + weight * of_target
-
     unknown = unlabelled(target)
     rounds = [replace(recipe, epochs=1, steps=n) for n in _shared_out(recipe.updates, len(shares))]
     for number, (share, part) in enumerate(zip(shares, rounds, strict=True)):
@@ -68,9 +63,8 @@ def self_train(
         answers = logits.argmax(1).to(target.device)[sure]
         pseudo = ImageSet(target[sure], answers, source.classes)
         stream = seed * len(shares) + number  # each seed and round has two of its own
-        pairs = zip(part.batches(source, stream), part.batches(pseudo, -1 - stream), strict=True)
-        batches = ((torch.cat([x, z]), torch.stack([y, answer])) for (x, y), (z, answer) in pairs)
-        *_, last = updates(both, batches, optimizer, loss, schedule=schedule)
+        batches = batches_of_both(source, pseudo, part, stream)
+        *_, last = updates(both, batches, optimizer, loss_of_both(weight), schedule=schedule)
         check_finite(last)
         adapt_batchnorm(model, target)
     return model
