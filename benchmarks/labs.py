@@ -33,6 +33,7 @@ from tlcourse.lessons.nb04_evaluation.comparing import Experiments
 from tlcourse.lessons.nb04_evaluation.experiment import hits_of, train_validation_test
 from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, MistakesLab
 from tlcourse.lessons.nb05_choosing_a_source.lab import SourceLab
+from tlcourse.lessons.nb06_crossing_domains.lab import AlignmentLab
 from tlcourse.lessons.nb12_your_own_images.lab import PredictionLab
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.lab import Lab
@@ -82,6 +83,7 @@ LABS = {
     "04 calibration": lambda: CalibrationLab(*asked()),
     "04 comparison": lambda: ComparisonLab(experiments()),
     "05 source": SourceLab,
+    "06 alignment": AlignmentLab,
     "12 prediction": prediction_lab,
 }
 

@@ -84,6 +84,15 @@ def choose(rounds):
         return min(rows, key=lambda name: (rows[name] - x[0]).abs().sum(1).min())
     return [max(features, key=lambda letter: reached[who(features[letter])]) for features, _ in rounds]
 """,
+    "06.q4": """
+def adapt_to(source, images):
+    network = tl.pretrained("tiny_resnet", "letters")
+    tl.reset_classifier(network, 10)
+    pool = [tl.load("handwritten-photo", split=split, shift=0.5) for split in ("train", "test")]
+    x, y = (torch.cat([getattr(part, name) for part in pool]) for name in ("images", "labels"))
+    tl.train(network, tl.ImageSet(x, y, source.classes), tl.Recipe(epochs=6), seed=0)
+    return network
+""",
     "12.q4": """
 def sort_out(seen, labels, new):
     images, truth = known()

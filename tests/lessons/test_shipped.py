@@ -21,6 +21,9 @@ from tlcourse.lessons.nb04_evaluation.experiment import NETWORKS, TRAINED
 from tlcourse.lessons.nb05_choosing_a_source.experiment import LABELS as ZOO_LABELS
 from tlcourse.lessons.nb05_choosing_a_source.experiment import SHIFTS as ZOO_SHIFTS
 from tlcourse.lessons.nb05_choosing_a_source.zoo import CANDIDATES, RANDOM
+from tlcourse.lessons.nb06_crossing_domains import experiment as nb06
+from tlcourse.lessons.nb06_crossing_domains import few_labels
+from tlcourse.lessons.nb06_crossing_domains.cases import CASES
 from tlcourse.lessons.nb12_your_own_images.experiment import METHODS, SETTINGS
 from tlcourse.lessons.shipped import shipped_tables
 from tlcourse.notebook.results import LESSONS, results
@@ -67,6 +70,14 @@ def plans():
         "zoo_shifted": ("candidate shift", product(CANDIDATES, ZOO_SHIFTS[1:])),
         "zoo_scores": ("candidate shift per_class", product(CANDIDATES, ZOO_SHIFTS, ZOO_LABELS)),
         "zoo_distances": ("candidate shift", product([name for name in CANDIDATES if name != RANDOM], ZOO_SHIFTS)),
+        "adapted": ("method shift", product(nb06.ALL, nb06.NEAR)),
+        "adapted_far": ("method shift", product(nb06.ALL, [shift for shift in nb06.SHIFTS if shift not in nb06.NEAR])),
+        "adapted_weights": ("method weight", (
+            (name, weight) for name, method in nb06.METHODS.items() for weight in method.tried
+        )),
+        "adapted_longer": ("method updates", product(nb06.TRAINED_LONGER, [1200])),
+        "adapted_cases": ("case method", product([case for case in CASES if case != "photo"], nb06.ALL)),
+        "few_target_labels": ("way per_class", product(few_labels.WAYS, few_labels.LABELS)),
         "photo_transfer": ("data method", product(SETTINGS, METHODS)),
     }  # fmt: skip
 

@@ -19,6 +19,7 @@ from tlcourse.lessons.nb03_fine_tuning.lab import TrainingLab
 from tlcourse.lessons.nb04_evaluation.comparing import Experiments
 from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, MistakesLab
 from tlcourse.lessons.nb05_choosing_a_source.lab import SourceLab
+from tlcourse.lessons.nb06_crossing_domains.lab import AlignmentLab
 from tlcourse.lessons.nb12_your_own_images.lab import PredictionLab
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.controls import Note, Text
@@ -53,11 +54,13 @@ LABS = {
     "02 weight transfer": WeightTransferLab,
     "03 training": TrainingLab,
     "05 source": SourceLab,
+    "06 alignment": AlignmentLab,
     "12 prediction": prediction_lab,
 }
 QUICK = {  # by lab with jobs: values of controls with which they end within seconds
     "02 weight transfer": {"steps": 3},
     "03 training": {"strategy": "fine-tuned", "per_class": 1, "epochs": 1},
+    "06 alignment": {"method": "CORAL", "updates": 20},
 }
 
 

@@ -13,6 +13,7 @@ MODULES = {
     "03": "fine_tuning",
     "04": "evaluation",
     "05": "choosing_a_source",
+    "06": "crossing_domains",
     "12": "your_own_images",
 }
 SOLUTION_FILES = ("checks.py", "exercises.md", "quiz.md")  # of a lesson: who answers must not read them

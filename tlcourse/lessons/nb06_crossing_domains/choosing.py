@@ -1,0 +1,58 @@
+"""Choosing without labels of the target: what each validator picks, and what that costs."""
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+from scipy import stats
+
+from tlcourse.adaptation.validators import VALIDATORS
+from tlcourse.evaluation.intervals import Interval
+from tlcourse.lessons.nb06_crossing_domains.experiment import LABELLED, METHODS, ON, START
+from tlcourse.notebook.results import ENDS, paired
+
+BY_LOT, ORACLE = "drawn by lot", "the best on test"
+CANDIDATES = (START, "AdaBN", ON, *METHODS)  # nobody who has no labels can choose the network that learned from them
+
+
+def picked(rows: pd.DataFrame, by: Sequence[str] = ("shift", "seed")) -> pd.DataFrame:
+    """Return for every shift and seed, and every validator, what it picks among the candidates.
+
+    Columns: `choice`, who chose; `method`, what was picked; `lost`, points of accuracy below the best candidate; `tau`,
+    Kendall's rank correlation of validator and accuracy in percent (not for the lot, whose `lost` is the mean of all).
+    """
+    found = []
+    for key, group in rows[rows["method"].isin(CANDIDATES)].groupby(list(by), sort=False):
+        cell = dict(zip(by, key, strict=True))
+        best = group["accuracy"].max()
+        for name in VALIDATORS:
+            top = group.loc[group[name].idxmax()]
+            tau = 100 * stats.kendalltau(group[name], group["accuracy"]).statistic
+            found.append({**cell, "choice": name, "method": top["method"], "lost": best - top["accuracy"], "tau": tau})
+        found.append({**cell, "choice": BY_LOT, "method": "any", "lost": best - group["accuracy"].mean()})
+    return pd.DataFrame(found)
+
+
+def peeking(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of trained candidates with `gained`: points that the best look at the test pool has more."""
+    trained = rows[rows["method"].isin([ON, *METHODS])]
+    return trained.assign(gained=trained["best"] - trained["accuracy"])
+
+
+def closed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add `closed`: the share of the gap between the source alone and target labels that was closed, in percent.
+
+    Both ends are those of the same shift and seed.
+    """
+    ends = rows.pivot_table(index=["shift", "seed"], columns="method", values="accuracy")[[START, LABELLED]]
+    joined = rows.join(ends, on=["shift", "seed"])
+    share = (joined["accuracy"] - joined[START]) / (joined[LABELLED] - joined[START])
+    return rows.assign(closed=100 * share)
+
+
+def gains(rows: pd.DataFrame, methods: Iterable[str]) -> dict[str, Interval]:
+    """Estimate what each method has more than the source alone, in points, seed by seed."""
+    found = {}
+    for name in methods:
+        difference = paired(rows, "accuracy", "method", name, START)
+        found[name] = Interval(*difference.loc[0, list(ENDS)])
+    return found

@@ -1,0 +1,96 @@
+"""What the lab looks at: features of some images of both domains, where they lie, and how many are read rightly."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from tlcourse.adaptation.coral import recolouring
+from tlcourse.adaptation.validators import Evidence, Outputs, information
+from tlcourse.evaluation.predict import extract_features
+from tlcourse.lessons.nb06_crossing_domains.cases import Case
+from tlcourse.transfer.heads import get_classifier
+
+SOME = 300  # images of the source, of the target, and of the target to test on
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Features `[SOME, D]` of both domains by one network, and its head."""
+
+    source: torch.Tensor
+    source_labels: torch.Tensor
+    target: torch.Tensor
+    target_labels: torch.Tensor  # for the picture alone
+    test: torch.Tensor
+    test_labels: torch.Tensor
+    head: nn.Linear
+
+    @property
+    def accuracy(self) -> float:
+        """Accuracy on target images that nothing was adapted to, in percent."""
+        return _percent(self.head, self.test, self.test_labels)
+
+    @property
+    def source_accuracy(self) -> float:
+        """Accuracy on held-out source images, in percent."""
+        return _percent(self.head, self.source, self.source_labels)
+
+    @property
+    def information(self) -> float:
+        """The validator of that name, in nats; no label of the target goes in."""
+        source, target = (Outputs(x, self.head(x).detach()) for x in (self.source, self.target))
+        return information(Evidence(source, source, self.source_labels, target))
+
+    @property
+    def information_share(self) -> float:
+        """The same in percent of its maximum, the logarithm of the number of classes."""
+        return 100 * self.information / math.log(self.head.out_features)
+
+
+def _percent(head: nn.Linear, features: torch.Tensor, labels: torch.Tensor) -> float:
+    return 100 * (head(features).argmax(1) == labels).double().mean().item()
+
+
+def see(network: nn.Module, case: Case) -> Seen:
+    """Ask a network about some images of a case."""
+    sets = [data.subset(torch.arange(SOME)) for data in (case.held_out, case.target, case.test)]
+    features = [extract_features(network, data) for data in sets]
+    both = [part for pair in zip(features, (data.labels for data in sets), strict=True) for part in pair]
+    return Seen(*both, get_classifier(network).cpu())
+
+
+def moved_to_source(seen: Seen, case: Case) -> Seen:
+    """Give the target's features the source's mean and covariance (CORAL in closed form); the head stays."""
+    source, target = seen.source.double(), seen.target.double()
+    matrix = recolouring(target, source)
+
+    def moved(features: torch.Tensor) -> torch.Tensor:
+        return ((features.double() - target.mean(0)) @ matrix + source.mean(0)).float()
+
+    return Seen(
+        seen.source,
+        seen.source_labels,
+        moved(seen.target),
+        seen.target_labels,
+        moved(seen.test),
+        seen.test_labels,
+        seen.head,
+    )
+
+
+class Plane(NamedTuple):
+    """A plane through a cloud: its middle `[D]`, and two directions `[D, 2]`."""
+
+    middle: torch.Tensor
+    directions: torch.Tensor
+
+
+def principal_axes(features: torch.Tensor) -> Plane:
+    """Return the plane in which features `[N, D]` vary most (principal component analysis)."""
+    middle = features.mean(0)
+    _, vectors = torch.linalg.eigh(torch.cov(features.T))  # the largest eigenvalues come last
+    directions = vectors[:, -2:].flip(1)
+    return Plane(middle, directions * directions.sum(0).sign())  # a sign is free; this one is the same each time
