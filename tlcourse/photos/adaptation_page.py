@@ -18,11 +18,11 @@ from tlcourse.photos.report import thumbnail_of
 DOMINATES = 2.5  # times a class's share of the source; more on the target looks like a mistake, or like other shares
 MOST_SHOWN = 12  # photographs whose answer changed
 MOST_CLASSES = 40  # in the picture
-HEADER = ("method", "source val. (%)", "entropy", "information", "SND", "as source (%)", "classes", "largest (%)")
+HEADER = ("method", "source (%)", "entropy", "information", "SND", "same (%)", "classes", "largest")
 NOTES = (
-    "Source val.: right answers on photographs of the source that were held out; for CORAL and what goes on from it, "
-    "after they were moved as the others were. As source: photographs of the target with the same answer as the head "
-    "that was not adapted. Classes: how many are answered at all; largest: the share of the most frequent answer.",
+    "Source: right answers on photographs of the source that were held out; for CORAL and what goes on from it, "
+    "after they were moved as the others were. Same: photographs of the target with the same answer as the head "
+    "that was not adapted. Classes: how many are answered at all; largest: the share of the most frequent, in percent.",
     "Entropy (less it, closer to 0, is surer), information and SND are computed from the answers for the target alone; "
     "higher is better. Information is high where each answer is sure and all classes occur. A method that pushes "
     "answers that way is praised for it also where they are wrong, and where the target's classes are not of one size, "
@@ -79,7 +79,8 @@ def results(found: AdaptedPhotos, accuracy: Mapping[str, Interval]) -> list[str]
     best = max(accuracy, key=lambda name: accuracy[name].mean)
     said = [f"On the labels of the target, which had no part in any choice, {found.chosen} is right on {ours} %."]
     if found.chosen != SOURCE:
-        verb = "helped" if ours.mean > source.mean else "did not help"
+        helped = "helped" if ours.low > source.high else "may have helped, but the intervals overlap"
+        verb = helped if ours.mean > source.mean else "did not help"
         said.append(f"Adaptation {verb}: without it, {source} %.")
     if accuracy[best].mean > ours.mean:
         said.append(
