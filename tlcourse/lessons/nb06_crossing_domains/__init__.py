@@ -9,7 +9,7 @@ from tlcourse.adaptation.dann import DANN, reverse_gradient
 from tlcourse.adaptation.mcc import MCC, class_confusion
 from tlcourse.adaptation.mmd import MMD
 from tlcourse.adaptation.self_training import self_train, surest_of_each_class
-from tlcourse.lessons.nb06_crossing_domains.choosing import closed, gains, peeking, picked
+from tlcourse.lessons.nb06_crossing_domains.choosing import closed, favourites, gains, peeking, picked
 from tlcourse.lessons.nb06_crossing_domains.experiment import short_trial
 from tlcourse.lessons.nb06_crossing_domains.figures import (
     cases_figure,
@@ -22,4 +22,5 @@ from tlcourse.lessons.nb06_crossing_domains.figures import (
 )
 from tlcourse.lessons.nb06_crossing_domains.lab import AlignmentLab
 from tlcourse.lessons.nb06_crossing_domains.shifts import three_shifts
+from tlcourse.lessons.nb06_crossing_domains.whole_table import whole_table
 from tlcourse.notebook.figures import budget_of

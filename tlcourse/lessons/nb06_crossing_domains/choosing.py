@@ -32,6 +32,15 @@ def picked(rows: pd.DataFrame, by: Sequence[str] = ("shift", "seed")) -> pd.Data
     return pd.DataFrame(found)
 
 
+def favourites(choices: pd.DataFrame) -> list[dict[str, object]]:
+    """Return for every validator which method it picked most often, and in what share of its choices, in percent."""
+    found = []
+    for name, group in choices[choices["choice"] != BY_LOT].groupby("choice", sort=False):
+        shares = 100 * group["method"].value_counts(normalize=True)
+        found.append({"validator": name, "picked most often": shares.index[0], "share (%)": shares.iloc[0]})
+    return found
+
+
 def peeking(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of trained candidates with `gained`: points that the best look at the test pool has more."""
     trained = rows[rows["method"].isin([ON, *METHODS])]
