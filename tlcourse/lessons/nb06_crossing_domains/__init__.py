@@ -9,9 +9,10 @@ from tlcourse.adaptation.dann import DANN, reverse_gradient
 from tlcourse.adaptation.mcc import MCC, class_confusion
 from tlcourse.adaptation.mmd import MMD
 from tlcourse.adaptation.self_training import self_train, surest_of_each_class
-from tlcourse.lessons.nb06_crossing_domains.choosing import closed, favourites, gains, peeking, picked
+from tlcourse.lessons.nb06_crossing_domains.choosing import closed, favourites, gains, peeking_table, picked
 from tlcourse.lessons.nb06_crossing_domains.experiment import short_trial
 from tlcourse.lessons.nb06_crossing_domains.figures import (
+    CASE_TITLES,
     cases_figure,
     choices_figure,
     dial_figure,

@@ -7,8 +7,8 @@ from scipy import stats
 
 from tlcourse.adaptation.validators import VALIDATORS
 from tlcourse.evaluation.intervals import Interval
-from tlcourse.lessons.nb06_crossing_domains.experiment import LABELLED, METHODS, ON, START
-from tlcourse.notebook.results import ENDS, paired
+from tlcourse.lessons.nb06_crossing_domains.experiment import LABELLED, METHODS, ON, SELF_TRAINING, START
+from tlcourse.notebook.results import ENDS, as_texts, intervals, paired
 
 BY_LOT, ORACLE = "drawn by lot", "the best on test"
 CANDIDATES = (START, "AdaBN", ON, *METHODS)  # nobody who has no labels can choose the network that learned from them
@@ -42,9 +42,17 @@ def favourites(choices: pd.DataFrame) -> list[dict[str, object]]:
 
 
 def peeking(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of trained candidates with `gained`: points that the best look at the test pool has more."""
-    trained = rows[rows["method"].isin([ON, *METHODS])]
+    """Return the rows of candidates that were looked at on the way, with `gained`: what the best look has more."""
+    looked_at = [name for name in METHODS if name != SELF_TRAINING]
+    trained = rows[rows["method"].isin([ON, *looked_at])]
     return trained.assign(gained=trained["best"] - trained["accuracy"])
+
+
+def peeking_table(rows: pd.DataFrame, shifts: Sequence[float]) -> pd.DataFrame:
+    """Return what peeking gains, a row a method and a column a position of the dial."""
+    found = intervals(peeking(rows), "gained", by=["method", "shift"])
+    table = found.assign(text=as_texts(found)).pivot(index="method", columns="shift", values="text")
+    return table.loc[found["method"].drop_duplicates(), list(shifts)].add_prefix("shift ").reset_index()
 
 
 def closed(rows: pd.DataFrame) -> pd.DataFrame:

@@ -26,7 +26,7 @@ STYLES = {
     "MCC": {"color": ORANGE, "marker": "P"},
     "self-training": {"color": GREEN, "marker": "h"},
     "consistency": {"color": YELLOW, "marker": ">"},
-    "MCC + consistency": {"color": ORANGE, "marker": "*", "linestyle": "--", "markersize": 9},
+    "MCC + consistency": {"color": PINK, "marker": "*", "linestyle": "--", "markersize": 9},
     LABELLED: {"color": "black", "marker": "d"},
 }
 ON_THE_DIAL = (START, ADABN, "CORAL", "DANN", "MCC", "self-training", "MCC + consistency", LABELLED)
@@ -93,8 +93,8 @@ def cases_figure(rows: pd.DataFrame) -> Shown:
             style = {"linestyle": "none", "color": STYLES[name]["color"], "marker": STYLES[name]["marker"]}
             ax.errorbar(mean, place, xerr=[[mean - low], [high - mean]], capsize=3, **style)
         ax.axvline(found[START].mean, color=GREY, linewidth=1, linestyle="--")
-        ax.set(xlim=(20, 105), xlabel="accuracy (%)", xticks=range(25, 101, 25))
-        ax.set_title(title, fontsize=11)
+        ax.set(xlim=(20, 105), xlabel="accuracy (%)", xticks=(25, 50, 75))
+        ax.set_title(title.replace(" are ", "\nare ").replace(" classes too", " classes\ntoo"), fontsize=11)
         plain(ax).grid(axis="x", color="#E5E5E5")
         means = ", ".join(f"{name} {found[name].mean:.1f}" for name in ALL)
         said.append(f"{title}: {means}")

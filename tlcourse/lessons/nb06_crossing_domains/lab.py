@@ -4,7 +4,6 @@ import copy
 from collections.abc import Iterator
 from dataclasses import replace
 
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
@@ -20,7 +19,7 @@ from tlcourse.lessons.nb06_crossing_domains.experiment import (
     SHIFTS,
     starting_network,
 )
-from tlcourse.lessons.nb06_crossing_domains.seen import Seen, moved_to_source, principal_axes, see
+from tlcourse.lessons.nb06_crossing_domains.seen import Seen, moved_to_source, see, turned_like
 from tlcourse.notebook.controls import Choice, Dropdown, Note, Slider
 from tlcourse.notebook.figures import GREY, PALETTE, plain
 from tlcourse.notebook.jobs import job
@@ -49,6 +48,7 @@ class AlignmentLab(Lab):
     def __init__(self) -> None:
         self.cases = {shift: photo(shift) for shift in SHIFTS}
         self.seen: dict[tuple[float, str], Seen] = {}
+        self.ran: dict[float, str] = {}  # by shift, which method
         for shift, case in self.cases.items():
             for name in (NONE, BN):
                 network = starting_network(case)
@@ -74,11 +74,12 @@ class AlignmentLab(Lab):
             clouds.text(0.5, 0.5, "nothing was run at this shift:\nchoose a method, press Run", ha="center")
             clouds.set_axis_off()
             return figure, f"Shift {shift:g}: nothing was run here yet. Choose a method, and press Run."
-        draw_clouds(clouds, now)
+        named = f"{RUN} ({self.ran[shift]})" if aligned == RUN else aligned
+        draw_clouds(clouds, now, like=self.seen[shift, NONE])
         return figure, (
-            f"Shift {shift:g}, {aligned}: {now.accuracy:.1f} % of the target are read rightly, "
-            f"{now.source_accuracy:.1f} % of the source; information, which sees no label, "
-            f"is {now.information:.2f} of at most 2.30 nats."
+            f"Shift {shift:g}, {named}: of 300 target images {now.accuracy:.1f} % are read rightly, of the source's "
+            f"{now.source_accuracy:.1f} %; information, which sees no label, is {now.information_share:.0f} % of its "
+            "maximum."
         )
 
     @job("Run", "train the network by this method, on the source and the images of the target", width="70px")
@@ -88,6 +89,7 @@ class AlignmentLab(Lab):
         case: Case = self.cases[shift]
         terms = METHODS[method].terms(METHODS[method].weight) if method in METHODS else []
         model, recipe = starting_network(case), replace(RECIPE, epochs=updates // RECIPE.steps)
+        self.aligned, self.ran[shift] = RUN, method  # so that the clouds are seen to move
         yield 0.0, f"{method} at shift {shift:g} begins"
         for done, _ in enumerate(adaptation_updates(model, case.source, case.target.images, terms, recipe), 1):
             if done % EVERY == 0 and done < updates:
@@ -98,14 +100,14 @@ class AlignmentLab(Lab):
         return f"{method} at shift {shift:g}: {self.seen[shift, RUN].accuracy:.1f} % after {updates} updates."
 
 
-def draw_clouds(ax: Axes, seen: Seen) -> Axes:
+def draw_clouds(ax: Axes, seen: Seen, like: Seen) -> Axes:
     """Draw images as their digits in the plane of the two directions in which source and target vary most."""
-    axes = principal_axes(torch.cat([seen.source, seen.target]))
+    plane = turned_like(seen, like)
     for features, labels, colour, alpha in (
         (seen.source, seen.source_labels, PALETTE[0], 0.45),
         (seen.target, seen.target_labels, PALETTE[1], 0.9),
     ):
-        flat = (features[:SHOWN] - axes.middle) @ axes.directions  # [SHOWN, 2]
+        flat = (features[:SHOWN] - plane.middle) @ plane.directions  # [SHOWN, 2]
         for digit in range(10):
             some = flat[labels[:SHOWN] == digit]
             ax.scatter(*some.T, marker=f"${digit}$", s=42, color=colour, alpha=alpha, linewidth=0.3)

@@ -88,9 +88,27 @@ class Plane(NamedTuple):
     directions: torch.Tensor
 
 
-def principal_axes(features: torch.Tensor) -> Plane:
-    """Return the plane in which features `[N, D]` vary most (principal component analysis)."""
+def plane_of(seen: Seen) -> Plane:
+    """Return the plane in which the features of both domains vary most (principal component analysis)."""
+    features = torch.cat([seen.source, seen.target])
     middle = features.mean(0)
     _, vectors = torch.linalg.eigh(torch.cov(features.T))  # the largest eigenvalues come last
-    directions = vectors[:, -2:].flip(1)
-    return Plane(middle, directions * directions.sum(0).sign())  # a sign is free; this one is the same each time
+    return Plane(middle, vectors[:, -2:].flip(1))
+
+
+def turned_like(seen: Seen, other: Seen) -> Plane:
+    """Return the plane, turned and mirrored so that the source's classes lie as in another one's, as far as that goes.
+
+    Principal axes may point either way, so without this a picture could not be compared with the one before. It is the
+    orthogonal Procrustes problem: Schönemann, "A generalized solution of the orthogonal Procrustes problem", 1966,
+    Psychometrika.
+    """
+    plane, reference = plane_of(seen), plane_of(other)
+    left, _, right = torch.linalg.svd(_middles(seen, plane).T @ _middles(other, reference))
+    return plane._replace(directions=plane.directions @ left @ right)
+
+
+def _middles(seen: Seen, plane: Plane) -> torch.Tensor:
+    """Return where the middle of every class of the source lies in a plane, `[classes, 2]`."""
+    flat = (seen.source - plane.middle) @ plane.directions
+    return torch.stack([flat[seen.source_labels == c].mean(0) for c in seen.source_labels.unique()])
