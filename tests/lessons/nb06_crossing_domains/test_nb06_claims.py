@@ -192,7 +192,7 @@ def test_choosing_without_labels(rows, others):
     assert cost["letters too"] > 50
 
 
-@pytest.mark.parametrize("labels, most, least", [(50, 4.5, 0), (10, 15, 5)])
+@pytest.mark.parametrize(("labels", "most", "least"), [(50, 4.5, 0), (10, 15, 5)])
 def test_what_a_choice_by_few_labelled_images_would_lose(rows, others, labels, most, least):
     """Each candidate's accuracy on so many images is drawn by chance, as independent images would give it."""
     draws, lost = np.random.default_rng(0), []
