@@ -126,6 +126,52 @@ def test_embedded_validation_weighs_mistakes_where_the_target_is():
     assert embedded_validation(right) < source_accuracy(right) - 10
 
 
+def few_photographs(features=1280):
+    """Evidence of 30 and 20 photographs with more features than photographs, and of 10 that were held out."""
+    draws = generator("few photographs")
+    groups = [torch.randn(count, features, generator=draws) + move for count, move in ((30, 0.0), (10, 0.0), (20, 0.3))]
+    labels = torch.arange(10) % CLASSES
+    training, held_out, of_target = (Outputs(x, torch.eye(CLASSES)[torch.arange(len(x)) % CLASSES]) for x in groups)
+    return Evidence(training, held_out, labels, of_target)
+
+
+def with_held_out(given, features, right):
+    """The same evidence with other held-out images, some of which are answered rightly."""
+    answers = torch.where(torch.as_tensor(right), given.labels, (given.labels + 1) % CLASSES)
+    return dataclasses.replace(given, validation=Outputs(features, torch.eye(CLASSES)[answers]))
+
+
+def test_embedded_validation_is_finite_where_the_domains_are_surely_told_apart():
+    """Two of ten held-out images lie so far on the target's side that their odds are above any float64."""
+    given = few_photographs()
+    across = given.target.features.mean(0) - given.training.features.mean(0)
+    far = given.validation.features.clone()
+    far[:2] += 1e4 * across
+    decided = [
+        embedded_validation(with_held_out(given, far, [right] * 2 + [True, False] * 4)) for right in (True, False)
+    ]
+    assert decided == pytest.approx([100, 0], abs=3), "those two decide"
+
+
+def test_a_feature_that_varies_by_rounding_alone_has_no_say_in_embedded_validation():
+    given = few_photographs(60)
+    expected = embedded_validation(given)
+    assert np.isfinite(expected)
+    noise = 1e-16 * torch.randn(60, generator=generator("rounding"), dtype=torch.float64)[:, None]
+    columns = (noise[:30], torch.ones(10, 1), noise[30:50])  # where the held-out images are 1, no odds are finite
+    groups = (given.training, given.validation, given.target)
+    more = [Outputs(torch.cat([one.features, new], 1), one.logits) for one, new in zip(groups, columns, strict=True)]
+    assert embedded_validation(Evidence(*more[:2], given.labels, more[2])) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("side", [-1e6, 1e6])
+def test_where_all_weights_are_the_same_embedded_validation_is_the_source_accuracy(side):
+    given = few_photographs()
+    across = given.target.features.mean(0) - given.training.features.mean(0)
+    same = with_held_out(given, given.validation.features + side * across, [True] * 7 + [False] * 3)
+    assert embedded_validation(same) == pytest.approx(70, abs=0.01), "no weight tells one image from another"
+
+
 def test_known_weaknesses():
     one_class = answering([[100.0, 0, 0, 0]] * 20)
     assert negative_entropy(one_class) == pytest.approx(0), "the highest value there is"

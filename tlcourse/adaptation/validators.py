@@ -21,6 +21,9 @@ from tlcourse.transfer.heads import get_classifier
 from tlcourse.transfer.linear_probe import solve_probe
 
 ROWS = 1000  # of the table of similarities that are in memory at a time
+SUREST = 25.0  # highest logarithm of the odds; at e^30, rounding in float64 moves the value by whole points
+ALIKE = 1e-4  # weights that differ by a smaller share are the same, as far as the regression was solved
+SAME = 1e-12  # spread of a feature, as a share of the largest, that is rounding alone
 
 
 class Outputs(NamedTuple):
@@ -104,7 +107,8 @@ def embedded_validation(evidence: Evidence) -> float:
     A held-out image's error, 0 or 1, counts `w` times, by how much denser the target's features are at that place than
     the source's: `w = N_source / N_target * p(target | x) / p(source | x)`, by a logistic regression of the domain on
     the features. The mean weight should be 1; `eta = -cov(w error, w) / var(w)` takes out what its deviation explains:
-    `risk = mean(w error) + eta (mean(w) - 1)`. What is returned is `100 (1 - risk)`, which may leave 0 to 100.
+    `risk = mean(w error) + eta (mean(w) - 1)`. What is returned is `100 (1 - risk)`, which may leave 0 to 100. It is
+    always finite: odds above e^25 count as e^25; where all weights are the same, it is the accuracy on held-out images.
 
     Needs features of source images that were trained on, labels and features of held-out ones, features of the target.
     Weakness: where the domains are easily told apart, nearly all weights are 0 and a few images decide.
@@ -115,7 +119,8 @@ def embedded_validation(evidence: Evidence) -> float:
     weight = _density_ratio(evidence.training.features, evidence.target.features, held_out.features)
     error = (held_out.logits.argmax(1) != evidence.labels).double()
     moments = torch.cov(torch.stack([weight * error, weight]))
-    eta = -moments[0, 1] / moments[1, 1] if moments[1, 1] > 0 else 0.0
+    differ = moments[1, 1] > 0 and weight.min() < (1 - ALIKE) * weight.max()
+    eta = -moments[0, 1] / moments[1, 1] if differ else -error.mean()  # its limit, where weights tell nothing apart
     risk = (weight * error).mean() + eta * (weight.mean() - 1)
     return 100 * (1 - risk.item())
 
@@ -174,11 +179,11 @@ def _density_ratio(source: torch.Tensor, target: torch.Tensor, places: torch.Ten
     """Return how much denser the target is than the source at every place, float64 `[N]`; features `[..., D]`."""
     both = torch.cat([source, target]).double()
     mean, spread = both.mean(0), both.std(0, correction=0)
-    spread = spread.where(spread > 0, 1)  # a feature that is the same for all images
+    spread = spread.where(spread > SAME * spread.max(), 1)  # a feature that is the same for all images
     domain = (torch.arange(len(both)) >= len(source)).long()  # 1 is the target
     probe = solve_probe((both - mean) / spread, domain, 2, penalty=2.0)  # on both rows, so scikit-learn's C = 1
     logits = (places.double() - mean) / spread @ probe.weight.T + probe.bias
-    return len(source) / len(target) * (logits[:, 1] - logits[:, 0]).exp()
+    return len(source) / len(target) * (logits[:, 1] - logits[:, 0]).clamp(max=SUREST).exp()
 
 
 def _check_outputs(*groups: Outputs) -> None:

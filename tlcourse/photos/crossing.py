@@ -35,7 +35,7 @@ from tlcourse.transfer.linear_probe import Probe, write_head
 VALIDATION = 0.2  # of the source: for the probe's penalty, the temperature, and what is said of the source
 AT_A_TIME = 32  # photographs of which batch normalisation measures statistics together
 CHOOSES = "information"  # the validator that chooses
-SHOWN = ("source", "entropy", "information", "SND")  # DEV: 1,280 features tell any two folders apart, and it says nan
+SHOWN = ("source", "entropy", "information", "SND")  # not DEV: 1,280 features tell any two folders apart
 PREDICTIONS = "predictions.csv"
 
 
