@@ -3,10 +3,20 @@ import re
 import subprocess
 import sys
 
+import psutil
 import pytest
 import torch
 
-from tlcourse.storage import StorageError, read_bytes, read_tensors, save_object, save_tensors, sha256, write_atomically
+from tlcourse.storage import (
+    StorageError,
+    read_bytes,
+    read_tensors,
+    save_object,
+    save_tensors,
+    sha256,
+    temporary_beside,
+    write_atomically,
+)
 
 TENSORS = {"a": torch.arange(6).reshape(2, 3).float(), "b": torch.tensor(7)}
 ENDINGS = ["weights.safetensors", "weights.pth"]
@@ -113,3 +123,25 @@ def test_a_write_that_the_system_stops_half_way_keeps_the_old_file(tmp_path, env
     assert re.search(r"could not write 100,000 bytes.*unchanged.*Free some space", run.stdout), run.stderr
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["w.bin"]
+
+
+def test_the_next_write_deletes_what_killed_processes_left_and_nothing_else(tmp_path):
+    path, alive = tmp_path / "w[1].bin", psutil.Process().ppid()
+    ours = temporary_beside(path).name
+    machine, mine = re.fullmatch(r"\.w\[1\]\.bin\.(.*)-(\d+)-[0-9a-f]{32}\.tmp", ours).groups()
+    dead = max(psutil.pids()) + 1000
+    gone = [ours.replace(f"-{mine}-", f"-{dead}-"), ours.replace(f"-{mine}-", f"-{dead + 1}-")]
+    stays = [
+        ours,  # of another thread of this process
+        ours.replace(f"-{mine}-", f"-{alive}-"),  # of another process that is at work
+        gone[0].replace(f"{machine}-", "elsewhere-"),  # of another machine, whose processes nobody here knows
+        gone[0].replace("w[1].bin", "w1.bin"),  # beside another file
+        gone[0].replace("-", "-x", 1),
+        "notes.tmp",
+    ]
+    for name in [gone[0], *stays]:
+        (tmp_path / name).write_bytes(b"half")
+    (tmp_path / gone[1]).mkdir()
+    (tmp_path / gone[1] / "inside").write_bytes(b"half")
+    write_atomically(path, b"whole")
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([path.name, *stays])

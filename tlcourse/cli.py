@@ -37,8 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    if hasattr(sys.stdout, "reconfigure"):  # names come in all scripts, and not every terminal can show them
-        sys.stdout.reconfigure(errors="replace", line_buffering=True)
+    if hasattr(sys.stdout, "reconfigure"):
+        # Names come in all scripts; where a terminal or a pipe lacks a character, its number still tells names apart.
+        sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
     parser = argparse.ArgumentParser(prog="tlcourse", description="The transfer-learning course, from a terminal.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     for name, (module, purpose) in COMMANDS.items():

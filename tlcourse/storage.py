@@ -1,14 +1,18 @@
 """Files that are whole or absent: atomic writing, hashes, and reading tensors without running code."""
 
 import contextlib
+import glob
 import hashlib
 import io
 import os
 import pickle
+import platform
 import re
+import shutil
 import uuid
 from pathlib import Path
 
+import psutil
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -34,7 +38,7 @@ def write_atomically(path: Path | str, data: bytes) -> Path:
     operating system does in one step.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    temporary = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
@@ -52,6 +56,21 @@ def write_atomically(path: Path | str, data: bytes) -> Path:
         with contextlib.suppress(OSError):
             temporary.unlink()
     return path
+
+
+def temporary_beside(path: Path) -> Path:
+    """Return a new name beside `path` for what is not whole yet; delete what killed processes left under such names.
+
+    The name holds the machine and the process, so that what a living process writes stays, and what another machine
+    that shares the folder writes, too.
+    """
+    start = f".{path.name}.{platform.node()}-"
+    with contextlib.suppress(OSError):
+        for left in path.parent.glob(f"{glob.escape(start)}*.tmp"):
+            process = re.fullmatch(r"(\d{1,9})-[0-9a-f]{32}\.tmp", left.name.removeprefix(start))
+            if process is not None and not psutil.pid_exists(int(process[1])):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+    return path.with_name(f"{start}{os.getpid()}-{uuid.uuid4().hex}.tmp")
 
 
 def sha256(data: bytes) -> str:

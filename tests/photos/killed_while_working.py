@@ -3,7 +3,8 @@
     python tests/photos/killed_while_working.py FOLDER MOMENTS
 
 A process that was killed by signal 9 cleans nothing up. After it, a training goes on from its checkpoint to the same
-bits as one that was never stopped, and a classifier is the older one or the newer one, whole. Ends with status 0 then.
+bits as one that was never stopped, and a classifier is the older one or the newer one, whole. The next write deletes
+what was left half-written. Ends with status 0 then.
 """
 
 import os
@@ -66,6 +67,8 @@ def main(folder, moments):
         save(model, 0.5)
         stopped += killed(lambda path=model: save_often(path), random.Random(-moment).uniform(0, length))
         assert load_classifier(model).temperature in (0.5, *map(float, range(1, 1000)))
+        save(model, 0.5)
+    assert not list(folder.glob(".*")), "the next write deletes what a killed one left"
     print(f"{stopped} of {2 * moments} were stopped, {going_on} went on from a checkpoint, and all was whole")
 
 

@@ -227,6 +227,12 @@ def test_with_a_test_folder_all_others_judge_but_copies(folder, tmp_path, capsys
         (["--backbones", " ,"], "--backbones is ' ,', but names were expected"),
         (["--backbones", "tiny_resnet,tiny_resnet"], "names tiny_resnet twice. Expected each once."),
         (["--backbones", "resnet18", "--weights-dir", "WEIGHTS"], "resnet18.safetensors, resnet18-f37072fd.pth."),
+        (
+            ["--backbones", "vgg11,tiny_resnet,resnet18", "--weights-dir", "WEIGHTS"],
+            "\nWEIGHTS holds no weights for resnet18",
+        ),
+        (["--backbones", "resnet18,vgg11", "--weights-dir", "WEIGHTS"], "WEIGHTS holds no weights for vgg11. Expected"),
+        (["--backbones", "tiny_resnet", "--test", "PHOTOS"], "FOLDER and --test are both PHOTOS. Expected two folders"),
         (["--backbones", "resnet18", "--weights-dir", "nowhere"], "--weights-dir is nowhere, but a folder"),
         (["--backbones", "tiny_resnet", "--out", "photo.jpg"], "the name of a page was expected, which ends in .html"),
         (["--backbones", "tiny_resnet", "--out", "PHOTOS/x.html"], "lies in the folder of photographs"),
@@ -236,7 +242,7 @@ def test_with_a_test_folder_all_others_judge_but_copies(folder, tmp_path, capsys
 def test_wrong_arguments_are_told_before_the_photographs_are_looked_at(folder, weights, capsys, words, message):
     places = {"WEIGHTS": weights, "PHOTOS": folder}
     for name, place in places.items():
-        words = [word.replace(name, str(place)) for word in words]
+        words, message = [word.replace(name, str(place)) for word in words], message.replace(name, str(place))
     assert choose(folder, *words) == 1
     printed, said = capsys.readouterr()
     assert message in said

@@ -157,6 +157,10 @@ def test_labels_are_said_to_have_chosen_nothing_and_harm_is_told():
         (["SOURCE", "SOURCE"], "SOURCE and TARGET are both"),
         (["SOURCE", "SOURCE/1"], "lie in one another"),
         (["SOURCE", "EMPTY"], "holds no file"),
+        (
+            ["HALVES", "TARGET"],
+            r"HALVES/train\? .*adapt holds some of SOURCE out by itself, and takes another part as TARGET",
+        ),
         (["SOURCE", "nowhere"], "nowhere does not exist"),
         (["SOURCE", "ONE"], "the target has 1 usable photographs. Expected at least 2"),
         (["CLASS", "TARGET"], "1 classes were found"),
@@ -170,12 +174,14 @@ def test_labels_are_said_to_have_chosen_nothing_and_harm_is_told():
 )
 def test_what_cannot_be_is_refused_and_nothing_is_written(folders, tmp_path, capsys, words, message):
     places = {"SOURCE": folders / "source", "TARGET": folders / "target"}
-    for name in ("EMPTY", "ONE", "CLASS"):
+    for name in ("EMPTY", "ONE", "CLASS", "HALVES"):
         places[name] = tmp_path / name
         places[name].mkdir()
     first = sorted((folders / "source" / "0").iterdir())
     shutil.copy(first[0], places["ONE"])
     shutil.copytree(folders / "source" / "0", places["CLASS"] / "0")
+    for half in ("train", "test"):
+        shutil.copytree(folders / "source", places["HALVES"] / half)
     file = sorted((folders / "target" / "0").iterdir())[0].name
     (tmp_path / "strange.csv").write_text(f"file,label\n0/{file},seven\n", encoding="utf-8")
     (tmp_path / "other.csv").write_text("file,label\n0/gone.png,1\n", encoding="utf-8")

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 
 import pytest
@@ -118,6 +119,14 @@ def test_a_table_of_labels_and_a_test_folder(photos, tmp_path, capsys):
     assert "30 test photographs" in capsys.readouterr().out
 
 
+def test_a_copy_of_the_folder_as_the_test_leaves_nothing_to_learn_from_and_says_so(photos, tmp_path, capsys):
+    shutil.copytree(photos, tmp_path / "copy")
+    words = ["finetune", str(photos), "--backbone", "tiny_resnet", "--test", str(tmp_path / "copy")]
+    assert main([*words, "--out", str(tmp_path / "m")]) == 1
+    said = capsys.readouterr().err
+    assert re.search(r"in '0' \(0\), .* beside the 120 that are, or look like, photographs of the test", said)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -128,6 +137,14 @@ def test_a_table_of_labels_and_a_test_folder(photos, tmp_path, capsys):
         (["--backbone", "mobilenet_v2", "--weights", str(LETTERS)], r"letters.safetensors do not fit mobilenet_v2"),
         (["--backbone", "small_cnn", "--weights", str(LETTERS)], r"letters.safetensors do not fit SmallCNN.*missing"),
         (["--backbone", "tiny_resnet", "--test", "nowhere"], "nowhere does not exist"),
+        (
+            ["--backbone", "tiny_resnet", "--test", "PHOTOS/."],
+            r"FOLDER and --test are both .*or leave --test out: a fif",
+        ),
+        (
+            ["--backbone", "tiny_resnet", "--test", "PHOTOS/1"],
+            "digits/1 lie in one another, .* two folders side by side. Such as",
+        ),
         (["--backbone", "tiny_resnet", "--out", "."], "holds .*which would be lost"),
         (["--backbone", "tiny_resnet", "--out", "PHOTOS/model"], "lies in the folder of photographs"),
     ],
@@ -147,7 +164,7 @@ def test_wrong_arguments(photos, tmp_path, capsys, words, message):
     )
     printed, said = capsys.readouterr()
     assert re.search(message, said)
-    assert "will be used" not in printed or "--test" in words  # found before the folder is looked at
+    assert "will be used" not in printed or "nowhere" in words  # found before the folder is looked at
     assert not list(tmp_path.iterdir())
 
 
@@ -224,4 +241,4 @@ def test_a_terminal_that_knows_few_letters(trained, photos, monkeypatch):
     terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr("sys.stdout", terminal)
     assert main(["predict", str(trained), str(photos / "3" / ODD)]) == 0
-    assert b"/?? <b>&.png: " in terminal.buffer.getvalue()
+    assert rb"/\u65e5\u672c <b>&.png: " in terminal.buffer.getvalue()

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from tlcourse.evaluation.intervals import Interval
 from tlcourse.notebook.display import table_as_text
 from tlcourse.notebook.figures import COLOURS, GREY, plain
+from tlcourse.notebook.scripts import families, writable
 from tlcourse.photos.adapting import METHODS, SOURCE
 from tlcourse.photos.crossing import CHOOSES, SHOWN, AdaptedPhotos
 from tlcourse.photos.findings import FolderReport
@@ -156,7 +157,7 @@ def draw_counts(ax: Axes, found: AdaptedPhotos) -> str:
             places + (number - (len(methods) - 1) / 2) * height, shares[name][shown], height, color=colour, label=label
         )
     ax.scatter(100 * source[shown] / source.sum(), places, marker="|", s=160, color="black", zorder=3, label="source")
-    ax.set_yticks(places, [printable(found.classes[c])[:24] for c in shown])
+    ax.set_yticks(places, [writable(printable(found.classes[c])[:24]) for c in shown], fontfamily=families())
     ax.invert_yaxis()
     ax.set_xlabel("share of the photographs (%)")
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))

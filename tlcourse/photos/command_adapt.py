@@ -12,7 +12,7 @@ from tlcourse.photos.crossing import PREDICTIONS, adapt_photos, measured
 from tlcourse.photos.findings import FolderReport
 from tlcourse.photos.inspection import inspect
 from tlcourse.photos.near_duplicates import NEAR, nearest
-from tlcourse.photos.options import NETWORKS_SAID, check_outside, try_network
+from tlcourse.photos.options import NETWORKS_SAID, check_apart, check_outside, try_network
 from tlcourse.photos.read import printable
 from tlcourse.photos.scan import Scan, scan, scan_unlabelled
 from tlcourse.photos.splits import thumbnails
@@ -95,14 +95,7 @@ def _check(options: argparse.Namespace) -> list[str]:
     """Try what the long work will need; return the methods to run."""
     methods = check_method(options.method)
     pick_device(options.device)
-    source, target = options.source.resolve(), options.target.resolve()
-    if source == target:
-        raise ValueError(f"SOURCE and TARGET are both {options.source}. Expected two folders of different photographs.")
-    if source.is_relative_to(target) or target.is_relative_to(source):
-        raise ValueError(
-            f"{options.source} and {options.target} lie in one another, so that photographs of one would be taken for "
-            "the other's. Expected two folders side by side."
-        )
+    check_apart("SOURCE and TARGET", options.source, options.target)
     for folder in (options.source, options.target):
         check_outside(options.out, folder)
     try_network(options.backbone, options.weights, options.side, "--weights FILE")

@@ -8,7 +8,15 @@ from tlcourse.notebook.display import table_as_text
 from tlcourse.photos.choice_page import HEADER, choice_page, choice_rows, licences_in_words
 from tlcourse.photos.choosing import compare_backbones
 from tlcourse.photos.networks import check_network, weights_in
-from tlcourse.photos.options import NETWORKS_SAID, add_photo_options, check_outside, look, tell_left_out, try_network
+from tlcourse.photos.options import (
+    NETWORKS_SAID,
+    add_photo_options,
+    check_outside,
+    check_test,
+    look,
+    tell_left_out,
+    try_network,
+)
 from tlcourse.photos.splits import set_test_aside
 from tlcourse.repro import pick_device
 from tlcourse.storage import StorageError, write_atomically
@@ -70,13 +78,27 @@ def _check(options: argparse.Namespace) -> list[str]:
         check_outside(options.out, options.folder)
         if options.out.suffix != ".html":
             raise ValueError(f"--out is {options.out}, but the name of a page was expected, which ends in .html.")
+    check_test(options)
     names = _names(options.backbones)
     folder = options.weights_dir
     if folder is not None and not folder.is_dir():
         raise StorageError(f"--weights-dir is {folder}, but a folder with files of weights was expected.")
-    for name in names:
-        try_network(name, weights_in(folder, name), options.side, "--weights-dir FOLDER")
+    for name, weights in zip(names, _weights(folder, names), strict=True):
+        try_network(name, weights, options.side, "--weights-dir FOLDER")
     return names
+
+
+def _weights(folder: Path | None, names: list[str]) -> list[Path | str]:
+    """Find the weights of all networks, or say of all at once which are missing."""
+    found, missing = [], []
+    for name in names:
+        try:
+            found.append(weights_in(folder, name))
+        except StorageError as error:
+            missing.append(str(error))
+    if missing:
+        raise StorageError("\n".join(missing))
+    return found
 
 
 def _names(listed: str) -> list[str]:

@@ -4,7 +4,15 @@ import argparse
 from pathlib import Path
 
 from tlcourse.photos.classifier import REPORT, check_model_folder
-from tlcourse.photos.options import NETWORKS_SAID, add_photo_options, check_outside, look, tell_left_out, try_network
+from tlcourse.photos.options import (
+    NETWORKS_SAID,
+    add_photo_options,
+    check_outside,
+    check_test,
+    look,
+    tell_left_out,
+    try_network,
+)
 from tlcourse.photos.pipeline import train_on_photos
 from tlcourse.photos.recipe import RECIPES
 from tlcourse.photos.report import report_page
@@ -81,4 +89,5 @@ def _check(options: argparse.Namespace) -> None:
         raise ValueError(f"--epochs is {options.epochs}, but at least 1 was expected; for none, use --probe-only.")
     pick_device(options.device)
     check_outside(options.out, options.folder)
+    check_test(options)
     try_network(options.backbone, options.weights, options.side, "--weights FILE")

@@ -37,8 +37,9 @@ def check_layout(folder: Path, files: list[str]) -> list[str]:
         each = f", each with {', '.join(map(repr, common[:3]))}{' and more' * (len(common) > 3)}" if common else ""
         raise FolderError(
             f"{printable(folder)} holds {', '.join(map(repr, divided or sorted(names)[:5]))}{each}: these look like "
-            f"parts of a data set, not like classes. {meant} Another part may be given with --test. If these are the "
-            "classes after all, say so in a table of labels (--csv FILE, in Python csv=)."
+            f"parts of a data set, not like classes. {meant} Another part may be given with --test "
+            "(finetune, choose); adapt holds some of SOURCE out by itself, and takes another part as TARGET. "
+            "If these are the classes after all, say so in a table of labels (--csv FILE, in Python csv=)."
         )
     if likely:
         raise FolderError(f"{printable(folder)} holds one subfolder with files, {min(names)!r}. {meant}")

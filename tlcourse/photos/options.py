@@ -56,6 +56,25 @@ def check_outside(out: Path, folder: Path) -> None:
         )
 
 
+def check_apart(names: str, one: Path, other: Path, way_out: str = "") -> None:
+    """Refuse a folder that was given twice, and folders of which one holds the other; `way_out` ends the error."""
+    first, second = one.resolve(), other.resolve()
+    if first == second:
+        raise ValueError(f"{names} are both {one}. Expected two folders of different photographs.{way_out}")
+    if first.is_relative_to(second) or second.is_relative_to(first):
+        raise ValueError(
+            f"{one} and {other} lie in one another, so that photographs of one would be taken for the other's. "
+            f"Expected two folders side by side.{way_out}"
+        )
+
+
+def check_test(options: argparse.Namespace) -> None:
+    """Refuse a test on what is learned from; a table of labels may say which files of a folder are which."""
+    if options.test is not None and options.csv is None:
+        way_out = " Such as data/train and --test data/test; or leave --test out: a fifth is kept then."
+        check_apart("FOLDER and --test", options.folder, options.test, way_out)
+
+
 def try_network(name: str, weights: str | Path, side: int | None, own_weights: str) -> None:
     """Make a network before the long work: who has neither internet nor fitting weights shall know it at once.
 

@@ -56,7 +56,8 @@ def set_test_aside(
         return *photos.split(share, seed), (), ()
     test = with_classes(test, photos.classes)
     rest, left_out, notes = without_copies_of(photos, test, PARTS - 1)
-    check_enough(rest, PARTS - 1)
+    also = f", beside the {len(left_out):,} that are, or look like, photographs of the test" if left_out else ""
+    check_enough(rest, PARTS - 1, f"one for every part{also}")
     return test, rest, left_out, notes
 
 

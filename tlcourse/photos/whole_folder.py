@@ -3,11 +3,10 @@
 import contextlib
 import os
 import shutil
-import uuid
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from tlcourse.storage import StorageError, write_atomically
+from tlcourse.storage import StorageError, temporary_beside, write_atomically
 
 
 @contextlib.contextmanager
@@ -17,7 +16,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     Raises OSError where there is a `folder` already that is not empty.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _beside(folder)
+    temporary = temporary_beside(folder)
     try:
         temporary.mkdir()
         yield temporary
@@ -45,7 +44,7 @@ def check_target(folder: Path | str, ours: Collection[str]) -> Path:
         )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        probe = _beside(folder)
+        probe = temporary_beside(folder)
         probe.mkdir()
         probe.rmdir()
     except OSError as error:
@@ -91,10 +90,6 @@ def restore(folder: Path | str) -> None:
     if not folder.exists() and _aside(folder).is_dir():
         with contextlib.suppress(OSError):
             os.replace(_aside(folder), folder)
-
-
-def _beside(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.tmp")
 
 
 def _aside(folder: Path) -> Path:

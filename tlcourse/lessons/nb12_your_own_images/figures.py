@@ -13,8 +13,8 @@ from torch import nn
 from tlcourse.data.transforms import Preprocessing
 from tlcourse.evaluation.saliency import grad_cam
 from tlcourse.lessons.nb12_your_own_images.relabelling import top_losses
-from tlcourse.lessons.nb12_your_own_images.scripts import families, writable
 from tlcourse.notebook.evaluation_figures import describe_confusion, draw_confusion, draw_reliability
+from tlcourse.notebook.scripts import families, writable
 from tlcourse.photos.evaluation import Evaluation
 from tlcourse.photos.finetuning import Tuned, cache_features
 from tlcourse.photos.memory import PhotoSource

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from PIL import Image, ImageEnhance
 
 from tlcourse.lessons.nb12_your_own_images.figures import short
-from tlcourse.lessons.nb12_your_own_images.scripts import families
 from tlcourse.notebook.figures import COLOURS
+from tlcourse.notebook.scripts import families
 from tlcourse.photos.classifier import Answer, Classifier
 from tlcourse.photos.read import PhotoError
 
