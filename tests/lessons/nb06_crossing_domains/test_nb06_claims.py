@@ -4,10 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from agreement import within_seeds
+from scipy.stats import ttest_1samp, ttest_ind
 
 from tlcourse.adaptation.adabn import adapt_batchnorm
 from tlcourse.adaptation.validators import VALIDATORS
+from tlcourse.evaluation.intervals import t_interval
 from tlcourse.evaluation.predict import accuracy
+from tlcourse.evaluation.significance import holm
 from tlcourse.lessons.nb06_crossing_domains import experiment as nb06
 from tlcourse.lessons.nb06_crossing_domains.cases import photo
 from tlcourse.lessons.nb06_crossing_domains.choosing import BY_LOT, CANDIDATES, closed, gains, peeking, picked
@@ -41,6 +44,12 @@ def few():
 def verdict(rows, a, b, shift=None, of="method"):
     some = rows if shift is None else rows[rows["shift"] == shift]
     return paired(some, "accuracy", of, a, b).loc[0]
+
+
+def chance(rows, a, b, shift):
+    """The probability of such a difference where there is none."""
+    wide = rows[rows["shift"] == shift].pivot_table(index="seed", columns="method", values="accuracy")
+    return ttest_1samp(wide[a] - wide[b], 0).pvalue
 
 
 def test_the_gap(means, rows):
@@ -86,16 +95,22 @@ def test_aligned_features_help(rows):
     assert verdict(rows, "CORAL", ON, 0.5)["mean"] == pytest.approx(8, abs=0.5)
     assert verdict(rows, "MMD", ON, 0)["mean"] == pytest.approx(11, abs=0.5)
     assert verdict(rows, "MMD", ON, 0.5)["mean"] == pytest.approx(12, abs=0.5)
-    assert verdict(rows, "DANN", "CORAL", 0).verdict == "higher"
-    assert verdict(rows, "DANN", "CORAL", 0.5).verdict == "open"
-    assert verdict(rows, "CDAN", "DANN", 0.5).verdict == "lower"
+    aligned = [("DANN", "CORAL"), ("CDAN", "CORAL"), ("CDAN", "DANN")]
+    headline = [("CORAL", ON), ("MMD", ON), ("MCC", "MMD"), (SELF, "MMD"), ("consistency", "MMD")]
+    compared = [(a, b, shift) for a, b in (*aligned, *headline) for shift in (0, 0.5)]
+    corrected = dict(zip(compared, holm([chance(rows, *pair) for pair in compared]), strict=True))
+    assert all(corrected[a, b, shift] > 0.05 for a, b in aligned for shift in (0, 0.5))
+    assert all(corrected[a, ON, shift] < 0.05 for a in ("CORAL", "MMD") for shift in (0, 0.5))
+    spread = rows[rows["shift"].isin((0, 0.5))].groupby(["method", "shift"])["accuracy"].std()
+    assert all(spread["CDAN", shift] > spread[name, shift] for name in ("CORAL", "DANN") for shift in (0, 0.5))
 
 
 def test_sharper_answers_help_most(rows, means):
     found = as_dict(intervals(rows[rows["method"] == BEST], by="shift"))
     assert str(found[0.0]) == "96.9 [96.3, 97.5]"
     assert str(found[0.5]) == "92.5 [90.4, 94.5]"
-    assert verdict(rows, BEST, LABELLED, 0).verdict == "open"
+    here = rows[rows["shift"] == 0].pivot_table(index="seed", columns="method", values="accuracy")
+    assert (here[BEST] < here[LABELLED]).sum() == 9
     assert means[LABELLED, 0.5] == pytest.approx(97.1, abs=0.05)
     assert all(verdict(rows, "consistency", "MMD", shift).verdict == "open" for shift in (0, 0.5))
     assert all(verdict(rows, name, "MMD", shift).verdict == "higher" for name in ("MCC", SELF) for shift in (0, 0.5))
@@ -108,14 +123,19 @@ def test_the_share_of_the_gap_that_is_closed(rows):
     assert share["CORAL", 0] < share[BEST, 0] / 2
 
 
-def test_three_times_the_updates_overturn_nothing(rows):
+def test_three_times_the_updates(rows):
+    """By Welch's interval: the seeds of long and short trainings have nothing to do with each other."""
     longer = results("adapted_longer")
-    short = rows[(rows["shift"] == 0) & (rows["seed"] < 3) & rows["method"].isin(longer["method"])]
-    both = pd.concat([longer, short])
-    gained = {name: verdict(trained, 1200, 400, of="updates") for name, trained in both.groupby("method")}
-    assert all(gain.verdict == "open" for gain in gained.values())
-    assert max(gained, key=lambda name: gained[name]["mean"]) == "DANN"
-    assert gained["DANN"]["mean"] == pytest.approx(3.5, abs=0.05)
+    gained = {}
+    for name, long in longer.groupby("method"):
+        short = rows[(rows["shift"] == 0) & (rows["method"] == name)]["accuracy"]
+        gained[name] = ttest_ind(long["accuracy"], short, equal_var=False).confidence_interval(0.95)
+    assert [round(end, 1) for end in gained.pop("DANN")] == [1.7, 5.4]
+    assert gained.pop("MCC").high < 0
+    assert len(gained) == 4
+    assert all(low < 0 < high for low, high in gained.values())
+    ends = longer.groupby("method")["accuracy"].mean()
+    assert ends["DANN"] - ends["CORAL"] == pytest.approx(5, abs=0.5)
 
 
 def test_where_the_best_weight_was_the_last_one_tried():
@@ -142,6 +162,8 @@ def test_where_every_method_hurts(others):
     absent = gains(others[others["case"] == "half the classes"], [ADABN, ON, *METHODS])
     assert all(gain.high < 0 for name, gain in absent.items() if name != ADABN)
     assert max(absent, key=lambda name: absent[name].mean) == "consistency"
+    assert verdict(others[others["case"] == "half the classes"], "CORAL", ADABN)["mean"] == pytest.approx(-9, abs=0.5)
+    assert verdict(others[others["case"] == "half the classes"], "MCC", ADABN)["mean"] == pytest.approx(-6, abs=0.5)
     assert absent["consistency"].mean == pytest.approx(-7, abs=0.5)
     assert absent[ADABN].mean == pytest.approx(-15, abs=0.5)
     assert all(absent[name].mean <= -20 for name in ("CORAL", "MMD", "DANN", "CDAN", "MCC", BEST))
@@ -155,12 +177,14 @@ def test_too_many_classes_and_rare_ones(others):
     assert many["MCC"].mean == pytest.approx(-13, abs=0.5)
     means = others[others["case"] == "letters too"].groupby("method")["accuracy"].mean()
     assert means.drop(LABELLED).idxmax() == "consistency"
-    assert means["consistency"] == pytest.approx(88, abs=0.5)
-    rare = gains(others[others["case"] == "rare classes"], [ON, *METHODS])
-    assert rare[SELF].low > 0
-    assert rare[SELF].mean == pytest.approx(4, abs=0.5)
-    assert rare["consistency"].low < 0 < rare["consistency"].high
-    assert all(gain.high < 0 for name, gain in rare.items() if name not in (SELF, "consistency"))
+    over = {name: round(means[name] - means[ON]) for name in ("consistency", "CORAL", "MMD", "DANN", "MCC")}
+    assert over == {"consistency": 26, "CORAL": 13, "MMD": 8, "DANN": 4, "MCC": -28}
+    assert {name for name in METHODS if many[name].high < 0} == {"MCC", BEST}
+    rare = others[others["case"] == "rare classes"]
+    found = {name: verdict(rare, name, ON) for name in METHODS}
+    assert [round(found[SELF][end]) for end in ("mean", "low", "high")] == [9, 4, 14]
+    assert {name for name in METHODS if found[name].verdict == "lower"} == {"MMD", "CDAN"}
+    assert {name for name in METHODS if found[name].verdict == "higher"} == {SELF}
 
 
 def test_other_pairs_tell_the_story_again(others):
@@ -174,12 +198,16 @@ def test_choosing_without_labels(rows, others):
     found = picked(rows[rows["shift"] != nb06.FROZEN_AT])
     lost = found.groupby("choice")["lost"].mean()
     assert lost[BY_LOT] == pytest.approx(13, abs=0.6)
-    assert lost["source"] > lost[BY_LOT] + 5
+    assert lost["source"] == pytest.approx(21, abs=0.5)
+    wide = found.pivot_table(index=["shift", "seed"], columns="choice", values="lost")
+    worse = {at: t_interval((here["source"] - here[BY_LOT]).tolist()) for at, here in wide.groupby("shift")}
+    assert all(worse[shift].low > 0 for shift in (0, 0.5))
+    assert all(worse[shift].low < 0 < worse[shift].high for shift in (0.75, 1))
     assert lost["DEV"] > lost[BY_LOT]
     assert set(found["choice"]) == {*VALIDATORS, BY_LOT}
     dev = found[found["choice"] == "DEV"]["method"]
     assert (dev == ADABN).mean() > 0.7
-    assert (found[found["choice"] == "source"]["method"] == START).mean() > 0.7
+    assert (found[found["choice"] == "source"]["method"] == f"{START} or {ADABN}").mean() > 0.5
     assert (found[(found["choice"] == "SND") & (found["shift"] == 1)]["method"] == START).all()
     by_shift = found.groupby(["choice", "shift"])["lost"].mean()
     assert all(by_shift[name, shift] < 2 for name in ("entropy", "information") for shift in (0, 0.5))
@@ -188,6 +216,9 @@ def test_choosing_without_labels(rows, others):
     blind = blind[blind["choice"] == "information"]
     assert set(blind.loc[blind["case"] == "half the classes", "method"]) <= {"MCC", BEST}
     cost = blind.groupby("case")["lost"].mean()
+    by_source = picked(others, by=("case", "seed")).query("choice == 'source'").groupby("case")["lost"].mean()
+    assert [round(by_source[case]) for case in ("half the classes", "letters too")] == [8, 20]
+    assert [round(cost[case]) for case in ("half the classes", "letters too")] == [23, 54]
     assert cost["half the classes"] > 20
     assert cost["letters too"] > 50
 
@@ -209,9 +240,10 @@ def test_what_a_choice_by_few_labelled_images_would_lose(rows, others, labels, m
 
 def test_the_best_look_flatters_what_is_unstable(rows):
     assert SELF not in set(peeking(rows)["method"])
-    ends = rows[rows["shift"] == 1].groupby("method")[["accuracy", "best"]].mean()
-    assert ends.loc["MCC", "accuracy"] - ends.loc["CORAL", "accuracy"] == pytest.approx(-6, abs=0.5)
-    assert ends.loc["MCC", "best"] - ends.loc["CORAL", "best"] == pytest.approx(4, abs=0.5)
+    assert verdict(rows, BEST, "CORAL", 1).verdict == "open"
+    best = paired(rows[rows["shift"] == 1], "best", "method", BEST, "CORAL").loc[0]
+    assert best.verdict == "higher"
+    assert best["mean"] == pytest.approx(4, abs=0.5)
     gained = peeking(rows).groupby(["method", "shift"])["gained"].mean()
     assert gained["CORAL", 0] < 1
     assert gained["CORAL", 1] < 1
@@ -219,18 +251,16 @@ def test_the_best_look_flatters_what_is_unstable(rows):
     assert gained["CDAN", 1] == pytest.approx(20, abs=1)
 
 
-def test_few_labels(few):
+def test_few_labels(few, means):
+    reached = few.groupby(["way", "per_class"])["accuracy"].mean()
+    assert abs(reached["MCC, fine-tuned", 1] - means["MCC", 0.5]) < 2
+    assert abs(reached["fine-tuned", 5] - means["MCC", 0.5]) < 2
     one, five = (few[few["per_class"] == k] for k in (1, 5))
     first = verdict(one, "MCC, fine-tuned", "fine-tuned", of="way")
     assert first["mean"] == pytest.approx(10, abs=0.5)
     assert [round(first[end]) for end in ("low", "high")] == [6, 14]
     assert verdict(one, "LP-FT", "fine-tuned", of="way").verdict == "lower"
     assert verdict(five, "MCC, fine-tuned", "fine-tuned", of="way").verdict == "open"
-    mixed = verdict(five, "MCC, mixed", "fine-tuned", of="way")
-    assert [round(mixed[end], 1) for end in ("mean", "low", "high")] == [2.4, 0.1, 4.7]
-    for some in (one, five):
-        assert verdict(some, "mixed", "fine-tuned", of="way").verdict == "open"
-        assert verdict(some, "L2-SP", "fine-tuned", of="way").verdict == "lower"
 
 
 @pytest.mark.parametrize("shift", nb06.SHIFTS)

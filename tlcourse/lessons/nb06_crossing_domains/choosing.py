@@ -17,7 +17,8 @@ CANDIDATES = (START, "AdaBN", ON, *METHODS)  # nobody who has no labels can choo
 def picked(rows: pd.DataFrame, by: Sequence[str] = ("shift", "seed")) -> pd.DataFrame:
     """Return for every shift and seed, and every validator, what it picks among the candidates.
 
-    Columns: `choice`, who chose; `method`, what was picked; `lost`, points of accuracy below the best candidate; `tau`,
+    Columns: `choice`, who chose; `method`, what was picked, or those that it holds for equally good; `lost`, points of
+    accuracy below the best candidate, of equals the mean; `tau`,
     Kendall's rank correlation of validator and accuracy in percent (not for the lot, whose `lost` is the mean of all).
     """
     found = []
@@ -25,9 +26,10 @@ def picked(rows: pd.DataFrame, by: Sequence[str] = ("shift", "seed")) -> pd.Data
         cell = dict(zip(by, key, strict=True))
         best = group["accuracy"].max()
         for name in VALIDATORS:
-            top = group.loc[group[name].idxmax()]
+            top = group[group[name] == group[name].max()]  # more than one, where it cannot tell them apart
             tau = 100 * stats.kendalltau(group[name], group["accuracy"]).statistic
-            found.append({**cell, "choice": name, "method": top["method"], "lost": best - top["accuracy"], "tau": tau})
+            method, lost = " or ".join(top["method"]), best - top["accuracy"].mean()
+            found.append({**cell, "choice": name, "method": method, "lost": lost, "tau": tau})
         found.append({**cell, "choice": BY_LOT, "method": "any", "lost": best - group["accuracy"].mean()})
     return pd.DataFrame(found)
 
