@@ -75,6 +75,7 @@ q1, q2, q3, q4, quiz = read_exercises(
         "mistakes": {
             "no four numbers": lambda value: _four(value) is None,
             "LEEP itself": _when(lambda four: four.min() < -0.1),
+            "product without a root": _when(lambda four: abs(four[2] - 0.0625) < 0.01),
             "names have to agree": _when(lambda four: four[0] > 0.9 and abs(four[1]) < 0.01),
             "a coin counts as nothing": _when(lambda four: four[0] > 0.9 and abs(four[2]) < 0.01),
             "the mean of the chances": _when(lambda four: abs(four[3] - 0.75) < 0.01),

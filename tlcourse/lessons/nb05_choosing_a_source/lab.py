@@ -72,7 +72,7 @@ class SourceLab(Lab):
 
 def draw_ladder(ax: Axes, said: pd.Series, chosen: str, score: str) -> Axes:
     """Draw the candidates from the best to the worst by a score, the chosen one in black."""
-    order = said.sort_values(ascending=False)
+    order = said.sort_values(ascending=False, kind="stable")  # of equals, the first in the list
     places = pd.Series(range(len(order)), order.index)
     draw_against(ax, order, places)
     ax.plot(order[chosen], places[chosen], KINDS[kind_of(chosen)][1], color="black", markersize=7)
@@ -85,9 +85,9 @@ def draw_ladder(ax: Axes, said: pd.Series, chosen: str, score: str) -> Axes:
 
 def draw_plane(ax: Axes, sizes: pd.Series, said: pd.Series, chosen: str, budget: int, score: str) -> Axes:
     """Draw every candidate in the plane of size and score; what is too large is grey."""
-    draw_against(ax, sizes[said.index] / 1000, said)
-    large = sizes[sizes > budget].index
-    ax.scatter(sizes[large] / 1000, said[large], s=50, color="#BBBBBB")
+    small, large = sizes[sizes <= budget].index, sizes[sizes > budget].index
+    draw_against(ax, sizes[small] / 1000, said[small])
+    ax.scatter(sizes[large] / 1000, said[large], s=36, color="#BBBBBB")
     ring = {"marker": "o", "markersize": 13, "markerfacecolor": "none", "markeredgecolor": "black"}
     ax.plot(sizes[chosen] / 1000, said[chosen], **ring)
     if budget < sizes.max():

@@ -54,7 +54,8 @@ def peeking_table(rows: pd.DataFrame, shifts: Sequence[float]) -> pd.DataFrame:
     """Return what peeking gains, a row a method and a column a position of the dial."""
     found = intervals(peeking(rows), "gained", by=["method", "shift"])
     table = found.assign(text=as_texts(found)).pivot(index="method", columns="shift", values="text")
-    return table.loc[found["method"].drop_duplicates(), list(shifts)].add_prefix("shift ").reset_index()
+    table = table.loc[found["method"].drop_duplicates(), list(shifts)]
+    return table.rename(columns="shift {:g}".format).reset_index()
 
 
 def closed(rows: pd.DataFrame) -> pd.DataFrame:
