@@ -220,6 +220,15 @@ def test_along_the_dial_the_gain_falls_and_across_sources_nearness_says_little(t
     assert far[far["shift"] == 0].groupby("candidate")["proxy A"].mean().min() > 1.5
 
 
+def test_what_frechet_distance_says_hangs_on_the_network_that_measures(truth, far):
+    """Through the letters network nearness says a little, through the digits network the opposite."""
+    five, sources = reached(truth, 5), [name for name in CANDIDATES if name != RANDOM]
+    by_digits = pd.Series({name: distance_trial(name, 0.0, 0, "digits")["Fréchet"] for name in sources})
+    by_letters = far[far["shift"] == 0].groupby("candidate")["Fréchet"].mean()[sources]
+    assert weighted_tau(-by_letters, five[sources]) > 0
+    assert weighted_tau(-by_digits, five[sources]) < -10
+
+
 def test_what_the_lab_shows(scores, truth):
     def winners(score, per_class, shift):
         here = scores[(scores["per_class"] == per_class) & (scores["shift"] == shift)]

@@ -111,6 +111,8 @@ def test_sharper_answers_help_most(rows, means):
     assert str(found[0.5]) == "92.5 [90.4, 94.5]"
     here = rows[rows["shift"] == 0].pivot_table(index="seed", columns="method", values="accuracy")
     assert (here[BEST] < here[LABELLED]).sum() == 9
+    assert verdict(rows, BEST, LABELLED, 0).verdict == "open"
+    assert all(verdict(rows, BEST, "MCC", shift).verdict == "open" for shift in (0, 0.5))
     assert means[LABELLED, 0.5] == pytest.approx(97.1, abs=0.05)
     assert all(verdict(rows, "consistency", "MMD", shift).verdict == "open" for shift in (0, 0.5))
     assert all(verdict(rows, name, "MMD", shift).verdict == "higher" for name in ("MCC", SELF) for shift in (0, 0.5))
@@ -144,6 +146,11 @@ def test_where_the_best_weight_was_the_last_one_tried():
         assert pool[name].idxmax() == method.weight
         at_the_edge = method.weight in (method.tried[0], method.tried[-1])
         assert at_the_edge is (name in ("CORAL", "DANN", "consistency", BEST))
+
+
+def test_half_of_the_answers_in_the_training_pool_are_wrong_at_the_end_of_the_dial(rows):
+    pool = rows[(rows["method"] == ADABN) & (rows["shift"] == 1)]["pool"]
+    assert pool.between(47, 55).all()
 
 
 def test_the_winner_depends_on_the_distance(rows, means):
@@ -182,9 +189,10 @@ def test_too_many_classes_and_rare_ones(others):
     assert {name for name in METHODS if many[name].high < 0} == {"MCC", BEST}
     rare = others[others["case"] == "rare classes"]
     found = {name: verdict(rare, name, ON) for name in METHODS}
-    assert [round(found[SELF][end]) for end in ("mean", "low", "high")] == [9, 4, 14]
     assert {name for name in METHODS if found[name].verdict == "lower"} == {"MMD", "CDAN"}
-    assert {name for name in METHODS if found[name].verdict == "higher"} == {SELF}
+    over = gains(rare, [ON, *METHODS])
+    assert {name for name, gain in over.items() if gain.low > 0} == {SELF}
+    assert str(over[SELF]) == "4.4 [0.4, 8.3]"
 
 
 def test_other_pairs_tell_the_story_again(others):
@@ -211,7 +219,7 @@ def test_choosing_without_labels(rows, others):
     assert (found[(found["choice"] == "SND") & (found["shift"] == 1)]["method"] == START).all()
     by_shift = found.groupby(["choice", "shift"])["lost"].mean()
     assert all(by_shift[name, shift] < 2 for name in ("entropy", "information") for shift in (0, 0.5))
-    assert all(by_shift[name, 1] > 8 for name in ("entropy", "information"))
+    assert [round(by_shift[name, 1]) for name in ("entropy", "information")] == [11, 14]
     blind = picked(others, by=("case", "seed"))
     blind = blind[blind["choice"] == "information"]
     assert set(blind.loc[blind["case"] == "half the classes", "method"]) <= {"MCC", BEST}
@@ -219,6 +227,8 @@ def test_choosing_without_labels(rows, others):
     by_source = picked(others, by=("case", "seed")).query("choice == 'source'").groupby("case")["lost"].mean()
     assert [round(by_source[case]) for case in ("half the classes", "letters too")] == [8, 20]
     assert [round(cost[case]) for case in ("half the classes", "letters too")] == [23, 54]
+    by_snd = picked(others, by=("case", "seed")).query("choice == 'SND'").groupby("case")["lost"].mean()
+    assert [round(by_snd[case]) for case in ("half the classes", "letters too")] == [7, 0]
     assert cost["half the classes"] > 20
     assert cost["letters too"] > 50
 
@@ -251,10 +261,13 @@ def test_the_best_look_flatters_what_is_unstable(rows):
     assert gained["CDAN", 1] == pytest.approx(20, abs=1)
 
 
-def test_few_labels(few, means):
-    reached = few.groupby(["way", "per_class"])["accuracy"].mean()
-    assert abs(reached["MCC, fine-tuned", 1] - means["MCC", 0.5]) < 2
-    assert abs(reached["fine-tuned", 5] - means["MCC", 0.5]) < 2
+def test_few_labels(few, rows):
+    """Against MCC without any label, on the same seeds."""
+    alone = rows[(rows["method"] == "MCC") & (rows["shift"] == 0.5) & rows["seed"].isin(few["seed"])]
+    with_it = {k: pd.concat([few[few["per_class"] == k], alone.assign(way="MCC")]) for k in (1, 5)}
+    first = verdict(with_it[1], "MCC, fine-tuned", "MCC", of="way")
+    assert [round(first[end], 1) for end in ("mean", "low", "high")] == [1.6, 0.1, 3.2]
+    assert verdict(with_it[5], "fine-tuned", "MCC", of="way").verdict == "open"
     one, five = (few[few["per_class"] == k] for k in (1, 5))
     first = verdict(one, "MCC, fine-tuned", "fine-tuned", of="way")
     assert first["mean"] == pytest.approx(10, abs=0.5)

@@ -118,15 +118,16 @@ def zoo_scores(seeds: Sequence[int]) -> pd.DataFrame:
     return _named(grid(score_trial, name=CANDIDATES, shift=SHIFTS, per_class=LABELS, seed=seeds))
 
 
-def distance_trial(name: str, shift: float, seed: int) -> dict[str, float] | list:
+def distance_trial(name: str, shift: float, seed: int, eye: str = "letters") -> dict[str, float] | list:
     """Measure how far the target at a shift is from a candidate's source, in features of the same network for all.
 
-    That network is the course's letters network. Nothing is measured for random weights, which have no source.
+    That network is the course's letters network, or its `eye`, which has learned `"digits"`. Nothing is measured for
+    random weights, which have no source.
     """
     source = CANDIDATES[name]
     if source is None:
         return []
-    network, draws = pretrained("tiny_resnet", "letters"), generator("distances", seed)
+    network, draws = pretrained("tiny_resnet", eye), generator("distances", seed)
     clouds = []
     for data in (source.load(count=2 * SOME), load(WORLD, shift=shift)):
         some = torch.randperm(len(data), generator=draws)[:SOME]

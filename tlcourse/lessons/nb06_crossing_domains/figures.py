@@ -48,9 +48,8 @@ def domains_figure(columns: int = 12) -> Shown:
     """Draw images of the source, and the target at five positions of the dial, a row each."""
     rows = {"source: printed, one photograph": load(SOURCE, count=columns).images}
     for shift in SHIFTS:
-        rows[f"target: handwritten, another photograph, shift {shift:g}"] = load(
-            TARGET, shift=shift, count=columns
-        ).images
+        title = "target: handwritten, another photograph" if shift == 0 else f"target, shift {shift:g}"
+        rows[title] = load(TARGET, shift=shift, count=columns).images
     figure, axes = plt.subplots(len(rows), 1, figsize=(8, 0.95 * len(rows)), layout="constrained")
     for ax, (name, images) in zip(axes, rows.items(), strict=True):
         draw_images(ax, images, columns).set_title(name, loc="left", fontsize=10)
@@ -72,7 +71,7 @@ def headline_figure(rows: pd.DataFrame, live: pd.DataFrame | None = None) -> Sho
     figure, ax = plt.subplots(figsize=(9.5, 5.6), layout="constrained")
     mine = None if live is None else named_by_shift(live)
     said = dots(ax, named_by_shift(rows), "accuracy", "method", "place", order=ALL, styles=HALVES, live=mine)
-    ax.set_title("the same updates, source and start")
+    ax.set_title("one start, and 400 updates where there is training")
     ax.legend(**BESIDE)
     return figure, said
 
