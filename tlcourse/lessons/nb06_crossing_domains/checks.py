@@ -112,7 +112,7 @@ q1, q2, q3, q4, quiz = read_exercises(
             "keeps the old head": keeps_the_old_head,
             "begins with the digits' network": lambda report, score: began_with_digits(report["state"]),
             "never learned the source": scores_below(25),
-            "stays with the source": scores_below(68),
+            "stays with the source": scores_below(65),
         },
     },
 )
