@@ -7,19 +7,19 @@ from scipy import stats
 
 from tlcourse.adaptation.validators import VALIDATORS
 from tlcourse.evaluation.intervals import Interval
-from tlcourse.lessons.nb06_crossing_domains.experiment import LABELLED, METHODS, ON, SELF_TRAINING, START
+from tlcourse.lessons.nb06_crossing_domains.experiment import ADABN, LABELLED, METHODS, ON, SELF_TRAINING, START
 from tlcourse.notebook.results import ENDS, as_texts, intervals, paired
 
-BY_LOT, ORACLE = "drawn by lot", "the best on test"
-CANDIDATES = (START, "AdaBN", ON, *METHODS)  # nobody who has no labels can choose the network that learned from them
+BY_LOT = "drawn by lot"
+CANDIDATES = (START, ADABN, ON, *METHODS)  # nobody who has no labels can choose the network that learned from them
 
 
 def picked(rows: pd.DataFrame, by: Sequence[str] = ("shift", "seed")) -> pd.DataFrame:
     """Return for every shift and seed, and every validator, what it picks among the candidates.
 
     Columns: `choice`, who chose; `method`, what was picked, or those that it holds for equally good; `lost`, points of
-    accuracy below the best candidate, of equals the mean; `tau`,
-    Kendall's rank correlation of validator and accuracy in percent (not for the lot, whose `lost` is the mean of all).
+    accuracy below the best candidate, of equals the mean; `tau`, Kendall's rank correlation of validator and accuracy
+    in percent (not for the lot, whose `lost` is the mean of all).
     """
     found = []
     for key, group in rows[rows["method"].isin(CANDIDATES)].groupby(list(by), sort=False):
@@ -35,11 +35,12 @@ def picked(rows: pd.DataFrame, by: Sequence[str] = ("shift", "seed")) -> pd.Data
 
 
 def favourites(choices: pd.DataFrame) -> list[dict[str, object]]:
-    """Return for every validator which method it picked most often, and in what share of its choices, in percent."""
+    """Return for every validator how well it ranks, and which method it picked most often, in what share of choices."""
     found = []
     for name, group in choices[choices["choice"] != BY_LOT].groupby("choice", sort=False):
         shares = 100 * group["method"].value_counts(normalize=True)
-        found.append({"validator": name, "picked most often": shares.index[0], "share (%)": shares.iloc[0]})
+        picks = {"picked most often": shares.index[0], "share (%)": shares.iloc[0]}
+        found.append({"validator": name, "tau (%)": group["tau"].mean(), **picks})
     return found
 
 

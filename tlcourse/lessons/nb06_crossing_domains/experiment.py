@@ -110,20 +110,25 @@ def carry_over(
 ) -> Iterator[nn.Module]:
     """Adapt a network in place by a method's name; copies of it on the way, ready to be asked, are yielded."""
     images = given.target.images
-    if method in METHODS:
-        weight = METHODS[method].weight if weight is None else weight
     if method == ADABN:
         adapt_batchnorm(model, images)
     elif method == LABELLED:
         train(model, given.target, recipe, seed=seed, mixed_precision=False)
     elif method == SELF_TRAINING:
+        weight = METHODS[method].weight if weight is None else weight
         self_train(model, given.source, images, recipe, weight=weight, seed=seed)
     elif method != START:
-        terms = METHODS[method].terms(weight) if method in METHODS else []
-        steps = adaptation_updates(model, given.source, images, terms, recipe, seed=seed)
+        steps = adaptation_updates(model, given.source, images, terms_of(method, weight), recipe, seed=seed)
         for done, _ in enumerate(steps, start=1):
             if done % (recipe.updates // LOOKS) == 0:
                 yield adapt_batchnorm(copy.deepcopy(model), images)
+
+
+def terms_of(method: str, weight: float | None = None) -> list[Term]:
+    """Return what a method adds to the loss, with its chosen weight unless another is given; the source alone, none."""
+    if method == ON:
+        return []
+    return METHODS[method].terms(METHODS[method].weight if weight is None else weight)
 
 
 def adapted(seeds: Sequence[int]) -> pd.DataFrame:

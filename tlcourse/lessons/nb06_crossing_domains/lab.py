@@ -18,6 +18,7 @@ from tlcourse.lessons.nb06_crossing_domains.experiment import (
     SELF_TRAINING,
     SHIFTS,
     starting_network,
+    terms_of,
 )
 from tlcourse.lessons.nb06_crossing_domains.seen import Seen, moved_to_source, see, turned_like
 from tlcourse.notebook.controls import Choice, Dropdown, Note, Slider
@@ -53,7 +54,7 @@ class AlignmentLab(Lab):
             for name in (NONE, BN):
                 network = starting_network(case)
                 self.keep(shift, name, network if name == NONE else adapt_batchnorm(network, case.target.images))
-            self.seen[shift, COLOURED] = moved_to_source(self.seen[shift, BN], case)
+            self.seen[shift, COLOURED] = moved_to_source(self.seen[shift, BN])
         super().__init__()
 
     def adjust(self) -> None:
@@ -87,7 +88,7 @@ class AlignmentLab(Lab):
         """Train, and look at the features every few updates."""
         shift, method, updates = self.shift, self.method, self.updates
         case: Case = self.cases[shift]
-        terms = METHODS[method].terms(METHODS[method].weight) if method in METHODS else []
+        terms = terms_of(method)
         model, recipe = starting_network(case), replace(RECIPE, epochs=updates // RECIPE.steps)
         self.aligned, self.ran[shift] = RUN, method  # so that the clouds are seen to move
         yield 0.0, f"{method} at shift {shift:g} begins"

@@ -1,7 +1,7 @@
 """What the lab looks at: features of some images of both domains, where they lie, and how many are read rightly."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -62,7 +62,7 @@ def see(network: nn.Module, case: Case) -> Seen:
     return Seen(*both, get_classifier(network).cpu())
 
 
-def moved_to_source(seen: Seen, case: Case) -> Seen:
+def moved_to_source(seen: Seen) -> Seen:
     """Give the target's features the source's mean and covariance (CORAL in closed form); the head stays."""
     source, target = seen.source.double(), seen.target.double()
     matrix = recolouring(target, source)
@@ -70,15 +70,7 @@ def moved_to_source(seen: Seen, case: Case) -> Seen:
     def moved(features: torch.Tensor) -> torch.Tensor:
         return ((features.double() - target.mean(0)) @ matrix + source.mean(0)).float()
 
-    return Seen(
-        seen.source,
-        seen.source_labels,
-        moved(seen.target),
-        seen.target_labels,
-        moved(seen.test),
-        seen.test_labels,
-        seen.head,
-    )
+    return replace(seen, target=moved(seen.target), test=moved(seen.test))
 
 
 class Plane(NamedTuple):

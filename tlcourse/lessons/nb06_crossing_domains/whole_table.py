@@ -8,7 +8,15 @@ import pandas as pd
 
 from tlcourse.adaptation.adapt import adaptation_updates
 from tlcourse.lessons.nb06_crossing_domains.cases import photo
-from tlcourse.lessons.nb06_crossing_domains.experiment import ALL, METHODS, ON, RECIPE, SELF_TRAINING, starting_network
+from tlcourse.lessons.nb06_crossing_domains.experiment import (
+    ALL,
+    METHODS,
+    ON,
+    RECIPE,
+    SELF_TRAINING,
+    starting_network,
+    terms_of,
+)
 from tlcourse.notebook.results import as_texts, intervals
 
 TIMED = 4  # updates, after one that is not timed
@@ -31,8 +39,8 @@ def milliseconds_an_update() -> dict[str, float]:
     given, recipe = photo(0.0), replace(RECIPE, epochs=1, steps=TIMED + 1)
     costs = {}
     for name in (ON, *(name for name in METHODS if name != SELF_TRAINING)):
-        terms = METHODS[name].terms(METHODS[name].weight) if name in METHODS else []
-        steps = adaptation_updates(starting_network(given), given.source, given.target.images, terms, recipe)
+        network = starting_network(given)
+        steps = adaptation_updates(network, given.source, given.target.images, terms_of(name), recipe)
         ends = [time.perf_counter() for _ in itertools.islice(steps, TIMED + 1)]
         costs[name] = 1000 * min(after - before for before, after in itertools.pairwise(ends))
     return costs
