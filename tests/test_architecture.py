@@ -13,7 +13,7 @@ PACKAGE = ROOT / "tlcourse"
 # Lowest first. A folder imports from itself and from folders before it; a single module is a floor of its own.
 FLOORS = (
     *("repro", "storage"),
-    *("data", "evaluation", "transfer", "models", "training", "adaptation"),
+    *("data", "evaluation", "transfer", "models", "training", "adaptation", "unlabelled"),
     *("notebook", "photos", "exercises", "lessons", "teaching"),
     *("cli", "__main__"),
 )

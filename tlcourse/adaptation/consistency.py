@@ -3,9 +3,10 @@
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from tlcourse.adaptation.adapt import Answers, Term
+from tlcourse.training.weight_averaging import moving_average
 
 
 class Consistency(Term):
@@ -30,8 +31,7 @@ class Consistency(Term):
 
     def begin(self, model: nn.Module) -> None:
         """Let the teacher start from the student."""
-        teacher = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(self.decay))
-        self._teacher = [teacher.requires_grad_(False).train()]
+        self._teacher = [moving_average(model, self.decay)]
 
     def forward(self, answers: Answers) -> torch.Tensor:
         """Return what is added to the loss."""

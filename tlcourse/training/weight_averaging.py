@@ -1,7 +1,7 @@
 """Averaging the weights of a training: the mean of many good places is often a better one."""
 
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, update_bn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from tlcourse.evaluation.predict import Pairs
 
@@ -38,3 +38,13 @@ class WeightAverage:
         update_bn(batches, self.average, device=next(model.parameters()).device)
         model.load_state_dict(self.average.module.state_dict())
         return model
+
+
+def moving_average(model: nn.Module, decay: float) -> AveragedModel:
+    """Return a copy whose `update_parameters(model)` moves each weight to `decay * its own + (1 - decay) * model's`.
+
+    It is frozen and in training mode: it answers by the statistics of the batch itself, and its running statistics
+    become those of its own answers.
+    """
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+    return average.requires_grad_(False).train()

@@ -1,0 +1,1 @@
+"""Learning from images without labels: before there is a label, beside a few labels, and while answering."""
