@@ -15,6 +15,7 @@ from torch import nn
 from tlcourse.adaptation.adabn import adapt_batchnorm
 from tlcourse.adaptation.target import unlabelled
 from tlcourse.data.imageset import ImageSet
+from tlcourse.evaluation.entropy import entropy, information_loss
 from tlcourse.evaluation.metrics import check_logits
 from tlcourse.evaluation.predict import extract_features
 from tlcourse.transfer.heads import get_classifier
@@ -63,7 +64,7 @@ def negative_entropy(evidence: Evidence) -> float:
 
     Source: Morerio et al., "Minimal-entropy correlation alignment for unsupervised deep domain adaptation", 2018, ICLR.
     """
-    return -_entropy(_chances(evidence.target)).mean().item()
+    return -entropy(_logits(evidence.target)).mean().item()
 
 
 def information(evidence: Evidence) -> float:
@@ -73,13 +74,10 @@ def information(evidence: Evidence) -> float:
     share. Needs answers for the target alone. Weakness: sure and balanced answers may be wrong, and where the target's
     classes are not of one size, the right ones score lower than balanced ones.
 
-    Sources: Gomes et al., "Discriminative clustering by regularized information maximization", 2010, NeurIPS; Shi and
-    Sha, "Information-theoretical learning of discriminative clusters for unsupervised domain adaptation", 2012, ICML;
-    as a validator Musgrave et al., "Benchmarking validation methods for unsupervised domain adaptation", 2022, arXiv
-    2208.07360.
+    Source of the validator: Musgrave et al., "Benchmarking validation methods for unsupervised domain adaptation",
+    2022, arXiv 2208.07360; of what it computes, see `information_loss`.
     """
-    chances = _chances(evidence.target)
-    return (_entropy(chances.mean(0)) - _entropy(chances).mean()).item()
+    return -information_loss(_logits(evidence.target)).item()
 
 
 def neighbourhood_density(evidence: Evidence, temperature: float = 0.05) -> float:
@@ -92,12 +90,12 @@ def neighbourhood_density(evidence: Evidence, temperature: float = 0.05) -> floa
     Source: Saito et al., "Tune it the right way: Unsupervised validation of domain adaptation via soft neighborhood
     density", 2021, ICCV.
     """
-    unit = F.normalize(_chances(evidence.target))
+    unit = F.normalize(_logits(evidence.target).softmax(1))
     total = unit.new_zeros(())
     for start in range(0, len(unit), ROWS):
         similar = unit[start : start + ROWS] @ unit.T / temperature  # [rows, N]
         similar.diagonal(start).fill_(-torch.inf)  # nobody is their own neighbour
-        total += _entropy(similar.softmax(1)).sum()
+        total += entropy(similar).sum()
     return total.item() / len(unit)
 
 
@@ -165,14 +163,9 @@ def _ask(model: nn.Module, data: ImageSet) -> Outputs:
     return Outputs(features, head(features.to(head.weight.device)).cpu())
 
 
-def _chances(outputs: Outputs) -> torch.Tensor:
-    """Return the probability of every class, float64 `[N, classes]`."""
-    return outputs.logits.detach().double().softmax(1)
-
-
-def _entropy(chances: torch.Tensor) -> torch.Tensor:
-    """Return the entropy along the last dimension, in nats; a chance of 0 adds 0."""
-    return torch.special.entr(chances).sum(-1)
+def _logits(outputs: Outputs) -> torch.Tensor:
+    """Return logits to compute with, float64 `[N, classes]`."""
+    return outputs.logits.detach().double()
 
 
 def _density_ratio(source: torch.Tensor, target: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
