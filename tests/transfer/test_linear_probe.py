@@ -27,18 +27,38 @@ def network():
     return model
 
 
+@pytest.mark.parametrize("at_a_time", [4096, 7])
 @pytest.mark.parametrize(("penalty", "balanced"), [(0.1, False), (5.0, False), (5.0, True)])
-def test_it_is_logistic_regression(penalty, balanced):
+def test_it_is_logistic_regression_however_many_images_are_looked_at_together(
+    penalty, balanced, at_a_time, monkeypatch
+):
     from sklearn.linear_model import LogisticRegression
 
+    monkeypatch.setattr("tlcourse.transfer.linear_probe.AT_A_TIME", at_a_time)
     x, y = cloud()
     x, y = x[y < 16 - torch.arange(60) // 5], y[y < 16 - torch.arange(60) // 5]  # later classes are rarer
     options = {"C": 1 / penalty, "tol": 1e-8, "max_iter": 5000, "class_weight": "balanced" if balanced else None}
     theirs = LogisticRegression(**options).fit(x.double().numpy(), y.numpy())
-    ours = solve_probe(x, y, 4, penalty, balanced)
+    ours = solve_probe(x, y, 4, penalty, balanced=balanced)
     assert np.allclose(ours.weight.numpy(), theirs.coef_, atol=1e-4)
     shift = theirs.intercept_ - ours.bias.numpy()  # the bias is only known up to the same number for all classes
     assert np.allclose(shift, shift[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("at_a_time", [4096, 7])
+def test_at_unit_size_a_penalty_means_the_same_for_features_of_any_size(at_a_time, monkeypatch):
+    monkeypatch.setattr("tlcourse.transfer.linear_probe.AT_A_TIME", at_a_time)
+    x, y = cloud()
+    expected = solve_probe(x.double() / x.std(), y, 4)
+    for factor in (1.0, 64.0):
+        found = solve_probe(x * factor + 3, y, 4, unit_size=True)
+        assert torch.allclose(found.weight * factor * x.std(), expected.weight, atol=1e-5)
+    assert not torch.allclose(solve_probe(x * 64, y, 4).weight * 64 * x.std(), expected.weight, atol=1e-2)
+
+
+def test_features_that_are_all_the_same_have_no_size_and_no_weight():
+    found = solve_probe(torch.ones(6, 2), torch.arange(6) % 2, 2, unit_size=True)
+    assert found.weight.abs().max() < 1e-12
 
 
 def test_only_the_head_is_written(network):

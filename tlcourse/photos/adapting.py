@@ -23,11 +23,11 @@ from tlcourse.adaptation.dann import DANN
 from tlcourse.adaptation.mcc import MCC
 from tlcourse.adaptation.self_training import SHARES, surest_of_each_class
 from tlcourse.adaptation.validators import Evidence, Outputs
-from tlcourse.photos.finetuning import CachedFeatures, ChosenProbe, solve_at_unit_size, solve_photo_probe
+from tlcourse.photos.finetuning import CachedFeatures, ChosenProbe, solve_photo_probe
 from tlcourse.repro import generator
 from tlcourse.training.loop import updates
 from tlcourse.training.recipe import adamw
-from tlcourse.transfer.linear_probe import Probe, class_shares
+from tlcourse.transfer.linear_probe import Probe, class_shares, solve_probe
 
 UPDATES, BATCH = 300, 64  # of what has no closed form; a batch is so many photographs of each domain
 LR, LR_OF_MAP = 1e-3, 3e-4  # highest of a head alone, and of a map and a head
@@ -108,8 +108,8 @@ def self_training(domains: Domains, seed: int = 0) -> AdaptedHead:
     for share in SHARES:
         sure = surest_of_each_class(head.evidence.target.logits, share)
         features = torch.cat([domains.train.features, domains.target[sure].to(domains.train.features)])
-        known = CachedFeatures(features, torch.cat([domains.train.labels, head.answers[sure]]))
-        probe = solve_at_unit_size(known, domains.classes, chosen.penalty)
+        labels = torch.cat([domains.train.labels, head.answers[sure]])
+        probe = solve_probe(features, labels, domains.classes, chosen.penalty, balanced=True, unit_size=True)
         head = head_for(domains, probe.weight, probe.bias)
     return head
 

@@ -135,7 +135,7 @@ def solve_photo_probe(
     """
     tried = []
     for penalty in penalties:
-        probe = solve_at_unit_size(train, classes, penalty)
+        probe = solve_probe(*train, classes, penalty, balanced=True, unit_size=True)
         logits = validation.features.double() @ probe.weight.T + probe.bias
         tried.append(ChosenProbe(probe, penalty, train, validation, logits))
     if not tried:
@@ -143,20 +143,10 @@ def solve_photo_probe(
     return min(tried, key=lambda one: one.validation_loss)
 
 
-def solve_at_unit_size(known: CachedFeatures, classes: int, penalty: float) -> Probe:
-    """Find the head for features brought to unit size, so that a penalty means the same for every backbone.
-
-    The head is returned for the features as they are.
-    """
-    size = known.features.std().item() or 1.0
-    probe = solve_probe(known.features / size, known.labels, classes, penalty, balanced=True)
-    return replace(probe, weight=probe.weight / size)
-
-
 def refitted(chosen: ChosenProbe) -> ChosenProbe:
     """Fit a chosen probe once more, to all that is labelled; what it says of validation stays that from before."""
-    everything = CachedFeatures(*(torch.cat(part) for part in zip(chosen.train, chosen.validation, strict=True)))
-    probe = solve_at_unit_size(everything, chosen.logits.shape[1], chosen.penalty)
+    everything = (torch.cat(part) for part in zip(chosen.train, chosen.validation, strict=True))
+    probe = solve_probe(*everything, chosen.logits.shape[1], chosen.penalty, balanced=True, unit_size=True)
     return replace(chosen, probe=probe, refitted=True)
 
 

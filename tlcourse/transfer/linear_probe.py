@@ -1,5 +1,7 @@
 """The linear probe: features computed once, and the best head for them found exactly."""
 
+import itertools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +15,10 @@ from tlcourse.transfer.heads import get_classifier
 GRADIENT = 1e-5  # converged when no entry of the gradient is larger
 PENALTY = 5.0  # chosen on the training pool, see `results/strategy_settings.csv`
 ROUNDS, ITERATIONS = 20, 100  # L-BFGS is asked for at most this many rounds of so many iterations
+AT_A_TIME = 4096  # images whose features are in float64 together; all of them would be twice what came in
+
+
+Portion = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,13 @@ class Probe:
 
 
 def solve_probe(
-    features: torch.Tensor, labels: torch.Tensor, classes: int, penalty: float = PENALTY, balanced: bool = False
+    features: torch.Tensor,
+    labels: torch.Tensor,
+    classes: int,
+    penalty: float = PENALTY,
+    *,
+    balanced: bool = False,
+    unit_size: bool = False,
 ) -> Probe:
     """Find the linear layer with the lowest loss on `[N, features]`: `cross-entropy + penalty/(2N) |W|^2`.
 
@@ -35,18 +47,19 @@ def solve_probe(
     schedule and no seed are needed. L-BFGS guesses the curvature from the last few gradients and gets there in some
     dozens of steps, from zeros. The bias is free. The more images there are, the less the penalty counts beside them;
     scikit-learn's `LogisticRegression(C=1 / penalty)` has the same minimum. With `balanced`, every class counts the
-    same in the loss, however few images it has, as by scikit-learn's `class_weight="balanced"`. ArithmeticError when
-    L-BFGS did not converge.
+    same in the loss, however few images it has, as by scikit-learn's `class_weight="balanced"`. With `unit_size`,
+    features are divided by their standard deviation, one number, so that a penalty means the same for every network;
+    the layer that is returned takes them as they are. ArithmeticError when L-BFGS did not converge.
 
     Source: Liu and Nocedal, "On the limited memory BFGS method for large scale optimization", 1989, Mathematical
     Programming.
     """
     _check(features, labels, classes, penalty)
-    middle = features.double().mean(0)
-    x = features.double() - middle  # the free bias takes the shift up again; around 0, L-BFGS needs far fewer steps
-    wanted = F.one_hot(labels.to(x.device), classes).double()  # [N, classes]
-    share = class_shares(labels.to(x.device), classes, balanced)  # of each image in the loss, [N, 1]
-    weight, bias = x.new_zeros(classes, x.shape[1]), x.new_zeros(classes)
+    middle = sum(part.double().sum(0) for part in features.split(AT_A_TIME)) / len(features)
+    size = (features.std().item() if unit_size else 1.0) or 1.0
+    share = class_shares(labels.to(features.device), classes, balanced)  # of each image in the loss, [N, 1]
+    portions = _portions(features, middle, size, labels, classes, share)
+    weight, bias = middle.new_zeros(classes, len(middle)), middle.new_zeros(classes)
     optimizer = torch.optim.LBFGS(
         [weight, bias],
         max_iter=ITERATIONS,
@@ -55,25 +68,55 @@ def solve_probe(
         tolerance_change=0,
         line_search_fn="strong_wolfe",
     )
-    evaluations, pull = 0, penalty / len(x)
+    evaluations, pull = 0, penalty / len(features)
 
     def closure() -> torch.Tensor:
         nonlocal evaluations
         evaluations += 1
-        said = F.log_softmax(x @ weight.T + bias, 1)  # [N, classes]
-        slope = (said.exp() - wanted) * share  # the gradient by hand, as in `losses`: no graph is built
-        weight.grad, bias.grad = slope.T @ x + pull * weight, slope.sum(0)
-        return -(wanted * said * share).sum() + pull / 2 * weight.square().sum()
+        weight.grad, bias.grad = pull * weight, torch.zeros_like(bias)
+        loss = pull / 2 * weight.square().sum()
+        for x, wanted, share in portions():
+            said = F.log_softmax(x @ weight.T + bias, 1)  # [B, classes]
+            slope = (said.exp() - wanted) * share  # the gradient by hand, as in `losses`: no graph is built
+            weight.grad += slope.T @ x
+            bias.grad += slope.sum(0)
+            loss -= (wanted * said * share).sum()
+        return loss
 
     for _ in range(ROUNDS):
         optimizer.step(closure)
         loss, steepest = closure().item(), max(weight.grad.abs().max().item(), bias.grad.abs().max().item())
         if steepest <= GRADIENT:
+            weight /= size
             return Probe(weight, bias - weight @ middle, loss, steepest, evaluations)
     raise ArithmeticError(
         f"L-BFGS did not converge: after {evaluations} evaluations the gradient is {steepest:.1e}, but at most "
         f"{GRADIENT:.0e} was expected. Use a larger penalty than {penalty:g}, or bring the features to about unit size."
     )
+
+
+def _portions(
+    features: torch.Tensor,
+    middle: torch.Tensor,
+    size: float,
+    labels: torch.Tensor,
+    classes: int,
+    share: torch.Tensor,
+) -> Callable[[], Iterable[Portion]]:
+    """Return what gives features `[B, features]` and answers `[B, classes]` in float64, and shares `[B, 1]`.
+
+    The free bias takes the shift to 0 up again; around 0, L-BFGS needs far fewer steps. Many images are not in float64
+    all at once, and of few that is done once.
+    """
+    parts = list(zip(features.split(AT_A_TIME), labels.split(AT_A_TIME), share.split(AT_A_TIME), strict=True))
+
+    def prepared(x: torch.Tensor, y: torch.Tensor, share: torch.Tensor) -> Portion:
+        return (x - middle).div_(size), F.one_hot(y.to(x.device), classes).double(), share
+
+    if len(parts) > 1:
+        return lambda: itertools.starmap(prepared, parts)
+    once = [prepared(*part) for part in parts]
+    return lambda: once
 
 
 def class_shares(labels: torch.Tensor, classes: int, balanced: bool) -> torch.Tensor:
@@ -120,7 +163,7 @@ def _check(features: torch.Tensor, labels: torch.Tensor, classes: int, penalty: 
             f"labels go from {int(labels.min())} to {int(labels.max())}, but there are {classes} classes, 0 to "
             f"{classes - 1}. Check the number of classes, or whether counting began at 1."
         )
-    if not torch.isfinite(features).all():
+    if len(features) and not torch.stack(features.aminmax()).isfinite().all():
         raise ValueError("a feature is infinite or not a number. Look for images or weights that are not finite.")
     if not penalty > 0:
         raise ValueError(
