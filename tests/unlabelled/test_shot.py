@@ -150,3 +150,8 @@ def test_labels_cannot_be_passed():
         shot(network(), target(), FEW)
     with pytest.raises(TypeError, match="images alone were expected"):
         shot(network(), source().labels.tolist(), FEW)
+
+
+def test_labels_that_are_never_found_anew_have_to_be_asked_for_in_updates():
+    with pytest.raises(ValueError, match="after every 0 updates"):
+        shot(network(), IMAGES, FEW, every=0)

@@ -29,7 +29,7 @@ def shot(
 
     The loss is `information_loss` plus `weight` times the cross entropy of answers that are found by class centroids
     anew after `every` updates. `target` is uint8 `[N, 3, H, W]`. Statistics of batch normalisation are measured on the
-    target, also at the end. Raises what `adapt` does.
+    target, also at the end. Raises TypeError for images with labels, ArithmeticError when the loss breaks.
 
     What comes back is the network after the last update. To keep the best one on the way would take labels to know it
     by, and a copy: `best = net.state_dict()`, as much code has it, is no copy but the weights that go on moving.
@@ -37,6 +37,8 @@ def shot(
     Source: Liang, Hu and Feng, "Do we really need to access the source data? Source hypothesis transfer for
     unsupervised domain adaptation", 2020, ICML.
     """
+    if every < 1:
+        raise ValueError(f"answers are to be found anew after every {every} updates. Expected at least 1, such as 20.")
     unknown, head = unlabelled(target), get_classifier(model)
     model.to(device=pick_device(), memory_format=torch.channels_last)
     learned = [parameter for parameter in head.parameters() if parameter.requires_grad]
