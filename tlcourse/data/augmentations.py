@@ -71,7 +71,7 @@ class Flip:
     share: float = 0.5
 
     def __post_init__(self) -> None:
-        _check_range("share", self.share, 0, 1)
+        check_range("share", self.share, 0, 1)
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         return flip_where(x, self.draw(len(x), generator))
@@ -88,7 +88,7 @@ class Crop:
     pixels: int = 4
 
     def __post_init__(self) -> None:
-        _check_range("pixels", self.pixels, 0, math.inf)
+        check_range("pixels", self.pixels, 0, math.inf)
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         return shift_by(x, *self.draw(len(x), generator))
@@ -105,7 +105,7 @@ class Rotate:
     degrees: float = 15.0
 
     def __post_init__(self) -> None:
-        _check_range("degrees", self.degrees, 0, 180)
+        check_range("degrees", self.degrees, 0, 180)
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         angles = self.draw(len(x), generator)
@@ -123,7 +123,7 @@ class Recolour:
     strength: float = 0.4
 
     def __post_init__(self) -> None:
-        _check_range("strength", self.strength, 0, 2)
+        check_range("strength", self.strength, 0, 2)
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         gain = uniform(len(x), -self.strength, self.strength, generator).exp()
@@ -143,7 +143,7 @@ class CutOut:
     side: float = 0.4
 
     def __post_init__(self) -> None:
-        _check_range("side", self.side, 0, 1)
+        check_range("side", self.side, 0, 1)
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         height, width = x.shape[2:]
@@ -219,7 +219,8 @@ def _mirrored(places: torch.Tensor, size: int) -> torch.Tensor:
     return last - (last - places.abs()).abs()
 
 
-def _check_range(what: str, value: float, low: float, high: float) -> None:
+def check_range(what: str, value: float, low: float, high: float) -> None:
+    """Refuse a setting of an augmentation that is outside its range; `low` is the one that changes nothing."""
     if not low <= value <= high:
         raise ValueError(f"{what} is {value}, but a number from {low} (changes nothing) to {high} was expected.")
 

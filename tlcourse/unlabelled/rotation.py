@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from tlcourse.data.augmentations import Augment
-from tlcourse.repro import seeded
+from tlcourse.repro import generator, seeded
 from tlcourse.training.recipe import Recipe
 from tlcourse.unlabelled.pretext import Pretext, pretext_updates, pretrain, shown
 
@@ -39,8 +39,14 @@ def rotation_head(model: nn.Module, seed: int = 0) -> nn.Linear:
 def rotation_batches(
     images: torch.Tensor, recipe: Recipe, seed: int = 0
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield a batch an update: four times `recipe.batch` images, as all directions of an image come together."""
-    return (turned(x) for x, _ in shown(images, recipe, recipe.augment, seed))
+    """Yield a batch an update: four times `recipe.batch` images, as all directions of an image come together.
+
+    They are turned first and augmented then, each anew, so that what an augmentation adds stands upright in all.
+    """
+    draws = generator("turned images", seed)
+    for some, _ in shown(images, recipe, None, seed):
+        x, quarters = turned(some)
+        yield (recipe.augment(x, draws) if recipe.augment else x), quarters
 
 
 def rotation_updates(
