@@ -1,11 +1,12 @@
 """What an exercise says: a card that is a coloured box in a notebook and the same words as plain text elsewhere."""
 
-import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
+
+from tlcourse.pages.fill import fill
 
 
 class Outcome(Enum):
@@ -48,35 +49,16 @@ class Card:
         return "\n".join([*lines, *([self.code] if self.code else [])])
 
     def _repr_html_(self) -> str:
-        colour = COLOURS.get(self.title, QUIET)
-        rows = "".join(
-            f'<tr><td style="text-align: left; vertical-align: top; padding-right: 1em">{html.escape(name)}</td>'
-            f"{_cell(name, text)}</tr>"
-            for name, text in self.details
-        )
-        table = f'<table style="margin: 0.4em 0 0 0">{rows}</table>' if rows else ""
-        code = f'<pre style="margin: 0.4em 0 0 0">{html.escape(self.code)}</pre>' if self.code else ""
-        return (
-            f'<div style="border-left: 6px solid {colour}; padding: 0.4em 0.8em">'
-            f"<b>{html.escape(self.title)}</b> &nbsp; {_in_html(self.message)}{table}{code}</div>"
-        )
+        return fill("card.html", shown=self)
 
+    @property
+    def colour(self) -> str:
+        """The colour of its edge, as CSS writes it."""
+        return COLOURS.get(self.title, QUIET)
 
-def _cell(name: str, text: str) -> str:
-    """Return the cell of a detail: a text as it reads, a value as it is."""
-    if PROSE.fullmatch(name):
-        return f'<td style="text-align: left">{_in_html(text)}</td>'
-    return f'<td style="text-align: left; white-space: pre-wrap; font-family: monospace">{html.escape(text)}</td>'
-
-
-def _in_html(text: str) -> str:
-    """Render the little Markdown that texts of exercises use; what stands in backticks stays as it is."""
-    parts = re.split(r"`([^`]+)`", html.escape(text))
-    parts[1::2] = [f"<code>{code}</code>" for code in parts[1::2]]
-    for place in range(0, len(parts), 2):
-        strong = re.sub(r"\*\*(?=\S)([^*]+)(?<=\S)\*\*", r"<strong>\1</strong>", parts[place])
-        parts[place] = re.sub(r"(?<!\w)\*(?=\S)([^*]+)(?<=\S)\*(?!\w)", r"<em>\1</em>", strong)
-    return "".join(parts).replace("\n", "<br>")
+    def reads(self, name: str) -> bool:
+        """Whether a detail is written for reading; a value stays as it is."""
+        return PROSE.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, repr=False)

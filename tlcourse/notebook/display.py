@@ -3,7 +3,7 @@
 import base64
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -27,6 +27,13 @@ def show(figure: Figure, alt: str) -> None:
     Raises ValueError when the text is too short to say anything.
     """
     display({"text/html": as_image(figure, alt), "text/plain": f"[figure: {alt}]"}, raw=True)
+
+
+def drawn(size: tuple[float, float], columns: int, draw: Callable[..., str]) -> tuple[str, str]:
+    """Return a picture for a page, and what it shows; `draw` gets the axes, or as many as there are columns."""
+    figure = Figure(figsize=size, layout="constrained")
+    alt = draw(figure.subplots(1, columns))
+    return as_image(figure, alt), alt
 
 
 def as_image(figure: Figure, alt: str, *, quick: bool = False) -> str:

@@ -6,13 +6,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from tlcourse.evaluation.intervals import Interval
-from tlcourse.notebook.display import table_as_text
+from tlcourse.notebook.display import drawn, table_as_text
 from tlcourse.notebook.figures import COLOURS, GREY, plain
 from tlcourse.notebook.scripts import families, writable
+from tlcourse.pages.fill import fill
 from tlcourse.photos.adapting import METHODS, SOURCE
 from tlcourse.photos.crossing import CHOOSES, SHOWN, AdaptedPhotos
 from tlcourse.photos.findings import FolderReport
-from tlcourse.photos.page import drawn, page
 from tlcourse.photos.read import printable
 from tlcourse.photos.report import thumbnail_of
 
@@ -125,7 +125,11 @@ def adaptation_page(
     found: AdaptedPhotos, folders: Sequence[FolderReport], accuracy: Mapping[str, Interval], warned: Sequence[str]
 ) -> str:
     """Write what was found as HTML; `accuracy` is what `measured` returned, and `warned` what was warned of."""
-    return page(
+    used = (
+        f"{len(found.train):,} of the source to learn from, {len(found.validation):,} to choose the probe's penalty "
+        f"and the temperature, {len(found.target):,} of the target without labels"
+    )
+    return fill(
         "adaptation.html",
         folders=folders,
         found=found,
@@ -138,6 +142,7 @@ def adaptation_page(
         warned=[words.removeprefix("Warning: ") for words in warned],
         picture=drawn((8, 1.6 + 0.32 * min(len(found.classes), MOST_CLASSES)), 1, lambda ax: draw_counts(ax, found)),
         changed=_changed(found),
+        made=found.in_words() | {"photographs": used},
     )
 
 

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
+from tlcourse.notebook.display import drawn
 from tlcourse.notebook.figures import PALETTE, dots, plain
+from tlcourse.pages.fill import fill
 from tlcourse.photos.choosing import FOLDS, Choice, Judged
 from tlcourse.photos.findings import FolderReport
-from tlcourse.photos.page import drawn, page
 
 HEADER = ("backbone", "LogME", "probe (%)", "minus highest", "verdict", "s", "MB", "weights", "licence")
 NOTES = (
@@ -51,12 +52,13 @@ def licences_in_words(choice: Choice) -> dict[str, str]:
 
 def choice_page(choice: Choice, folders: Sequence[FolderReport], apart: str, command: str) -> str:
     """Write the comparison as HTML; `apart` says which photographs had no part, `command` how to go on."""
-    return page(
+    return fill(
         "choice.html",
         folders=folders,
         choice=choice,
         header=HEADER,
         rows=choice_rows(choice),
+        origins={one.name: one.origin for one in choice.judged},
         notes=NOTES,
         licences=licences_in_words(choice),
         picture=drawn((8, 1.3 + 0.45 * len(choice.judged)), 1, lambda ax: draw_choice(ax, choice)),

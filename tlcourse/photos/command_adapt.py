@@ -12,7 +12,7 @@ from tlcourse.photos.crossing import PREDICTIONS, adapt_photos, measured
 from tlcourse.photos.findings import FolderReport
 from tlcourse.photos.inspection import inspect
 from tlcourse.photos.near_duplicates import NEAR, nearest
-from tlcourse.photos.options import NETWORKS_SAID, check_apart, check_outside, try_network
+from tlcourse.photos.options import add_network, add_shared, check_apart, check_outside, nothing_written, try_network
 from tlcourse.photos.read import printable
 from tlcourse.photos.scan import Scan, scan, scan_unlabelled
 from tlcourse.photos.splits import thumbnails
@@ -25,12 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help="labelled photographs, one subfolder for every class")
     parser.add_argument("target", type=Path, help="photographs of the same classes; its subfolders are not read")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where all results shall be saved")
-    parser.add_argument(
-        "--backbone", default="mobilenet_v2", metavar="NAME", help=f"network: {NETWORKS_SAID} (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--weights", default="DEFAULT", metavar="FILE", help="weights of the network, instead of a download"
-    )
+    add_network(parser)
     parser.add_argument(
         "--method",
         default="auto",
@@ -40,24 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels", type=Path, metavar="FILE", help="a table of the target's labels, to measure with at the very end"
     )
-    parser.add_argument(
-        "--csv", type=Path, metavar="FILE", help="a table of the source's labels, instead of its subfolders"
-    )
-    parser.add_argument("--label-column", metavar="TITLE", help="the column of a table that holds the classes")
-    parser.add_argument("--side", type=int, metavar="PIXELS", help="size of the images; smaller is faster")
-    parser.add_argument("--seed", type=int, default=0, help="of all that is random (default: %(default)s)")
-    parser.add_argument("--device", help="cpu or cuda (default: a GPU if there is one)")
+    add_shared(parser)
 
 
+@nothing_written()
 def run(options: argparse.Namespace) -> int:
-    """Inspect, adapt, choose, predict, save; where Ctrl-C stops it, nothing was written."""
-    try:
-        return _adapt(options)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("Nothing was written.") from None
-
-
-def _adapt(options: argparse.Namespace) -> int:
+    """Inspect, adapt, choose, predict, save."""
     methods, out = _check(options), check_target(options.out, (*FILES, PREDICTIONS))
     known = scan(options.source, options.csv, options.label_column)
     asked = scan_unlabelled(options.target)

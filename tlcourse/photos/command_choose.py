@@ -10,10 +10,12 @@ from tlcourse.photos.choosing import compare_backbones
 from tlcourse.photos.networks import check_network, weights_in
 from tlcourse.photos.options import (
     NETWORKS_SAID,
-    add_photo_options,
+    add_folder,
+    add_shared,
     check_outside,
     check_test,
     look,
+    nothing_written,
     tell_left_out,
     try_network,
 )
@@ -24,7 +26,7 @@ from tlcourse.storage import StorageError, write_atomically
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_photo_options(parser)
+    add_folder(parser)
     parser.add_argument(
         "--backbones",
         required=True,
@@ -39,17 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "named as torchvision names them",
     )
     parser.add_argument("--out", type=Path, metavar="FILE.html", help="write the comparison as a page, too")
+    add_shared(parser)
 
 
+@nothing_written()
 def run(options: argparse.Namespace) -> int:
-    """Inspect, judge, compare; where Ctrl-C stops it, nothing was written."""
-    try:
-        return _choose(options)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("Nothing was written.") from None
-
-
-def _choose(options: argparse.Namespace) -> int:
+    """Inspect, judge, compare."""
     names = _check(options)
     folders = look(options)
     test = folders[1].photos if options.test is not None else None

@@ -5,11 +5,13 @@ from pathlib import Path
 
 from tlcourse.photos.classifier import REPORT, check_model_folder
 from tlcourse.photos.options import (
-    NETWORKS_SAID,
-    add_photo_options,
+    add_folder,
+    add_network,
+    add_shared,
     check_outside,
     check_test,
     look,
+    nothing_written,
     tell_left_out,
     try_network,
 )
@@ -22,17 +24,10 @@ from tlcourse.repro import pick_device
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_photo_options(parser)
+    add_folder(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the classifier shall be saved")
-    parser.add_argument(
-        "--backbone",
-        default="mobilenet_v2",
-        metavar="NAME",
-        help=f"network: {NETWORKS_SAID} (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--weights", default="DEFAULT", metavar="FILE", help="weights of the network, instead of a download"
-    )
+    add_network(parser)
+    add_shared(parser)
     parser.add_argument(
         "--recipe",
         default="auto",
@@ -45,15 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-mirror", action="store_true", help="do not mirror photographs: for writing, signs, hands")
 
 
+@nothing_written()
 def run(options: argparse.Namespace) -> int:
-    """Inspect, train, measure, save; where Ctrl-C stops it, nothing was written."""
-    try:
-        return _finetune(options)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("Nothing was written.") from None
-
-
-def _finetune(options: argparse.Namespace) -> int:
+    """Inspect, train, measure, save."""
     out = check_model_folder(options.out)
     _check(options)
     folders = look(options)

@@ -61,6 +61,11 @@ class FolderReport:
     near_duplicates: bool = True  # whether they were looked for; among very many pictures only copies are
     labelled: bool = True  # False where no class was read, and none is shown
 
+    @property
+    def name(self) -> str:
+        """The folder's own name, as text for one line."""
+        return printable(self.folder.name)
+
     def counts(self) -> dict[str, int]:
         """Return how many findings of every kind there are, kinds without any left out."""
         counts = Counter(finding.kind for finding in self.findings)

@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
 from typing import Any
-
-import jinja2
 
 from tlcourse.data.transforms import Preprocessing
 from tlcourse.evaluation.intervals import Interval
+from tlcourse.pages.fill import fill
 from tlcourse.storage import StorageError
 
 FORMAT = 1
@@ -65,9 +63,7 @@ class ModelCard:
     def to_markdown(self) -> str:
         """Return the card as a page to read."""
         metrics = {name: f"{value:.1f}" if isinstance(value, float) else value for name, value in self.metrics.items()}
-        page = files("tlcourse.photos").joinpath("model_card.md").read_text(encoding="utf-8")
-        template = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True, finalize=_line).from_string(page)
-        return template.render(card=self, metrics=metrics)
+        return fill("model_card.md", card=self, metrics=metrics)
 
 
 def card_from_json(text: str, where: str) -> ModelCard:
@@ -114,8 +110,3 @@ def _parsed(record: dict[str, Any]) -> dict[str, Any]:
         "preprocessing": Preprocessing.from_json(record["preprocessing"]),
         "metrics": metrics,
     }
-
-
-def _line(text: object) -> str:
-    """Keep a text on its line and in its cell: names of folders may hold anything."""
-    return " ".join(str(text).split()).replace("|", "\\|").replace("`", "'").replace("<", "&lt;")

@@ -1,7 +1,8 @@
 """What the commands on a folder of photographs share: their options, the look into the folder, a first try."""
 
 import argparse
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tlcourse.data.downloads import DownloadError
@@ -14,17 +15,40 @@ from tlcourse.photos.splits import PARTS
 NETWORKS_SAID = "any classification network of torchvision, or tiny_resnet, which came with the course"
 
 
-def add_photo_options(parser: argparse.ArgumentParser) -> None:
-    """Declare which photographs, how they are divided, and where to compute."""
+def add_folder(parser: argparse.ArgumentParser) -> None:
+    """Declare which photographs, and which of them are kept for the test."""
     parser.add_argument("folder", type=Path, help="photographs, one subfolder for every class; it is not changed")
+    parser.add_argument("--test", type=Path, metavar="FOLDER", help="photographs kept for the test (default: a fifth)")
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Declare the network to begin with."""
+    parser.add_argument(
+        "--backbone", default="mobilenet_v2", metavar="NAME", help=f"network: {NETWORKS_SAID} (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--weights", default="DEFAULT", metavar="FILE", help="weights of the network, instead of a download"
+    )
+
+
+def add_shared(parser: argparse.ArgumentParser) -> None:
+    """Declare where labels come from, and how to compute."""
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="a table of file names and labels, instead of subfolders"
     )
-    parser.add_argument("--label-column", metavar="TITLE", help="the column of the table that holds the classes")
-    parser.add_argument("--test", type=Path, metavar="FOLDER", help="photographs kept for the test (default: a fifth)")
+    parser.add_argument("--label-column", metavar="TITLE", help="the column of a table that holds the classes")
     parser.add_argument("--side", type=int, metavar="PIXELS", help="size of the images; smaller is faster")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default: %(default)s)")
     parser.add_argument("--device", help="cpu or cuda (default: a GPU if there is one)")
+
+
+@contextlib.contextmanager
+def nothing_written() -> Iterator[None]:
+    """Say of a command that writes at its very end alone, where Ctrl-C stops it, that nothing was written."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("Nothing was written.") from None
 
 
 def look(options: argparse.Namespace) -> list[FolderReport]:

@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 
 from tlcourse.evaluation.metrics import class_report
+from tlcourse.notebook.display import drawn
 from tlcourse.notebook.evaluation_figures import draw_reliability
+from tlcourse.pages.fill import fill
 from tlcourse.photos.findings import FolderReport
 from tlcourse.photos.model_card import GOOD_FOR, NOT_FOR
-from tlcourse.photos.page import drawn, page
 from tlcourse.photos.pipeline import TrainedPhotos
 from tlcourse.photos.read import PhotoError, open_photo, printable
 from tlcourse.photos.training_figure import draw_tuning
@@ -24,8 +25,8 @@ THUMBNAIL = 320  # pixels of the longer side
 
 def report_page(result: TrainedPhotos, folders: Sequence[FolderReport]) -> str:
     """Write the report on a classifier, and what the inspection of each folder found, as HTML with its pictures."""
-    return page(
-        "report.html",
+    return fill(
+        "classifier.html",
         result=result,
         found=result.evaluation,
         good_for=GOOD_FOR,
@@ -60,11 +61,11 @@ def frequent_mistakes(confusion: torch.Tensor, classes: Sequence[str], most: int
     return [(classes[r], classes[c], int(mistakes[r, c])) for r, c in places if mistakes[r, c]]
 
 
-def _classes(result: TrainedPhotos) -> list[tuple[str, int, float, float]]:
+def _classes(result: TrainedPhotos) -> list[tuple[str, int, str, str]]:
     """Return for each class its name, test photographs, and percent found and right when named."""
     report = class_report(result.evaluation.confusion)
-    columns = (report.support, 100 * report.recall, 100 * report.precision)
-    return list(zip(result.evaluation.classes, *(column.tolist() for column in columns), strict=True))
+    shares = ([f"{100 * share:.0f}" for share in column.tolist()] for column in (report.recall, report.precision))
+    return list(zip(result.evaluation.classes, report.support.tolist(), *shares, strict=True))
 
 
 def _training(result: TrainedPhotos) -> tuple[str, str] | None:

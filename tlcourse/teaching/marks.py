@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from tlcourse.exercises.card import Card
+from tlcourse.exercises.exercise import Exercise
+from tlcourse.exercises.quiz import Quiz
 from tlcourse.lessons.registry import find, items_of
 from tlcourse.storage import write_atomically
 from tlcourse.teaching.submissions import Submission
@@ -37,12 +40,27 @@ class Mark:
         return self.name.partition(".")[2]
 
     @property
+    def item(self) -> Exercise | Quiz:
+        """The exercise or the quiz that was answered."""
+        return find(self.name)
+
+    @property
     def is_quiz(self) -> bool:
         return self.short == "quiz"
 
     @property
+    def title(self) -> str:
+        """What stands above it on a page."""
+        return "Quiz" if self.is_quiz else f"{self.short.removeprefix('q')}. {self.item.title}"
+
+    @property
+    def card(self) -> Card:
+        """What the check said, as a notebook shows it."""
+        return Card(self.outcome, self.message, self.details)
+
+    @property
     def points(self) -> float:
-        return self.share * find(self.name).points
+        return self.share * self.item.points
 
 
 @dataclass(frozen=True)
@@ -61,7 +79,7 @@ class Row:
 
     @property
     def possible(self) -> int | None:
-        return sum(find(mark.name).points for mark in self.marks) if self.marks else None
+        return sum(mark.item.points for mark in self.marks) if self.marks else None
 
     @property
     def notes(self) -> list[str]:
