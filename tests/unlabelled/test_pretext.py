@@ -161,6 +161,16 @@ def test_signatures_are_alike_so_that_a_table_can_loop_over_the_methods(pretrain
 
 
 @everyone
+def test_the_recipe_unless_another_is_given(pretrain, steps, batches, top):
+    recipes = [inspect.signature(function).parameters["recipe"].default for function in (pretrain, steps)]
+    assert recipes[0] is recipes[1]
+    x, _ = next(iter(batches(images(), recipes[0])))
+    assert x.shape[1:] == (3, 32, 32)
+    assert len(x) % recipes[0].batch == 0
+    assert torch.isfinite(x).all()
+
+
+@everyone
 @pytest.mark.filterwarnings("ignore:overflow")
 def test_a_training_that_breaks_says_so(pretrain, steps, batches, top):
     wild = Recipe(epochs=1, steps=6, batch=8, lr=1e30)

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from tlcourse.adaptation.target import unlabelled
-from tlcourse.data.augmentations import Augment
+from tlcourse.data.augmentations import Augment, Chain
+from tlcourse.data.backdrop import Backdrop
 from tlcourse.data.normalisation import denormalise, scale
 from tlcourse.models.tiny_resnet import TinyResNet
 from tlcourse.repro import generator, seeded
@@ -23,7 +24,9 @@ SIZE = 16  # an image's height and width are multiples of it: that many pixels b
 PATCH = 4  # pixels, height and width
 HIDDEN = 0.6  # share of the patches
 GREY = 0.0  # midway between black (-1) and white (1)
-MASKING = Recipe(epochs=60, batch=128, augment=Augment(light=0.4))
+MASKING = Recipe(
+    epochs=100, batch=96, augment=Chain(Backdrop(), Augment(shift=0.1, zoom=0.25, shear=0.25, bend=0.05, light=0.4))
+)
 
 
 class Masked(Pretext):
