@@ -18,9 +18,10 @@ from tlcourse.photos import adapting, command_adapt
 from tlcourse.photos.adaptation_page import results, warnings
 from tlcourse.photos.adapting import METHODS
 from tlcourse.photos.classifier import FILES, load_classifier
-from tlcourse.photos.crossing import PREDICTIONS, in_order_of_content
+from tlcourse.photos.crossing import PREDICTIONS
 from tlcourse.photos.image_folder import write_image_folder
 from tlcourse.photos.inspection import inspect
+from tlcourse.photos.photoset import in_order_of_content
 from tlcourse.photos.read import open_photo
 from tlcourse.photos.scan import scan, scan_unlabelled
 

@@ -21,13 +21,13 @@ from tlcourse.adaptation.cdan import CDAN
 from tlcourse.adaptation.coral import covariance, recolouring
 from tlcourse.adaptation.dann import DANN
 from tlcourse.adaptation.mcc import MCC
-from tlcourse.adaptation.self_training import SHARES, surest_of_each_class
 from tlcourse.adaptation.validators import Evidence, Outputs
 from tlcourse.photos.finetuning import CachedFeatures, ChosenProbe, solve_photo_probe
+from tlcourse.photos.pseudo_labels import self_trained
 from tlcourse.repro import generator
 from tlcourse.training.loop import updates
 from tlcourse.training.recipe import adamw
-from tlcourse.transfer.linear_probe import Probe, class_shares, solve_probe
+from tlcourse.transfer.linear_probe import Probe, class_shares
 
 UPDATES, BATCH = 300, 64  # of what has no closed form; a batch is so many photographs of each domain
 LR, LR_OF_MAP = 1e-3, 3e-4  # highest of a head alone, and of a map and a head
@@ -104,14 +104,8 @@ def self_training(domains: Domains, seed: int = 0) -> AdaptedHead:
     """Go on from CORAL: solve the probe again with its own surest answers, class by class, more of them each round."""
     domains = aligned(domains)
     chosen = _probe(domains)
-    head = head_for(domains, chosen.probe.weight, chosen.probe.bias)
-    for share in SHARES:
-        sure = surest_of_each_class(head.evidence.target.logits, share)
-        features = torch.cat([domains.train.features, domains.target[sure].to(domains.train.features)])
-        labels = torch.cat([domains.train.labels, head.answers[sure]])
-        probe = solve_probe(features, labels, domains.classes, chosen.penalty, balanced=True, unit_size=True)
-        head = head_for(domains, probe.weight, probe.bias)
-    return head
+    probe, _ = self_trained(domains.train, domains.target, chosen.probe, domains.classes, chosen.penalty)
+    return head_for(domains, probe.weight, probe.bias)
 
 
 Method = Callable[[Domains, int], AdaptedHead]

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     asked = scan_unlabelled(options.target)
     asked = replace(asked, files=tuple(name for name in asked.files if not _is_table(asked, name, options.labels)))
     asked = replace(asked, labels=asked.labels[: len(asked.files)])
-    print(f"{printable(options.target)}: no label is read. {_ignored(asked)}")
+    print(f"{asked.ignored()}; every photograph will be taken for one of the source's classes, whatever it shows.")
     labels = _labels(options, known.classes)
     folders = [inspect(known, at_least=2), inspect(asked, at_least=1)]
     print(*folders, sep="\n")
@@ -91,14 +91,6 @@ def _is_table(found: Scan, name: str, labels: Path | None) -> bool:
         labels.resolve(),
         (found.folder / labels).resolve(),
     )
-
-
-def _ignored(found: Scan) -> str:
-    """Say what is done with subfolders, and with classes that the target may have or lack."""
-    folders = sorted({name.split("/", 1)[0] for name in found.files if "/" in name})
-    shown = ", ".join(map(repr, folders[:3])) + (" and more" if len(folders) > 3 else "")
-    names = f"Its {len(folders)} subfolders ({shown}) are ignored" if folders else "It has no subfolders"
-    return f"{names}; every photograph will be taken for one of the source's classes, whatever it shows."
 
 
 def _labels(options: argparse.Namespace, classes: tuple[str, ...]) -> Mapping[Path, str]:

@@ -1,15 +1,22 @@
 """The command `tlcourse finetune`: from a folder of photographs to a saved classifier with a report."""
 
 import argparse
+import contextlib
+import tempfile
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
+from tlcourse.photos.archives import unpack_zip
 from tlcourse.photos.classifier import REPORT, check_model_folder
+from tlcourse.photos.inspection import inspect
 from tlcourse.photos.options import (
     add_folder,
     add_network,
     add_shared,
     check_outside,
     check_test,
+    check_unlabelled,
     look,
     nothing_written,
     tell_left_out,
@@ -18,6 +25,7 @@ from tlcourse.photos.options import (
 from tlcourse.photos.pipeline import train_on_photos
 from tlcourse.photos.recipe import RECIPES
 from tlcourse.photos.report import report_page
+from tlcourse.photos.scan import scan_unlabelled
 from tlcourse.photos.views import RandomView
 from tlcourse.repro import pick_device
 
@@ -25,6 +33,13 @@ from tlcourse.repro import pick_device
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_folder(parser)
+    parser.add_argument(
+        "--unlabelled",
+        type=Path,
+        metavar="FOLDER",
+        help="photographs of the same classes without labels, or a zip of them; its subfolders are not read. Learned "
+        "from too, by consistency or with --probe-only by pseudo-labels, and dropped where that is not seen to help",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the classifier shall be saved")
     add_network(parser)
     add_shared(parser)
@@ -45,12 +60,27 @@ def run(options: argparse.Namespace) -> int:
     """Inspect, train, measure, save."""
     out = check_model_folder(options.out)
     _check(options)
+    with _unpacked(options.unlabelled) as unlabelled:
+        _train(options, out, unlabelled)
+    print(f"saved in {out}; open {out / REPORT} to see where it errs, and ask it: tlcourse predict {out} IMAGE")
+    return 0
+
+
+def _train(options: argparse.Namespace, out: Path, unlabelled: Path | None) -> None:
+    """Inspect all folders, train, measure, and save."""
+    asked = None if unlabelled is None else scan_unlabelled(unlabelled)
+    if asked is not None:
+        print(f"{asked.ignored()}. What is found there is learned from only where that is seen to help.")
     folders = look(options)
+    if asked is not None:
+        folders.append(inspect(asked, at_least=1))
+        print(folders[-1])
     result = train_on_photos(
         folders[0].photos,
         options.backbone,
         options.weights,
         test=folders[1].photos if options.test is not None else None,
+        unlabelled=folders[-1].photos if asked is not None else None,
         recipe=options.recipe,
         changes=_changes(options),
         probe_only=options.probe_only,
@@ -61,9 +91,19 @@ def run(options: argparse.Namespace) -> int:
     )
     print(result.evaluation)
     tell_left_out(result.parts.left_out, result.parts.notes)
+    for path in result.worth.used.left_out if result.worth else ():
+        print(f"  not learned from, since it, or one that looks like it, is labelled: {path}")
     result.save(out, report_page(result, folders))
-    print(f"saved in {out}; open {out / REPORT} to see where it errs, and ask it: tlcourse predict {out} IMAGE")
-    return 0
+
+
+@contextlib.contextmanager
+def _unpacked(folder: Path | None) -> Iterator[Path | None]:
+    """Give a folder as it is, and of a zip its content, which is there until the end."""
+    if folder is None or not zipfile.is_zipfile(folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="tlcourse-") as place:
+        yield unpack_zip(folder, Path(place) / folder.stem)
 
 
 def _changes(options: argparse.Namespace) -> dict[str, object]:
@@ -79,4 +119,5 @@ def _check(options: argparse.Namespace) -> None:
     pick_device(options.device)
     check_outside(options.out, options.folder)
     check_test(options)
+    check_unlabelled(options)
     try_network(options.backbone, options.weights, options.side, "--weights FILE")

@@ -25,11 +25,10 @@ from tlcourse.photos.evaluation import careful_temperature
 from tlcourse.photos.finetuning import cache_features
 from tlcourse.photos.memory import PhotoSource, open_photos
 from tlcourse.photos.networks import photo_network
-from tlcourse.photos.photoset import PhotoSet
+from tlcourse.photos.photoset import PhotoSet, in_order_of_content
 from tlcourse.photos.read import printable
 from tlcourse.photos.splits import check_enough
 from tlcourse.repro import generator, pick_device, progress_bar
-from tlcourse.storage import sha256
 from tlcourse.transfer.linear_probe import Probe, write_head
 
 VALIDATION = 0.2  # of the source: for the probe's penalty, the temperature, and what is said of the source
@@ -233,16 +232,6 @@ def measured_anew(model: nn.Module, photos: PhotoSource, progress: bool = False)
     batches = progress_bar((photos.prepared(some) for some in rows), "statistics", len(rows), shown=progress)
     update_bn(batches, model, device=next(model.parameters()).device)
     return model
-
-
-def in_order_of_content(photos: PhotoSet) -> PhotoSet:
-    """Return photographs in an order that renaming files and folders does not change, and that is as if shuffled."""
-    shown = photos.thumbnails if photos.thumbnails is not None else torch.zeros(len(photos), 1, dtype=torch.uint8)
-    keys = [
-        (sha256(row.numpy().tobytes()), sha256(path.read_bytes()))
-        for row, path in zip(shown, photos.paths, strict=True)
-    ]
-    return photos.subset(torch.tensor(sorted(range(len(photos)), key=keys.__getitem__), dtype=torch.int64))
 
 
 def measured(found: AdaptedPhotos, labels: Mapping[Path, str]) -> dict[str, Interval]:

@@ -14,10 +14,11 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tlcourse.evaluation.predict import Loss, extract_features, predict
+from tlcourse.photos.consistency import Consistency
 from tlcourse.photos.evaluation import careful_temperature
 from tlcourse.photos.memory import PhotoSource
 from tlcourse.photos.recipe import PhotoRecipe
-from tlcourse.repro import progress_bar
+from tlcourse.repro import pick_device, progress_bar
 from tlcourse.training.checkpoint import History, copy_weights
 from tlcourse.training.loop import fit
 from tlcourse.training.recipe import adamw
@@ -157,6 +158,7 @@ def fine_tune(
     recipe: PhotoRecipe,
     *,
     probe: ChosenProbe | None = None,
+    beside: Consistency | None = None,
     scratch: bool = False,
     keep_best: bool = True,
     seed: int = 0,
@@ -167,7 +169,8 @@ def fine_tune(
 
     The head starts as the linear probe's (LP-FT): a random one would pull the features about before it knows anything.
     Without a probe it stays as it is. With `scratch`, nothing was carried over, so all stages get the same, higher rate
-    of the recipe. `keep_best=False` keeps the last epoch, in which the rate is lowest. Raises ValueError where
+    of the recipe. `keep_best=False` keeps the last epoch, in which the rate is lowest. `beside` joins
+    photographs without labels. Raises ValueError where
     photographs, head and recipe do not fit together, and NonFiniteLossError.
 
     Source: Kumar, Raghunathan, Jones, Ma and Liang, "Fine-tuning can distort pretrained features and underperform
@@ -177,8 +180,11 @@ def fine_tune(
         write_head(model, probe.probe)
     set_statistics(model, "adapt" if scratch else recipe.batchnorm)
     batches = train.for_training(recipe.batch, recipe.view, seed)
+    loss = class_loss(train.labels, get_classifier(model).out_features, recipe.smoothing)
+    if beside is not None:
+        batches, loss = beside.batches(model.to(pick_device(device)), batches), beside.loss(loss)
     rates = layerwise_lr(model, recipe.scratch_lr if scratch else recipe.lr, 1.0 if scratch else recipe.layer_decay)
-    updates = max(4, recipe.epochs * len(batches))
+    updates = max(5, recipe.epochs * len(batches))  # fewer have no update in which the rate rises
     how = {"weight_decay": recipe.weight_decay, "warm": recipe.warm, "fused": False}
     optimizer, schedule = adamw(model, rates, updates, **how)
     return fit(
@@ -187,7 +193,7 @@ def fine_tune(
         epochs=recipe.epochs,
         optimizer=optimizer,
         schedule=schedule,
-        loss=class_loss(train.labels, get_classifier(model).out_features, recipe.smoothing),
+        loss=loss,
         validation=validation.in_order(),
         patience=recipe.epochs if keep_best else None,  # never stops early, but goes back to the best epoch
         device=device,
@@ -211,7 +217,7 @@ def fine_tune_or_keep(
     before = copy_weights(model)
     history = fine_tune(model, train, validation, recipe, probe=probe, **options)
     logits = predict(model, validation.in_order())
-    losses = [_loss(one, validation.labels) for one in (logits, probe.logits)]
+    losses = [own_loss(one, validation.labels) for one in (logits, probe.logits)]
     tuned = Tuned(recipe, history, probe, logits, *losses, history.validation_accuracy[history.best_epoch])
     if tuned.kept == "linear probe":
         model.load_state_dict(before)
@@ -246,6 +252,6 @@ def class_loss(labels: torch.Tensor, classes: int, smoothing: float) -> Loss:
     return loss
 
 
-def _loss(logits: torch.Tensor, labels: torch.Tensor) -> float:
+def own_loss(logits: torch.Tensor, labels: torch.Tensor) -> float:
     """Return the cross-entropy at the temperature that suits these logits best."""
     return F.cross_entropy(logits / careful_temperature(logits, labels), labels).item()

@@ -99,6 +99,17 @@ def check_test(options: argparse.Namespace) -> None:
         check_apart("FOLDER and --test", options.folder, options.test, way_out)
 
 
+def check_unlabelled(options: argparse.Namespace) -> None:
+    """Refuse photographs without labels that are those with labels; a table may say which files of a folder are."""
+    if options.unlabelled is None:
+        return
+    check_outside(options.out, options.unlabelled)
+    if options.csv is None:
+        check_apart("FOLDER and --unlabelled", options.folder, options.unlabelled)
+    if options.test is not None:
+        check_apart("--test and --unlabelled", options.test, options.unlabelled)
+
+
 def try_network(name: str, weights: str | Path, side: int | None, own_weights: str) -> None:
     """Make a network before the long work: who has neither internet nor fitting weights shall know it at once.
 

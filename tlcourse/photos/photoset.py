@@ -10,6 +10,7 @@ from PIL import Image
 from tlcourse.data.splits import few_per_class, stratified_group_split
 from tlcourse.photos.read import open_photo
 from tlcourse.repro import generator
+from tlcourse.storage import sha256
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,3 +76,13 @@ class PhotoSet:
     def counts(self) -> dict[str, int]:
         """Return how many photographs every class has."""
         return dict(zip(self.classes, torch.bincount(self.labels, minlength=len(self.classes)).tolist(), strict=True))
+
+
+def in_order_of_content(photos: PhotoSet) -> PhotoSet:
+    """Return photographs in an order that renaming files and folders does not change, and that is as if shuffled."""
+    shown = photos.thumbnails if photos.thumbnails is not None else torch.zeros(len(photos), 1, dtype=torch.uint8)
+    keys = [
+        (sha256(row.numpy().tobytes()), sha256(path.read_bytes()))
+        for row, path in zip(shown, photos.paths, strict=True)
+    ]
+    return photos.subset(torch.tensor(sorted(range(len(photos)), key=keys.__getitem__), dtype=torch.int64))

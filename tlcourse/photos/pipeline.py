@@ -11,25 +11,28 @@ import torch
 from torch import nn
 
 from tlcourse.data.transforms import Preprocessing
+from tlcourse.photos.beside import fine_tune_beside, pseudo_label_beside
 from tlcourse.photos.classifier import save_classifier
+from tlcourse.photos.consistency import lengthened
 from tlcourse.photos.evaluation import Evaluation, careful_temperature, evaluate_photos
 from tlcourse.photos.finetuning import (
     ChosenProbe,
     Tuned,
     cache_features,
-    fine_tune_or_keep,
     refitted,
     solve_photo_probe,
 )
 from tlcourse.photos.memory import PhotoSource, open_photos
 from tlcourse.photos.networks import photo_network
 from tlcourse.photos.photoset import PhotoSet
-from tlcourse.photos.recipe import choose_recipe
+from tlcourse.photos.recipe import PhotoRecipe, choose_recipe
 from tlcourse.photos.splits import PhotoParts, train_validation_test
+from tlcourse.photos.unlabelled import Worth, apart_from
 from tlcourse.repro import pick_device
 from tlcourse.transfer.linear_probe import write_head
 
 Tell = Callable[[str], None]
+TWICE = ", once without the photographs that have no labels and once with them"
 
 
 @dataclass
@@ -46,6 +49,7 @@ class TrainedPhotos:
     temperature: float  # fitted on the validation photographs
     evaluation: Evaluation  # of what was kept, on the test photographs
     seconds: dict[str, float] = field(default_factory=dict)  # by step
+    worth: Worth | None = None  # of photographs without labels, where there were some
 
     def save(self, folder: Path | str, report: str | None = None) -> Path:
         """Write the classifier into a folder of its own; see `save_classifier`."""
@@ -64,7 +68,8 @@ class TrainedPhotos:
 
     def in_words(self) -> dict[str, str]:
         """Say how the classifier was trained."""
-        return (self.tuned or self.probe).in_words() | {"seed": f"{self.seed}"}
+        beside = self.worth.in_words() if self.worth else {}
+        return (self.tuned or self.probe).in_words() | beside | {"seed": f"{self.seed}"}
 
 
 def train_on_photos(
@@ -73,6 +78,7 @@ def train_on_photos(
     weights: str | Path | None = "DEFAULT",
     *,
     test: PhotoSet | None = None,
+    unlabelled: PhotoSet | None = None,
     recipe: str = "auto",
     changes: Mapping[str, object] | None = None,
     probe_only: bool = False,
@@ -84,13 +90,15 @@ def train_on_photos(
 ) -> TrainedPhotos:
     """Divide, read, probe, fine-tune, choose, fit the temperature, and measure on the test photographs, in this order.
 
-    `recipe` is that of `choose_recipe`, and `changes` replace fields of it. `tell` is given a line before each step.
-    Raises ValueError where a class has too few different photographs or an option is out of range, and StorageError
-    where weights or photographs cannot be read.
+    `recipe` is that of `choose_recipe`, and `changes` replace fields of it. `unlabelled` are photographs of which no
+    label is read; what learned from them too is kept where validation shows no harm. `tell` is given a line before each
+    step. Raises ValueError where a class has too few different photographs or an option is out of range, and
+    StorageError where weights or photographs cannot be read.
     """
     seconds: dict[str, float] = {}
     step = partial(_step, tell, seconds)
     parts = train_validation_test(photos, test, seed=seed)
+    used = None if unlabelled is None else apart_from(unlabelled, [photos] if test is None else [photos, test])
     with step("network", f"Network: {backbone}, {len(photos.classes)} classes."):
         network = photo_network(backbone, len(photos.classes), weights, seed=seed, side=side, progress=progress)
         model, preprocessing = network
@@ -99,27 +107,50 @@ def train_on_photos(
     kept = {"most_bytes": 0} if probe_only else {"progress": progress}
     with step("reading", f"Reading: {', '.join(f'{n:,} for {name}' for name, n in parts.counts().items())}."):
         sources = [open_photos(part, preprocessing, **kept) for part in (parts.train, parts.validation)]
+        unknown = None if used is None else open_photos(used.photos, preprocessing, **kept)
     with step("probe", "Probe: photographs go once through the frozen network, then the best linear head is found."):
-        probe, tuned = probe_photos(model, *sources, progress), None
+        probe, tuned, worth = probe_photos(model, *sources, progress), None, None
     tell(f"  {probe.validation_accuracy:.1f} % right on validation, {probe.mistakes} mistakes.")
+    options = {"seed": seed, "progress": progress}
     if not probe_only:
-        chosen = choose_recipe(recipe, probe.mistakes, **(changes or {}))
-        with step("fine-tuning", f"Fine-tuning of the whole network by the {chosen}."):
-            options = {"seed": seed, "device": device, "progress": progress}
-            tuned = fine_tune_or_keep(model, *sources, chosen, probe, **options)
+        chosen = _recipe(recipe, probe, changes or {}, unknown)
+        options["device"] = device
+        with step("fine-tuning", f"Fine-tuning of the whole network by the {chosen}{TWICE if used else ''}."):
+            tuned, worth = fine_tune_beside(model, *sources, unknown, used, chosen, probe, **options)
         tell(f"  {tuned}.")
-    logits = (tuned or probe).logits
-    if tuned is None or tuned.kept == "linear probe":
-        tell("  The probe is fitted once more, to the validation photographs too; what was said of it is from before.")
-        logits, probe = probe.logits, refitted(probe)
-        tuned = tuned and replace(tuned, probe=probe)
-        write_head(model, probe.probe)
-    temperature = careful_temperature(logits, parts.validation.labels)
+    elif used is not None:
+        with step("pseudo-labels", f"Pseudo-labels: the head answers for {len(unknown):,} photographs without labels."):
+            probe, worth = pseudo_label_beside(model, probe, parts, unknown, used, **options)
+    for words in worth.in_lines() if worth else ():
+        tell(f"  {words}")
+    probe, tuned, temperature = _settled(model, parts, probe, tuned, worth, tell)
     with step("test", f"Test: {len(parts.test):,} photographs that had no part in any choice."):
         asked = open_photos(parts.test, preprocessing, most_bytes=0)
         evaluation = evaluate_photos(model, asked, temperature, progress)
     found = (backbone, model, preprocessing, seed, parts, probe, tuned, temperature, evaluation)
-    return TrainedPhotos(*found, seconds)
+    return TrainedPhotos(*found, seconds, worth)
+
+
+def _recipe(wanted: str, probe: ChosenProbe, changes: Mapping[str, object], unknown: PhotoSource | None) -> PhotoRecipe:
+    """Choose by the probe's mistakes; lengthened for photographs without labels, unless the epochs are given."""
+    chosen = choose_recipe(wanted, probe.mistakes, **changes)
+    if unknown is None or "epochs" in changes:
+        return chosen
+    return lengthened(chosen, len(probe.train.labels), len(unknown))
+
+
+def _settled(
+    model: nn.Module, parts: PhotoParts, probe: ChosenProbe, tuned: Tuned | None, worth: Worth | None, tell: Tell
+) -> tuple[ChosenProbe, Tuned | None, float]:
+    """Fit the temperature on what chose, and a probe that was kept once more, with the validation photographs."""
+    if worth is not None and worth.kept:
+        return probe, tuned, careful_temperature(worth.beside, worth.labels)
+    if tuned is not None and tuned.kept == "fine-tuned":
+        return probe, tuned, careful_temperature(tuned.logits, parts.validation.labels)
+    tell("  The probe is fitted once more, to the validation photographs too; what was said of it is from before.")
+    whole = refitted(probe)
+    write_head(model, whole.probe)
+    return whole, tuned and replace(tuned, probe=whole), careful_temperature(probe.logits, parts.validation.labels)
 
 
 @contextlib.contextmanager

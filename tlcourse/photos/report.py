@@ -17,6 +17,7 @@ from tlcourse.photos.model_card import GOOD_FOR, NOT_FOR
 from tlcourse.photos.pipeline import TrainedPhotos
 from tlcourse.photos.read import PhotoError, open_photo, printable
 from tlcourse.photos.training_figure import draw_tuning
+from tlcourse.photos.unlabelled import Worth
 
 MOST_CLASSES = 40  # a larger matrix cannot be read; the most frequent mistakes are listed instead
 PALE = 5  # so many mistakes of one kind have the darkest shade at least
@@ -38,6 +39,8 @@ def report_page(result: TrainedPhotos, folders: Sequence[FolderReport]) -> str:
         calibration=_calibration(result),
         mistakes=_mistakes(result),
         folders=folders,
+        worth=result.worth,
+        doubtful=doubtful(result.worth) if result.worth else [],
     )
 
 
@@ -88,6 +91,16 @@ def _mistakes(result: TrainedPhotos, count: int = 12) -> list[tuple[str, str, st
         right, answer = found.classes[found.labels[i]], found.classes[found.predictions[i]]
         words = f"{answer} ({100 * confidence[i]:.0f} %), but it is {right}"
         said.append((thumbnail_of(photos.paths[i]), words, printable("/".join(photos.paths[i].parts[-2:]))))
+    return said
+
+
+def doubtful(worth: Worth, count: int = 12) -> list[tuple[str, str, str]]:
+    """Return thumbnail, words and file name of those learned from without a label, the least sure answers first."""
+    taken = (worth.learned >= 0).nonzero()[:, 0]
+    said = []
+    for i in taken[worth.confidence[taken].argsort(stable=True)][:count].tolist():
+        words = f"{worth.classes[worth.learned[i]]} ({100 * worth.confidence[i]:.0f} %)"
+        said.append((thumbnail_of(worth.used.photos.paths[i]), words, printable(worth.used.photos.paths[i].name)))
     return said
 
 

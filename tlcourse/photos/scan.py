@@ -43,6 +43,13 @@ class Scan:
         """Return the path of a file by its number."""
         return self.folder / self.files[number]
 
+    def ignored(self) -> str:
+        """Say of photographs without labels what is not read, without a full stop."""
+        folders = sorted({name.split("/", 1)[0] for name in self.files if "/" in name})
+        shown = ", ".join(map(repr, folders[:3])) + (" and more" if len(folders) > 3 else "")
+        names = f"Its {len(folders)} subfolders ({shown}) are ignored" if folders else "It has no subfolders"
+        return f"{printable(self.folder)}: no label is read. {names}"
+
 
 def scan(folder: Path | str, csv: Path | str | None = None, label_column: str | None = None) -> Scan:
     """List the files of a folder with their classes, without opening them.
