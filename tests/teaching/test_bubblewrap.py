@@ -24,7 +24,7 @@ def box():
     needs_fence()
     with pytest.MonkeyPatch.context() as account:
         account.setenv("SECRET_TOKEN", "hunter2")
-        with contextlib.closing(marking._box.__wrapped__("00", False)) as made:
+        with contextlib.closing(marking._box.__wrapped__(("00",), False)) as made:
             made.limits = Limits(seconds=200, memory=2**30)  # much longer than needed, for machines with other work
             yield made
 

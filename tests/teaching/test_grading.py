@@ -332,7 +332,7 @@ def broken(draw, whole):
 
 
 def test_two_hundred_broken_notebooks_have_a_row_each_and_nothing_escapes(tmp_path, monkeypatch):
-    monkeypatch.setattr(marking, "_box", lambda number, trusted: NoBox())
+    monkeypatch.setattr(marking, "_box", lambda numbers, trusted: NoBox())
     draw, whole = random.Random(0), nbformat.writes(notebook("00", references("00"))).encode()
     for number in range(200):
         put(tmp_path, f"{number:03d}", "").write_bytes(broken(draw, whole))
@@ -357,12 +357,36 @@ class NoBox:
     def ask(self, *_, **__):
         return Reply({})
 
+    def close(self):
+        pass
+
 
 class Here:
-    """A judge who does it right here."""
+    """A judge who does it right here, and a bench of that one."""
 
-    def ask(self, work, *arguments):
+    def ask(self, work, *arguments, **_):
         return work(*arguments)
+
+    def share(self, work, things):
+        for thing in things:
+            work(self, thing)
+
+
+def test_the_notebooks_of_one_student_share_a_process_and_nobody_elses(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(marking, "_box", lambda numbers, trusted: asked.append(numbers) or NoBox())
+    for place in ("ana/04_evaluation", "ana/00_start_here", "all/ben_00_start_here", "all/cleo_00_start_here"):
+        number = re.search(r"\d\d", place)[0]
+        put(tmp_path / "in", os.path.dirname(place), notebook(number), f"{os.path.basename(place)}.ipynb")
+    put(tmp_path / "in", "dan", "PK", "all.zip")
+    read = [grade._read(Here(), submission) for submission in find_submissions([tmp_path / "in"])]
+    rows, unfinished = {}, Unfinished(tmp_path / "marks.csv", "none")
+    unfinished.begin(1)
+    grade._mark_all(Here(), read, rows, unfinished, True)
+    assert sorted(set(asked)) == [("00",), ("00", "04")]
+    assert asked.count(("00",)) == 2 * (len(QUESTIONS) + 1), "an answer each, and the end, for two students"
+    assert asked.count(("00", "04")) == 2 * len(QUESTIONS) + 1
+    assert sorted(rows) == list(range(5))
 
 
 # --- code of cells ------------------------------------------------------------------------------------------
@@ -493,7 +517,7 @@ def test_right_answers_of_every_notebook_are_right_here_too(judge, tmp_path, num
     for name in names_in(number):
         if name == "12.q4" or getattr(find(name), "level", "") != "Challenge":
             assert judge.ask(marking.mark, str(path), name, 5, True)["outcome"] == "CORRECT", name
-    judge.ask(marking.finish, number, True)
+    judge.ask(marking.finish, [number], True)
 
 
 def test_a_seed_repeats_what_was_drawn(judge, tmp_path):
@@ -545,7 +569,7 @@ def test_judges_share_the_work_and_an_interruption_ends_them():
 def test_a_run_goes_on_where_an_interrupted_one_stopped(tmp_path, monkeypatch):
     """On a console of Windows, which cannot write all names."""
 
-    def marked(judge, path, name, seed, trusted):
+    def marked(judge, path, name, seed, trusted, numbers):
         asked.append((path.parent.name, seed))
         if path.parent.name == stop_at:
             raise KeyboardInterrupt

@@ -139,28 +139,39 @@ def _mark_all(judges: Bench, read: Sequence[Row], rows: dict[int, Row], unfinish
     total = sum(len(names_in(row.number)) for row in read)
     with tqdm(total=total, desc="marking", unit="answer", disable=None) as bar:
 
-        def mark_one(judge: Judge, index: int) -> None:
-            row = read[index]
-            if row.number and (marks := unfinished.marks(row)) is not None:
+        def mark_student(judge: Judge, indices: Sequence[int]) -> None:
+            numbers = sorted({read[index].number for index in indices} - {""})
+            for index in indices:
+                row, names = read[index], names_in(read[index].number)
+                marks = unfinished.marks(row) if names else []
+                if marks is not None:
+                    bar.update(len(marks))
+                    rows[index] = replace(row, marks=marks)
+                    continue
+                marks = []
+                for name in names:
+                    marks.append(_mark(judge, row.submission.path, name, unfinished.seed, trusted, numbers))
+                    bar.update()
                 rows[index] = replace(row, marks=marks)
-                bar.update(len(marks))
-                return
-            marks = []
-            for name in names_in(row.number):
-                marks.append(_mark(judge, row.submission.path, name, unfinished.seed, trusted))
-                bar.update()
-            rows[index] = replace(row, marks=marks)
-            if marks:
-                with contextlib.suppress(JudgeError):  # then the process is gone already
-                    judge.ask(marking.finish, row.number, trusted)
                 unfinished.keep(rows[index])
+            if numbers:
+                with contextlib.suppress(JudgeError):  # then the process is gone already
+                    judge.ask(marking.finish, numbers, trusted)
 
-        judges.share(mark_one, range(len(read)))
+        judges.share(mark_student, list(_by_student(read).values()))
 
 
-def _mark(judge: Judge, path: Path, name: str, seed: int, trusted: bool) -> Mark:
+def _by_student(rows: Sequence[Row]) -> dict[str, list[int]]:
+    """Return whose notebooks are which; one who handed in several has one process for all of them."""
+    students: dict[str, list[int]] = {}
+    for index, name in enumerate(names_of([row.submission for row in rows], [row.number for row in rows])):
+        students.setdefault(name, []).append(index)
+    return students
+
+
+def _mark(judge: Judge, path: Path, name: str, seed: int, trusted: bool, numbers: Sequence[str]) -> Mark:
     try:
-        return Mark(name, **judge.ask(marking.mark, str(path), name, seed, trusted, exercise=name))
+        return Mark(name, **judge.ask(marking.mark, str(path), name, seed, trusted, numbers, exercise=name))
     except JudgeError as error:
         note = f"marking it failed ({clean(str(error))}); look at it yourself"
         message = "this answer brought the marking down; your teacher will look at it."

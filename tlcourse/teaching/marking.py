@@ -99,9 +99,12 @@ def read(path: str) -> Plain:
         return {"number": "", "complaint": clean(str(error))}
 
 
-def mark(path: str, name: str, seed: int, trusted: bool = False) -> Plain:
-    """Mark one answer of one notebook; `seed` draws what the check tries, who is `trusted` has no fence around."""
-    item = find(name)
+def mark(path: str, name: str, seed: int, trusted: bool = False, numbers: Sequence[str] = ()) -> Plain:
+    """Mark one answer of one notebook; `seed` draws what the check tries, who is `trusted` has no fence around.
+
+    `numbers` are those of all notebooks of this student; their answers run in copies of one process.
+    """
+    item, box = find(name), _box(tuple(numbers) or (name[:2],), trusted)
     cells = read_cells(Path(path))
     found = find_answer(cells, item)
     begin = time.perf_counter()
@@ -110,16 +113,16 @@ def mark(path: str, name: str, seed: int, trusted: bool = False) -> Plain:
         given = verdict(Outcome.NOT_ATTEMPTED, f"{found.note}. Nothing could be marked here.")
         given = replace(given, title=MISSING)
     else:
-        given = _judge(item, found.cell, [c.source for c in cells if _may_help(c, found.cell)], seed, trusted, notes)
+        given = _judge(item, found.cell, [c.source for c in cells if _may_help(c, found.cell)], seed, box, notes)
     source = found.cell.source if found.cell else ""
     return _plain(given, notes, source, time.perf_counter() - begin)
 
 
 def check_reference(name: str, seed: int, trusted: bool = False) -> Plain:
     """Mark the course's own answer, to see whether the draw of this seed is a fair one."""
-    item = find(name)
-    found = _judge(item, Cell("code", (), item.reference), [], seed, trusted, [])
-    finish(name[:2], trusted)
+    item, numbers = find(name), (name[:2],)
+    found = _judge(item, Cell("code", (), item.reference), [], seed, _box(numbers, trusted), [])
+    finish(numbers, trusted)
     return _plain(found, [], "", 0.0)
 
 
@@ -130,7 +133,7 @@ def _may_help(cell: Cell, answer: Cell) -> bool:
 
 
 def _judge(
-    item: Exercise | Quiz, cell: Cell, others: Sequence[str], seed: int, trusted: bool, notes: list[str]
+    item: Exercise | Quiz, cell: Cell, others: Sequence[str], seed: int, box: Sandbox, notes: list[str]
 ) -> Verdict:
     if len(cell.source) > LONGEST_CELL:
         return verdict(Outcome.ERROR, f"the cell has {len(cell.source):,} letters; at most {LONGEST_CELL:,} are run.")
@@ -143,7 +146,6 @@ def _judge(
     except NotPythonError as error:
         return verdict(Outcome.ERROR, str(error))
     notes += [left_out] if left_out else []
-    box = _box(item.id[:2], trusted)
     box.limits = item.limits
     if box.starts_quickly:
         box.renew()
@@ -199,11 +201,12 @@ def _python(source: str) -> str:
 
 
 @functools.cache
-def _box(number: str, trusted: bool) -> Sandbox:
-    """The process for answers of one notebook: it imports once, and every answer begins in a clean copy of it."""
+def _box(numbers: tuple[str, ...], trusted: bool) -> Sandbox:
+    """The process for the answers of one student: it imports once, and every answer begins in a clean copy of it."""
     torch.set_num_threads(1)  # one core a judge, and the same numbers with any number of judges
-    setups = "\n".join(dict.fromkeys(exercise.setup for exercise in exercises_of(number)))
-    trains = any(isinstance(exercise, Challenge) and exercise.finisher for exercise in exercises_of(number))
+    exercises = [exercise for number in numbers for exercise in exercises_of(number)]
+    setups = "\n".join(dict.fromkeys(exercise.setup for exercise in exercises))
+    trains = any(isinstance(exercise, Challenge) and exercise.finisher for exercise in exercises)
     now = TRAINING * trains + setups
     if not trusted:
         return Sandbox(fence=bubblewrap.fence(), environment=_environment(bubblewrap.FOLDER, NEEDED), now=now)
@@ -216,9 +219,9 @@ def _environment(folder: str, kept: Iterable[str]) -> dict[str, str]:
     return own | dict.fromkeys(PRIVATE, folder) | QUIET | ONE_CORE
 
 
-def finish(number: str, trusted: bool = False) -> None:
-    """End the process for a submission: nothing of it is left for the next one."""
-    _box(number, trusted).close()
+def finish(numbers: Sequence[str], trusted: bool = False) -> None:
+    """End the process for a student: nothing of it is left for the next one."""
+    _box(tuple(numbers), trusted).close()
 
 
 def _plain(given: Verdict, notes: Sequence[str], source: str, seconds: float) -> Plain:
