@@ -3,6 +3,8 @@
 import contextlib
 import hashlib
 import http.client
+import os
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import torch
 
 from tlcourse.repro import watched
-from tlcourse.storage import StorageError
+from tlcourse.storage import StorageError, temporary_beside
 
 SILENCE = 30.0  # seconds without a byte that end a download
 
@@ -31,8 +33,9 @@ def download(url: str, path: Path | str, sha256: str, *, progress: bool = True, 
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _not_forever():
-            torch.hub.download_url_to_file(url, str(path), sha256.lower(), progress and watched())
+        with _not_forever(), _folder_beside(path) as temporary:
+            torch.hub.download_url_to_file(url, str(temporary / path.name), sha256.lower(), progress and watched())
+            os.replace(temporary / path.name, path)
     except (OSError, RuntimeError, ValueError, http.client.HTTPException) as error:
         raise DownloadError(
             f"could not download {url}: {_reason(error)}. Expected a whole file at {path.absolute()}; nothing "
@@ -49,6 +52,17 @@ def has_hash(path: Path, sha256: str) -> bool:
         return False
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest().startswith(sha256.lower())
+
+
+@contextlib.contextmanager
+def _folder_beside(path: Path) -> Iterator[Path]:
+    """Give a folder for what is not whole yet; what a killed process left there, the next download deletes."""
+    folder = temporary_beside(path)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
