@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from tlcourse.photos.adaptation_page import adaptation_page, in_lines, warnings
@@ -14,7 +13,7 @@ from tlcourse.photos.inspection import inspect
 from tlcourse.photos.near_duplicates import NEAR, nearest
 from tlcourse.photos.options import add_network, add_shared, check_apart, check_outside, nothing_written, try_network
 from tlcourse.photos.read import printable
-from tlcourse.photos.scan import Scan, scan, scan_unlabelled
+from tlcourse.photos.scan import scan, scan_unlabelled
 from tlcourse.photos.splits import thumbnails
 from tlcourse.photos.whole_folder import check_target
 from tlcourse.repro import pick_device
@@ -43,9 +42,7 @@ def run(options: argparse.Namespace) -> int:
     """Inspect, adapt, choose, predict, save."""
     methods, out = _check(options), check_target(options.out, (*FILES, PREDICTIONS))
     known = scan(options.source, options.csv, options.label_column)
-    asked = scan_unlabelled(options.target)
-    asked = replace(asked, files=tuple(name for name in asked.files if not _is_table(asked, name, options.labels)))
-    asked = replace(asked, labels=asked.labels[: len(asked.files)])
+    asked = scan_unlabelled(options.target, options.labels)
     print(f"{asked.ignored()}; every photograph will be taken for one of the source's classes, whatever it shows.")
     labels = _labels(options, known.classes)
     folders = [inspect(known, at_least=2), inspect(asked, at_least=1)]
@@ -83,14 +80,6 @@ def _check(options: argparse.Namespace) -> list[str]:
         check_outside(options.out, folder)
     try_network(options.backbone, options.weights, options.side, "--weights FILE")
     return methods
-
-
-def _is_table(found: Scan, name: str, labels: Path | None) -> bool:
-    """Whether a file of the target is the table of its labels."""
-    return labels is not None and (found.folder / name).resolve() in (
-        labels.resolve(),
-        (found.folder / labels).resolve(),
-    )
 
 
 def _labels(options: argparse.Namespace, classes: tuple[str, ...]) -> Mapping[Path, str]:

@@ -61,11 +61,7 @@ def scan(folder: Path | str, csv: Path | str | None = None, label_column: str | 
     such as `Thumbs.db`, are passed over. Raises FolderError where no class is found, where folders look like parts of a
     data set, and where more than one column could hold the classes.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FolderError(_no_folder(folder))
-    findings: list[FileFinding] = []
-    found = list(_walk(folder, findings))
+    folder, found, findings = _listed(folder)
     if csv is None:
         class_of, notes = _by_subfolder(folder, found, findings)
     else:
@@ -83,19 +79,26 @@ def scan(folder: Path | str, csv: Path | str | None = None, label_column: str | 
     return Scan(folder, tuple(files), labels, classes, tuple(findings), tuple(notes))
 
 
-def scan_unlabelled(folder: Path | str) -> Scan:
+def scan_unlabelled(folder: Path | str, table: Path | None = None) -> Scan:
     """List all files of a folder and its subfolders as of one class, `UNLABELLED`: names of subfolders say nothing.
 
-    Raises FolderError where there is no folder, or no file in it.
+    A `table` of labels may lie in the folder, and is none of them. Raises FolderError where there is no folder, or no
+    file in it.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FolderError(_no_folder(folder))
-    findings: list[FileFinding] = []
-    files = tuple(sorted(_walk(folder, findings)))
+    folder, found, findings = _listed(folder)
+    tables = () if table is None else (table.resolve(), (folder / table).resolve())
+    files = tuple(sorted(name for name in found if not tables or (folder / name).resolve() not in tables))
     if not files:
         raise FolderError(f"{printable(folder)} holds no file. Expected photographs; subfolders may be there or not.")
     return Scan(folder, files, torch.zeros(len(files), dtype=torch.int64), (UNLABELLED,), tuple(findings))
+
+
+def _listed(folder: Path | str) -> tuple[Path, list[str], list[FileFinding]]:
+    """Return a folder, the names of its files, and what in it is not followed."""
+    folder, findings = Path(folder), []
+    if not folder.is_dir():
+        raise FolderError(_no_folder(folder))
+    return folder, list(_walk(folder, findings)), findings
 
 
 def _walk(folder: Path, findings: list[FileFinding]) -> Iterator[str]:
