@@ -60,6 +60,7 @@ def timed(work):
 
 def goes_on(folder, draws, work, checkpoint):
     """Kill `work(folder)`, which returns weights, and let it go on: it ends with the weights of one that was not."""
+    work(folder / "first")  # which also imports what a training needs
     whole, seconds = timed(lambda: work(folder / "whole"))
     for number, draw in enumerate(draws):
         here = folder / str(number)
