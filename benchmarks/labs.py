@@ -34,6 +34,7 @@ from tlcourse.lessons.nb04_evaluation.experiment import hits_of, train_validatio
 from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, MistakesLab
 from tlcourse.lessons.nb05_choosing_a_source.lab import SourceLab
 from tlcourse.lessons.nb06_crossing_domains.lab import AlignmentLab
+from tlcourse.lessons.nb07_without_labels.lab import ThresholdLab
 from tlcourse.lessons.nb12_your_own_images.lab import PredictionLab
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.lab import Lab
@@ -84,6 +85,7 @@ LABS = {
     "04 comparison": lambda: ComparisonLab(experiments()),
     "05 source": SourceLab,
     "06 alignment": AlignmentLab,
+    "07 threshold": ThresholdLab,
     "12 prediction": prediction_lab,
 }
 

@@ -24,6 +24,8 @@ from tlcourse.lessons.nb05_choosing_a_source.zoo import CANDIDATES, RANDOM
 from tlcourse.lessons.nb06_crossing_domains import experiment as nb06
 from tlcourse.lessons.nb06_crossing_domains import few_labels
 from tlcourse.lessons.nb06_crossing_domains.cases import CASES
+from tlcourse.lessons.nb07_without_labels import at_test_time, others, self_supervised
+from tlcourse.lessons.nb07_without_labels import semi_supervised as nb07
 from tlcourse.lessons.nb12_your_own_images.experiment import METHODS, SETTINGS
 from tlcourse.lessons.shipped import shipped_tables
 from tlcourse.notebook.results import LESSONS, results
@@ -42,6 +44,7 @@ def plans():
     measured = product([*(f"{network}, as it is" for network in nb01.NETWORKS), "linear probe"], conventions, [0])
     tuned = [*product(conventions, [100]), *product([nb01.TRAINED, "0..255"], [300])]
     heirs = [*product([150], WAYS, DEPTHS), *product([450], WAYS[:2], DEPTHS), (150, BASE, 0), (450, BASE, 0)]
+    streams = (at_test_time.SHIFTS, at_test_time.ORDERS, at_test_time.BATCHES)
     tried = [name for name in STRATEGIES if name not in BASELINES]
     return {
         "labels_curve": ("start per_class", product(STARTS, LABELS_PER_CLASS)),
@@ -78,6 +81,32 @@ def plans():
         "adapted_longer": ("method updates", product(nb06.TRAINED_LONGER, [1200])),
         "adapted_cases": ("case method", product([case for case in CASES if case != "photo"], nb06.ALL)),
         "few_target_labels": ("way per_class", product(few_labels.WAYS, few_labels.LABELS)),
+        "semi": ("way source per_class", product([nb07.ALONE, nb07.FIXMATCH], ["scratch", "letters"], nb07.FEW)),
+        "semi_digits": ("way source per_class", product([nb07.ALONE, nb07.FIXMATCH], ["digits"], nb07.FEW)),
+        "semi_ways": ("way per_class", product([nb07.PSEUDO, nb07.TEACHER], nb07.FEW)),
+        "semi_longer": ("way source per_class updates", [
+            (way, source, labels, 1800) for way in (nb07.ALONE, nb07.FIXMATCH)
+            for source, labels in (("letters", 1), ("letters", 5), ("scratch", 1))
+        ]),
+        "semi_settings": ("way setting", (
+            (way, nb07.named(setting)) for way, (_, settings) in nb07.WAYS.items() if way != nb07.ALONE
+            for setting in settings
+        )),
+        "answered_over_time": ("source updates digit", product(["scratch", "letters"], range(60, 601, 60), range(10))),
+        "others": ("way kind share", [
+            (nb07.ALONE, "other digits", 0), *product([nb07.FIXMATCH], ["other digits"], others.SHARES),
+            (nb07.FIXMATCH, "letters", 0.5),
+        ]),
+        "self_supervised": ("task per_class", product(self_supervised.PRETEXTS, nb07.FEW)),
+        "simclr_views": ("views", product(self_supervised.VIEWS)),
+        "tent": ("method shift order batch passes", [
+            *product([at_test_time.STILL, at_test_time.STATISTICS], *streams, [1]),
+            *product([at_test_time.TENT], *streams, at_test_time.PASSES),
+        ]),
+        "tent_rates": ("batch lr", product([4, at_test_time.CHOSEN_FOR], at_test_time.RATES)),
+        "shot": ("shift", product(at_test_time.SHIFTS)),
+        "shot_weights": ("weight", product(at_test_time.SHOT_WEIGHTS)),
+        "shot_longer": ("shift updates", product(at_test_time.SHIFTS, [1200])),
         "photo_transfer": ("data method", product(SETTINGS, METHODS)),
     }  # fmt: skip
 

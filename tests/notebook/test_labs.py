@@ -20,6 +20,7 @@ from tlcourse.lessons.nb04_evaluation.comparing import Experiments
 from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, MistakesLab
 from tlcourse.lessons.nb05_choosing_a_source.lab import SourceLab
 from tlcourse.lessons.nb06_crossing_domains.lab import AlignmentLab
+from tlcourse.lessons.nb07_without_labels.lab import ThresholdLab
 from tlcourse.lessons.nb12_your_own_images.lab import PredictionLab
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.controls import Note, Text
@@ -55,12 +56,14 @@ LABS = {
     "03 training": TrainingLab,
     "05 source": SourceLab,
     "06 alignment": AlignmentLab,
+    "07 threshold": ThresholdLab,
     "12 prediction": prediction_lab,
 }
 QUICK = {  # by lab with jobs: values of controls with which they end within seconds
     "02 weight transfer": {"steps": 3},
     "03 training": {"strategy": "fine-tuned", "per_class": 1, "epochs": 1},
     "06 alignment": {"method": "CORAL", "updates": 20},
+    "07 threshold": {"updates": 25},
 }
 
 

@@ -14,6 +14,7 @@ MODULES = {
     "04": "evaluation",
     "05": "choosing_a_source",
     "06": "crossing_domains",
+    "07": "without_labels",
     "12": "your_own_images",
 }
 SOLUTION_FILES = ("checks.py", "exercises.md", "quiz.md")  # of a lesson: who answers must not read them

@@ -5,9 +5,9 @@ import torch
 
 from tlcourse.adaptation.mcc import class_confusion
 from tlcourse.data.worlds import load
-from tlcourse.exercises.held_out import held_out, permuted, unlabelled
+from tlcourse.exercises.held_out import began_with_digits, held_out, permuted, unlabelled
 from tlcourse.lessons.nb06_crossing_domains import checks as ex
-from tlcourse.lessons.nb06_crossing_domains.unlabelled_target import SHIFT, began_with_digits, two_domains
+from tlcourse.lessons.nb06_crossing_domains.unlabelled_target import SHIFT, two_domains
 from tlcourse.models.pretrained import pretrained
 from tlcourse.repro import seeded
 

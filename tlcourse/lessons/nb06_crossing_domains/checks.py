@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from tlcourse.exercises.held_out import (
+    began_with_digits,
     is_no_network,
     keeps_the_old_head,
     percent_right,
@@ -17,7 +18,7 @@ from tlcourse.exercises.held_out import (
 )
 from tlcourse.exercises.kinds import Case
 from tlcourse.exercises.markdown import read_exercises
-from tlcourse.lessons.nb06_crossing_domains.unlabelled_target import SHIFT, began_with_digits, two_domains
+from tlcourse.lessons.nb06_crossing_domains.unlabelled_target import SHIFT, two_domains
 from tlcourse.repro import generator, seeded
 
 Row = tuple[str, float, float]  # a shift, right by the old rule, right by the best one
