@@ -115,7 +115,7 @@ def odd_notebooks(folder):
     put(folder, "helped", helped)
 
     put(folder, "no json", "this is <b>no</b> notebook")
-    put(folder, "other", '{"cells": [{"id": "07-q1-answer"}]}', "x.ipynb")
+    put(folder, "other", '{"cells": [{"id": "13-q1-answer"}]}', "x.ipynb")
     put(folder, "renamed file", "{}", "00_start_here.ipynb.txt")
     put(folder, "packed", "PK", "all.zip")
     put(folder, "", "PK", "sent by mail.zip")
@@ -187,7 +187,7 @@ def test_every_row_is_right_whatever_stands_next_to_it(handed_in, rows, student,
 
 NO_NOTEBOOKS = {
     "no json": "00_start_here.ipynb: it is no notebook: its text is not JSON",
-    "other": "x.ipynb: it seems to be notebook 07; exercises that can be marked are in 00",
+    "other": "x.ipynb: it seems to be notebook 13; exercises that can be marked are in 00",
     "folder": "00_start_here.ipynb: this is a folder with the name of a notebook",
     "renamed file": "00_start_here.ipynb.txt: this is no file whose name ends in .ipynb",
     "packed": "all.zip: this is an archive; unpack it",
