@@ -92,10 +92,7 @@ def adapt(
     Raises ValueError for a head that is not of the source's classes, ArithmeticError when the loss breaks.
     """
     steps = adaptation_updates(model, source, target, terms, recipe, seed=seed)
-    for loss in progress_bar(steps, total=recipe.updates, shown=progress):
-        last = loss
-    check_finite(last)
-    return model
+    return to_the_end(model, steps, recipe, progress=progress)
 
 
 def adaptation_updates(
@@ -154,6 +151,14 @@ def check_domains(model: nn.Module, source: ImageSet, target: torch.Tensor) -> N
             f"the head has {outputs} classes and the source {len(source.classes)}. Expected the same classes: replace "
             "and train the head on the source first."
         )
+
+
+def to_the_end(model: nn.Module, steps: Iterator[torch.Tensor], recipe: Recipe, *, progress: bool = False) -> nn.Module:
+    """Do all updates of a training that yields its losses, and return the network; ArithmeticError when it breaks."""
+    for loss in progress_bar(steps, total=recipe.updates, shown=progress):
+        last = loss
+    check_finite(last)
+    return model
 
 
 def check_finite(loss: torch.Tensor) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from tlcourse.adaptation.adapt import to_the_end
 from tlcourse.adaptation.target import unlabelled
 from tlcourse.data.augmentations import Augment, Chain
 from tlcourse.data.backdrop import Backdrop
@@ -18,7 +19,7 @@ from tlcourse.data.normalisation import denormalise, scale
 from tlcourse.models.tiny_resnet import TinyResNet
 from tlcourse.repro import generator, seeded
 from tlcourse.training.recipe import Recipe
-from tlcourse.unlabelled.pretext import Pretext, pretext_updates, pretrain, shown
+from tlcourse.unlabelled.pretext import Pretext, pretext_updates, shown
 
 SIZE = 16  # an image's height and width are multiples of it: that many pixels become one place of the map
 PATCH = 4  # pixels, height and width
@@ -132,7 +133,7 @@ def pretrain_by_masking(
     2022, CVPR.
     """
     steps = masking_updates(model, images, recipe, hidden=hidden, seed=seed)
-    return pretrain(model, steps, recipe, progress=progress)
+    return to_the_end(model, steps, recipe, progress=progress)
 
 
 class Reconstruction(NamedTuple):

@@ -11,11 +11,10 @@ import torch
 from torch import nn
 
 from tlcourse.adaptation.adabn import adapt_batchnorm
-from tlcourse.adaptation.adapt import check_finite
 from tlcourse.adaptation.target import unlabelled
 from tlcourse.data.batches import Batches, Transform
 from tlcourse.evaluation.predict import Loss, Pairs
-from tlcourse.repro import pick_device, progress_bar
+from tlcourse.repro import pick_device
 from tlcourse.training.loop import updates
 from tlcourse.training.recipe import Recipe, adamw
 
@@ -52,11 +51,3 @@ def shown(images: torch.Tensor, recipe: Recipe, augment: Transform | None, seed:
     Raises TypeError for anything but images, such as a set that has labels.
     """
     return unlabelled(images).batches(recipe.batch, steps=recipe.updates, transform=augment, seed=seed)
-
-
-def pretrain(model: nn.Module, steps: Iterator[torch.Tensor], recipe: Recipe, *, progress: bool = False) -> nn.Module:
-    """Do all updates of a method, and return the network; ArithmeticError when the loss breaks."""
-    for loss in progress_bar(steps, total=recipe.updates, shown=progress):
-        last = loss
-    check_finite(last)
-    return model

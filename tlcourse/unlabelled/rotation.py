@@ -6,11 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tlcourse.adaptation.adapt import to_the_end
 from tlcourse.data.augmentations import Augment, Chain
 from tlcourse.data.backdrop import Backdrop
 from tlcourse.repro import generator, seeded
 from tlcourse.training.recipe import Recipe
-from tlcourse.unlabelled.pretext import Pretext, pretext_updates, pretrain, shown
+from tlcourse.unlabelled.pretext import Pretext, pretext_updates, shown
 
 QUARTERS = 4
 # A photograph has an up and a down of its own; the backdrop, which is not turned, leaves only what is written to tell.
@@ -76,4 +77,4 @@ def pretrain_by_rotation(
     Source: Gidaris, Singh and Komodakis, "Unsupervised representation learning by predicting image rotations", 2018,
     ICLR.
     """
-    return pretrain(model, rotation_updates(model, images, recipe, seed=seed), recipe, progress=progress)
+    return to_the_end(model, rotation_updates(model, images, recipe, seed=seed), recipe, progress=progress)

@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from tlcourse.adaptation.adabn import adapt_batchnorm
-from tlcourse.adaptation.adapt import check_domains, check_finite
+from tlcourse.adaptation.adapt import check_domains, to_the_end
 from tlcourse.adaptation.target import unlabelled
 from tlcourse.data.augmentations import Augment, Chain, CutOut
 from tlcourse.data.batches import Transform
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.normalisation import scale
-from tlcourse.repro import generator, pick_device, progress_bar
+from tlcourse.repro import generator, pick_device
 from tlcourse.training.loop import updates
 from tlcourse.training.recipe import CONVERGED, Recipe, adamw
 
@@ -86,10 +86,7 @@ def learn_with_unlabelled(
     images that carry labels, ArithmeticError when the loss breaks.
     """
     steps = semi_supervised_updates(model, few, images, method, recipe, strong=strong, seed=seed)
-    for loss in progress_bar(steps, total=recipe.updates, shown=progress):
-        last = loss
-    check_finite(last)
-    return model
+    return to_the_end(model, steps, recipe, progress=progress)
 
 
 def semi_supervised_updates(

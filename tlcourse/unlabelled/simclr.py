@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tlcourse.adaptation.adapt import to_the_end
 from tlcourse.data.augmentations import Chain, Recolour
 from tlcourse.data.backdrop import Backdrop
 from tlcourse.repro import seeded
 from tlcourse.training.recipe import Recipe
-from tlcourse.unlabelled.pretext import Pretext, pretext_updates, pretrain, shown
+from tlcourse.unlabelled.pretext import Pretext, pretext_updates, shown
 
 WIDTH = 64  # numbers of an embedding
 TEMPERATURE = 0.2
@@ -116,7 +117,7 @@ def pretrain_by_simclr(
     Source: Chen et al., "A simple framework for contrastive learning of visual representations", 2020, ICML.
     """
     steps = simclr_updates(model, images, recipe, temperature=temperature, seed=seed)
-    return pretrain(model, steps, recipe, progress=progress)
+    return to_the_end(model, steps, recipe, progress=progress)
 
 
 def _check_pairs(z: torch.Tensor, images: int) -> None:
