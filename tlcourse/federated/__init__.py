@@ -1,0 +1,1 @@
+"""Learning from data that stay with their owners (notebook 08)."""
