@@ -13,7 +13,7 @@ PACKAGE = ROOT / "tlcourse"
 # Lowest first. A folder imports from itself and from folders before it; a single module is a floor of its own.
 FLOORS = (
     *("repro", "storage", "pages"),
-    *("data", "evaluation", "transfer", "models", "training", "adaptation", "unlabelled", "federated"),
+    *("data", "evaluation", "transfer", "models", "training", "adaptation", "unlabelled", "federated", "multitask"),
     *("notebook", "photos", "exercises", "lessons", "teaching"),
     *("cli", "__main__"),
 )
