@@ -100,6 +100,13 @@ def learn(few, images):
     tl.train(network, tl.ImageSet(*known(), few.classes), tl.Recipe(epochs=12), seed=0)
     return network
 """,
+    "08.q4": """
+def federate(ask):
+    network = tl.pretrained("tiny_resnet", "letters")
+    tl.reset_classifier(network, 10)
+    linear_probe(network, tl.ImageSet(*known(), tuple("0123456789")))
+    return network
+""",
     "12.q4": """
 def sort_out(seen, labels, new):
     images, truth = known()

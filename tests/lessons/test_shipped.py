@@ -26,6 +26,8 @@ from tlcourse.lessons.nb06_crossing_domains import few_labels
 from tlcourse.lessons.nb06_crossing_domains.cases import CASES
 from tlcourse.lessons.nb07_without_labels import at_test_time, others, self_supervised
 from tlcourse.lessons.nb07_without_labels import semi_supervised as nb07
+from tlcourse.lessons.nb08_federated import experiment as nb08
+from tlcourse.lessons.nb08_federated import private, served
 from tlcourse.lessons.nb12_your_own_images.experiment import METHODS, SETTINGS
 from tlcourse.lessons.shipped import shipped_tables
 from tlcourse.notebook.results import LESSONS, results
@@ -107,6 +109,21 @@ def plans():
         "shot": ("shift", product(at_test_time.SHIFTS)),
         "shot_weights": ("weight", product(at_test_time.SHOT_WEIGHTS)),
         "shot_longer": ("shift updates", product(at_test_time.SHIFTS, [1200])),
+        "rounds": ("start place round", product(nb08.STARTS, nb08.PLACES, range(1, nb08.ROUNDS + 1))),
+        "rounds_longer": ("start place round", product(["scratch"], nb08.FAR, range(1, nb08.LONGER * nb08.ROUNDS + 1))),
+        "rounds_gently": ("start place round", product(["letters"], ["labels, much"], range(1, nb08.ROUNDS + 1))),
+        "federated_settings": ("start place what", [
+            *product(nb08.STARTS, nb08.CHOSEN_AT, [f"rate {rate:g}" for rate in nb08.RATES]),
+            *product(["letters"], nb08.CHOSEN_AT, [f"mu {mu:g}" for mu in nb08.MUS]),
+            *product(["letters"], nb08.CHOSEN_AT, [f"FedBN, rate {rate:g}" for rate in nb08.RATES]),
+        ]),
+        "federated": ("way start place", [
+            (way, "letters", place) for way, place in product(served.WAYS, nb08.FAR)
+            if (way, place) != (served.UNWEIGHTED, "look, much")
+        ] + [
+            (way, "scratch", "look, much") for way in (served.AVERAGE, *served.AFTER, served.LOCAL_BN)
+        ]),
+        "private": ("features epsilon", product(private.BACKBONES, private.EPSILONS)),
         "photo_transfer": ("data method", product(SETTINGS, METHODS)),
     }  # fmt: skip
 

@@ -21,6 +21,7 @@ from tlcourse.lessons.nb04_evaluation.lab import CalibrationLab, ComparisonLab, 
 from tlcourse.lessons.nb05_choosing_a_source.lab import SourceLab
 from tlcourse.lessons.nb06_crossing_domains.lab import AlignmentLab
 from tlcourse.lessons.nb07_without_labels.lab import ThresholdLab
+from tlcourse.lessons.nb08_federated.lab import FederationLab
 from tlcourse.lessons.nb12_your_own_images.lab import PredictionLab
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.controls import Note, Text
@@ -57,6 +58,7 @@ LABS = {
     "05 source": SourceLab,
     "06 alignment": AlignmentLab,
     "07 threshold": ThresholdLab,
+    "08 federation": FederationLab,
     "12 prediction": prediction_lab,
 }
 QUICK = {  # by lab with jobs: values of controls with which they end within seconds
@@ -64,6 +66,7 @@ QUICK = {  # by lab with jobs: values of controls with which they end within sec
     "03 training": {"strategy": "fine-tuned", "per_class": 1, "epochs": 1},
     "06 alignment": {"method": "CORAL", "updates": 20},
     "07 threshold": {"updates": 25},
+    "08 federation": {"per_round": 2, "epochs": 1, "rounds": 3},
 }
 
 

@@ -1,6 +1,6 @@
 """FedAvg: every client trains at home, the server takes the mean of what comes back, weighted by images.
 
-A method of federated learning is a subclass that changes what a client minimises, or what it keeps at home.
+A method of federated learning is a subclass that changes what a client minimises, what it keeps at home, or the mean.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,6 +35,10 @@ class FedAvg:
     def stays_at_home(self, model: nn.Module) -> set[str]:
         """Return the names in the state dict that a client never sends, and never gets."""
         return set()
+
+    def mean(self, updates: Sequence[Update]) -> Tensors:
+        """Return what the server makes of the updates of a round."""
+        return weighted_mean(updates)
 
 
 def weighted_mean(updates: Sequence[Update]) -> Tensors:

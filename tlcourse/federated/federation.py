@@ -78,7 +78,7 @@ class Federation:
             else:
                 updates[name] = update
         if updates:
-            self.shared = weighted_mean(list(updates.values()))
+            self.shared = self.method.mean(list(updates.values()))
         traffic = (2 * len(names) - len(lost)) * megabytes(self.shared)
         return Round(self.done, {name: update.loss for name, update in updates.items()}, tuple(lost), refused, traffic)
 

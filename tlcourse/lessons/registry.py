@@ -15,6 +15,7 @@ MODULES = {
     "05": "choosing_a_source",
     "06": "crossing_domains",
     "07": "without_labels",
+    "08": "federated",
     "12": "your_own_images",
 }
 SOLUTION_FILES = ("checks.py", "exercises.md", "quiz.md")  # of a lesson: who answers must not read them
