@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from tlcourse.federated.federation import Federation
 from tlcourse.federated.home import HomeWork
 from tlcourse.lessons.nb08_federated.experiment import (
+    PLACES,
     STARTS,
     TARGET,
     Place,
@@ -24,9 +25,10 @@ from tlcourse.notebook.controls import Choice, Note, Slider
 from tlcourse.notebook.figures import GREY, PALETTE, plain
 from tlcourse.notebook.jobs import job
 from tlcourse.notebook.lab import Lab, page
+from tlcourse.notebook.results import results
 
 MEGABYTES = 1.24  # all weights and statistics of the network; a test compares
-SEED, KEPT = 0, 4  # of the division and the training; runs that stay in the picture
+SEED, KEPT, SHOWN = 0, 4, 10  # of the division and the training; runs and rounds in the picture
 SKEWS = ("none", "some", "much")
 ALPHAS = dict(zip(SKEWS, (float("inf"), 1.0, 0.1), strict=True))
 FURTHEST = dict(zip(SKEWS, (0.0, 0.5, 1.0), strict=True))
@@ -60,6 +62,8 @@ class FederationLab(Lab):
 
     def __init__(self) -> None:
         self.divisions = {skew: division(alpha, SEED) for skew, alpha in ALPHAS.items()}
+        means = results("rounds").groupby(["place", "start", "round"])["accuracy"].mean()
+        self.known = {PLACES[place]: curves.droplevel("place") for place, curves in means.groupby("place")}
         self.runs: dict[tuple[str, str], list[Run]] = {}
         super().__init__()
 
@@ -78,10 +82,11 @@ class FederationLab(Lab):
         runs = self.runs.get((labels, looks), [])
         counts = draw_division(division_panel, self.divisions[labels])
         division_panel.set_title("images of each client", fontsize=11)
-        draw_curves(curves, runs)
+        draw_curves(curves, runs, self.known.get(Place(ALPHAS[labels], FURTHEST[looks])))
         draw_clients(clients, runs[-1].clients if runs else None)
         sizes = counts.sum(1)
-        told = f"Labels {labels}, looks {looks}: ten clients of {sizes.min()} to {sizes.max()} images. "
+        images = f"{sizes.min()} to {sizes.max()}" if sizes.min() < sizes.max() else f"{sizes.min()}"
+        told = f"Labels {labels}, looks {looks}: ten clients of {images} images. "
         return figure, told + (sentence(runs[-1]) if runs else "Nothing was run here yet: press Run.")
 
     @job("Run", "let the clients learn together with these settings", width="70px")
@@ -108,13 +113,17 @@ class FederationLab(Lab):
         return f"{name}: {runs[-1].curve[-1]:.1f} % after {count} rounds."
 
 
-def draw_curves(ax: Axes, runs: list[Run]) -> Axes:
-    """Draw accuracy over rounds, a line a run."""
+def draw_curves(ax: Axes, runs: list[Run], known: pd.Series | None) -> Axes:
+    """Draw accuracy over rounds, a line a run; dotted, by start and round, the means that came with the course."""
+    longest = max([SHOWN, *(len(run.curve) for run in runs)])
+    for start, curve in () if known is None else known.groupby("start"):
+        first = curve[start][:longest]
+        ax.plot(first.index, first, color=GREY, linestyle=":", linewidth=1.5)
+        ax.text(longest + 0.3, first.iloc[-1] - 4, start, fontsize=8, color=GREY, ha="right", va="top")
     for place, run in enumerate(runs):
         rounds = range(1, len(run.curve) + 1)
         ax.plot(rounds, run.curve, color=PALETTE[place], marker="osD^"[place], markersize=5, label=run.name)
     ax.axhline(TARGET, color=GREY, linestyle=":", linewidth=1)
-    longest = max([5, *(len(run.curve) for run in runs)])
     ax.set(xlim=(0.5, longest + 0.5), ylim=(0, 101), xlabel="round", ylabel="accuracy over clients (%)")
     if runs:
         title = "start, method, clients × epochs"
