@@ -163,7 +163,9 @@ def test_a_training_runs_to_its_end(notebook):
     lab, run, stop = trainer(notebook)
     before = notebook.picture()
     run.click()
-    expect(lab).to_contain_text(re.compile(r"Done: \d+ steps|Run \d+ took|% after \d+ (updates|rounds)"), timeout=60_000)
+    expect(lab).to_contain_text(
+        re.compile(r"Done: \d+ steps|Run \d+ took|% after \d+ (updates|rounds)"), timeout=60_000
+    )
     expect(stop).to_be_disabled()
     assert notebook.picture() != before
 

@@ -127,7 +127,9 @@ def test_what_privacy_costs(private):
         cost = paired(letters, "accuracy", "epsilon", np.inf, value).loc[0]
         assert said(cost) == expected
     random = as_dict(intervals(private[private["features"] == "random"], by="epsilon"))
-    assert [round(random[value].mean) for value in (8.0, 1.0)] == [24, 15]
+    assert [round(random[value].mean) for value in (np.inf, 1.0)] == [25, 15]
+    lost = [paired(some, "accuracy", "epsilon", np.inf, 1.0).loc[0]["mean"] for _, some in private.groupby("features")]
+    assert lost == pytest.approx([11, 11], abs=0.6)
 
 
 @pytest.fixture(scope="module")

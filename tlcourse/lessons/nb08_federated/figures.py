@@ -112,7 +112,7 @@ NEVER = 45  # where trainings stand that did not get there in 40 rounds
 
 def served_figure(rows: pd.DataFrame) -> Shown:
     """Draw what each way reads at the clients, of all classes and of their own mix, and at a newcomer."""
-    kinds = {"accuracy": "all digits alike", "own": "the client's own mix", "newcomer": "a newcomer"}
+    kinds = {"accuracy": "all ten digits", "own": "the client's own mix", "newcomer": "a newcomer"}
     styles = {
         kinds["accuracy"]: {"color": BLUE, "marker": "o"},
         kinds["own"]: {"color": GREEN, "marker": "D"},
@@ -121,7 +121,7 @@ def served_figure(rows: pd.DataFrame) -> Shown:
     figure, axes = plt.subplots(1, len(FAR), figsize=(10, 4.2), layout="constrained", sharey=True)
     said = []
     for ax, place in zip(axes, FAR, strict=True):
-        some = rows[(rows["place"] == place) & rows["way"].isin(SHOWN)]
+        some = rows[(rows["place"] == place) & (rows["start"] == "letters") & rows["way"].isin(SHOWN)]
         columns = ["accuracy", "own" if "labels" in place else "newcomer"]  # with equal classes the own mix is the mean
         parts = [
             some.assign(measured=kinds[name], accuracy=some[name])[["way", "measured", "accuracy", "seed"]]
@@ -131,6 +131,7 @@ def served_figure(rows: pd.DataFrame) -> Shown:
         both = both[~both.groupby(["way", "measured"])["accuracy"].transform(lambda values: values.isna().all())]
         said.append(f"{place}: {dots(ax, both, 'accuracy', 'way', 'measured', order=SHOWN, styles=styles)}")
         ax.set_title(place.replace("look,", "looks,"))
+        ax.set_xlim(right=101)
         ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, -0.38), ncols=2)
     return figure, " ".join(said)
 

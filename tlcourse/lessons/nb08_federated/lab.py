@@ -33,7 +33,7 @@ SKEWS = ("none", "some", "much")
 ALPHAS = dict(zip(SKEWS, (float("inf"), 1.0, 0.1), strict=True))
 FURTHEST = dict(zip(SKEWS, (0.0, 0.5, 1.0), strict=True))
 DIVISION = (0.05, 0.14, 0.22, 0.76)  # left, bottom, width and height in the picture
-CURVES, CLIENTS = (0.34, 0.14, 0.30, 0.56), (0.71, 0.14, 0.28, 0.76)
+CURVES, CLIENTS = (0.34, 0.14, 0.30, 0.56), (0.71, 0.14, 0.27, 0.76)
 
 
 class Run(NamedTuple):
@@ -135,7 +135,7 @@ def draw_curves(ax: Axes, runs: list[Run], known: pd.Series | None) -> Axes:
 def draw_clients(ax: Axes, found: pd.DataFrame | None) -> Axes:
     """Draw how much of its own mix of digits each client's network reads, a bar a client."""
     ax.set(xlim=(0, 101), ylim=(9.6, -0.6), xlabel="read of its own mix (%)", ylabel="client", yticks=range(10))
-    ax.set_title("who is served how well", fontsize=11)
+    ax.set_title("last run: who is served", fontsize=11)
     if found is None:
         ax.text(50, 4.5, "after a run", ha="center", color=GREY)
     else:
@@ -154,4 +154,6 @@ def sentence(run: Run) -> str:
     if run.clients is None:
         return f"{said}."
     worst, best = (run.clients.loc[which(run.clients["own"])] for which in (pd.Series.idxmin, pd.Series.idxmax))
+    if worst["own"] == best["own"]:
+        return f"{said}. All clients are served alike."
     return f"{said}. Of its own mix, {worst['client']} reads {worst['own']:.0f} %, {best['client']} {best['own']:.0f}."
