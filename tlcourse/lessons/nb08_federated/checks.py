@@ -138,6 +138,8 @@ q1, q2, q3, q4, quiz = read_exercises(
             "everything is kept at home": _when(lambda rows: rows[1, 0] == 6),
             "half of the way": _first_row(bytes=40),
             "a count of four bytes": _first_row(bytes=64),
+            "the count does not travel": _first_row(bytes=48),
+            "a single state": _first_row(bytes=20),
             "FedBN sends it all": _when(lambda rows: rows[0, 4] == rows[1, 4]),
         },
     },
