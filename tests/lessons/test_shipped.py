@@ -117,6 +117,7 @@ def plans():
             *product(["letters"], nb08.CHOSEN_AT, [f"mu {mu:g}" for mu in nb08.MUS]),
             *product(["letters"], nb08.CHOSEN_AT, [f"FedBN, rate {rate:g}" for rate in nb08.RATES]),
         ]),
+        "alone_settings": ("place rate", product(nb08.CHOSEN_AT, nb08.RATES)),
         "federated": ("way start place", [
             (way, "letters", place) for way, place in product(served.WAYS, nb08.FAR)
             if (way, place) != (served.UNWEIGHTED, "look, much")

@@ -12,6 +12,7 @@ from tlcourse.lessons.nb08_federated.experiment import ALIKE, PLACES, ROUNDS, ov
 from tlcourse.lessons.nb08_federated.lab import MEGABYTES
 from tlcourse.lessons.nb08_federated.served import (
     ALONE,
+    ALONE_RATE,
     AT_HOME,
     AVERAGE,
     LOCAL_BN,
@@ -93,6 +94,8 @@ def test_rates_and_strengths_are_the_best_that_were_tried():
         tried = means[start].filter(regex="^rate")
         assert tried.idxmax() == f"rate {rate:g}"
     assert means["letters"].filter(like="mu").idxmax() == f"mu {nb08.MU:g}"
+    alone = results("alone_settings").groupby("rate")["held_out"].mean()
+    assert alone.idxmax() == ALONE_RATE
     assert means["letters"].filter(like="FedBN").idxmax() == f"FedBN, rate {nb08.FEDBN_RATE:g}"
     assert round(means["letters", "rate 0.3"]) == 95
     assert round(means["scratch", "rate 0.3"]) == 85
@@ -151,8 +154,11 @@ def beside(ways, place, value, a, b=AVERAGE, start="letters"):
 
 def test_where_labels_differ_much(ways):
     alike, own = (means(ways, "labels, much", value) for value in ("accuracy", "own"))
-    assert [round(alike[way].mean) for way in (ALONE, AVERAGE, LOCAL_BN)] == [24, 89, 68]
-    assert [round(own[way].mean) for way in (ALONE, LOCAL_BN)] == [84, 97]
+    assert [round(alike[way].mean) for way in (ALONE, AVERAGE, LOCAL_BN)] == [33, 89, 68]
+    assert round(own[LOCAL_BN].mean) == 97
+    assert str(own[ALONE]) == "95.7 [93.9, 97.5]"
+    others = [beside(ways, "labels, much", "own", way, ALONE) for way in (AVERAGE, STATISTICS, PROX, LOCAL_BN)]
+    assert not [found for found in others if found["verdict"] == "higher"]
     fedavg = some(ways, "labels, much").query("way == @AVERAGE")["accuracy"]
     assert [round(fedavg.min()), round(fedavg.max())] == [77, 97]
     prox, plain = (beside(ways, "labels, much", "accuracy", way) for way in (PROX, UNWEIGHTED))
@@ -161,16 +167,20 @@ def test_where_labels_differ_much(ways):
 
 def test_personalising_knows_the_own_mix_and_forgets_the_rest(ways):
     assert str(means(ways, "labels, much", "own")[AT_HOME]) == "98.5 [98.2, 98.8]"
-    assert said(beside(ways, "labels, much", "own", AT_HOME, ALONE)) == "14 [11, 17]"
-    assert round(means(ways, "labels, much", "worst")[AT_HOME].mean) == 95
+    assert exact(beside(ways, "labels, much", "own", AT_HOME, ALONE)) == "2.8 [1.1, 4.5]"
+    worst = means(ways, "labels, much", "worst")
+    assert [round(worst[way].mean) for way in (AT_HOME, ALONE)] == [95, 87]
     assert said(beside(ways, "labels, much", "accuracy", AVERAGE, AT_HOME)) == "4 [2, 6]"
 
 
 def test_where_looks_differ_much_fedbn_loses(ways):
     found = means(ways, "look, much", "accuracy")
     assert f"{found[AVERAGE].mean:.1f}" == "95.5"
+    apart = beside(ways, "labels, much", "accuracy", STATISTICS)
+    assert apart["verdict"] == "open"
+    assert round(means(ways, "labels, much", "accuracy")[STATISTICS].mean) == 89
     assert f"{found[TOGETHER].mean:.1f}" == "93.8"
-    assert said(beside(ways, "look, much", "accuracy", AVERAGE, ALONE)) == "29 [26, 32]"
+    assert said(beside(ways, "look, much", "accuracy", AVERAGE, ALONE)) == "12 [11, 14]"
     assert exact(beside(ways, "look, much", "accuracy", AVERAGE, LOCAL_BN)) == "1.6 [1.2, 2.1]"
     assert exact(beside(ways, "look, much", "accuracy", STATISTICS)) == "0.9 [0.4, 1.4]"
 

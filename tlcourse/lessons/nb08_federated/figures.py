@@ -23,6 +23,7 @@ START_STYLES = {
     "letters": {"color": COLOURS["fine-tuned"], "marker": "o"},
 }
 SHOWN = (ALONE, AVERAGE, STATISTICS, PROX, LOCAL_BN, AT_HOME, TOGETHER)
+BEYOND = 45  # where trainings stand that did not get there in 40 rounds
 DIALS = {"skew of labels": ("labels, some", "labels, much"), "skew of looks": ("look, some", "look, much")}
 
 Shown = tuple[Figure, str]  # a figure and its alt text
@@ -82,7 +83,7 @@ def rounds_figure(rows: pd.DataFrame, live: pd.DataFrame | None = None) -> Shown
 
 
 def needed_figure(rows: pd.DataFrame) -> Shown:
-    """Draw how many rounds each training needs to the target, along both dials; those that never did stand apart."""
+    """Draw how many rounds each training needs to the target, along both dials; those beyond 40 stand apart."""
     figure, axes = plt.subplots(1, len(DIALS), figsize=(9.5, 3.2), layout="constrained", sharey=True)
     needed = rounds_to(rows)
     said = []
@@ -92,22 +93,19 @@ def needed_figure(rows: pd.DataFrame) -> Shown:
                 some = needed.loc[(needed["place"] == place) & (needed["start"] == start), "round"]
                 height = row + (0.17 if start == "scratch" else -0.17)
                 offsets = np.linspace(-0.08, 0.08, len(some))
-                ax.plot(some.fillna(NEVER), height + offsets, linestyle="none", alpha=0.75, **style)
-                never = int(some.isna().sum())
-                found = f"{some.min():.0f} to {some.max():.0f}" if never < len(some) else "no"
-                said.append(f"{place}, {start}: {found} rounds" + f", {never} never" * bool(never))
-        ax.axvspan(40.5, NEVER + 2, color="#EEEEEE", linewidth=0)
-        ax.set_xticks([0, 10, 20, 30, 40, NEVER], [0, 10, 20, 30, 40, "never"])
-        ax.set(title=dial, xlabel=f"rounds to {TARGET:g} %", xlim=(0, NEVER + 2), ylim=(2.5, -0.5))
+                ax.plot(some.fillna(BEYOND), height + offsets, linestyle="none", alpha=0.75, **style)
+                later = int(some.isna().sum())
+                found = f"{some.min():.0f} to {some.max():.0f}" if later < len(some) else "over 40"
+                said.append(f"{place}, {start}: {found} rounds" + f", {later} after 40" * bool(later))
+        ax.axvspan(40.5, BEYOND + 2, color="#EEEEEE", linewidth=0)
+        ax.set_xticks([0, 10, 20, 30, 40, BEYOND], [0, 10, 20, 30, 40, "> 40"])
+        ax.set(title=dial, xlabel=f"rounds to {TARGET:g} %", xlim=(0, BEYOND + 2), ylim=(2.5, -0.5))
         ax.set_yticks(range(3), ["none", "some", "much"])
         plain(ax).grid(axis="x", color="#E5E5E5")
     for start, style in START_STYLES.items():
         axes[1].plot([], [], linestyle="none", label=start, **style)
     axes[1].legend(**BESIDE)
     return figure, f"Rounds to {TARGET:g} %, a mark a training. {'; '.join(said)}."
-
-
-NEVER = 45  # where trainings stand that did not get there in 40 rounds
 
 
 def served_figure(rows: pd.DataFrame) -> Shown:

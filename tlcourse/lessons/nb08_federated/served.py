@@ -18,12 +18,15 @@ from tlcourse.federated.fedprox import FedProx
 from tlcourse.federated.home import HomeWork
 from tlcourse.federated.personal import personalise
 from tlcourse.lessons.nb08_federated.experiment import (
+    CHOSEN_AT,
     FAR,
     FEDBN_RATE,
     MU,
     PLACES,
     RATE,
+    RATES,
     ROUNDS,
+    TRIED_FOR,
     Setting,
     federation,
     setting,
@@ -34,6 +37,7 @@ from tlcourse.storage import Tensors
 
 AVERAGE, UNWEIGHTED, PROX, LOCAL_BN = "FedAvg", "FedAvg, unweighted", "FedProx", "FedBN"
 ALONE, TOGETHER = "each alone", "all in one place"
+ALONE_RATE = 0.1  # of `RATES`, the best for clients alone (`alone_settings`)
 STATISTICS, AT_HOME = "FedAvg, own statistics", "FedAvg, then at home"
 METHODS = {AVERAGE: FedAvg(), PROX: FedProx(MU), LOCAL_BN: FedBN()}
 
@@ -67,12 +71,10 @@ def served(way: str, start: str, place: str, seed: int) -> list[dict[str, Any]]:
         rows = [measured(way, networks, there, newcomer and newcomer())]
         return rows + after(running, there, seed) if way == AVERAGE else rows
     there = setting(PLACES[place], seed)
-    groups = [[client] for client in there.clients] if way == ALONE else [there.clients]
-    networks = {}
-    for group in groups:
-        networks |= dict.fromkeys((client.name for client in group), one_owner(group, start, seed))
-    newcomer = networks[there.clients[0].name] if way == TOGETHER else None
-    return [measured(way, networks, there, newcomer)]
+    if way == ALONE:
+        return [measured(way, each_alone(there.clients, start, seed), there, None)]
+    network = one_owner(there.clients, start, seed, lr=RATE[start])
+    return [measured(way, dict.fromkeys((client.name for client in there.clients), network), there, network)]
 
 
 def rate_of(way: str, start: str) -> float:
@@ -80,16 +82,24 @@ def rate_of(way: str, start: str) -> float:
     return FEDBN_RATE if way == LOCAL_BN else RATE[start]
 
 
-def one_owner(clients: Sequence[Client], start: str, seed: int) -> nn.Module:
+def each_alone(
+    clients: Sequence[Client], start: str, seed: int, *, lr: float | None = None, count: int = ROUNDS
+) -> Networks:
+    """Let every client train for itself, as long as the others do together."""
+    rate = lr or ALONE_RATE
+    return {client.name: one_owner([client], start, seed, lr=rate, count=count) for client in clients}
+
+
+def one_owner(clients: Sequence[Client], start: str, seed: int, *, lr: float, count: int = ROUNDS) -> nn.Module:
     """Train on the images of some clients in one place: a federation of one, so it is ordinary training.
 
-    An image is seen as often as in the federation, by the same rate and batch.
+    An image is seen as often as in the federation, in the same batches.
     """
     images = torch.cat([client.data.images for client in clients])
     labels = torch.cat([client.data.labels for client in clients])
     owner = Client("one owner", ImageSet(images, labels, clients[0].data.classes))
-    alone = Federation(starting_network(start, seed), [owner], FedAvg(), HomeWork(lr=RATE[start]), seed=seed)
-    *_, _ = alone.rounds(ROUNDS)
+    alone = Federation(starting_network(start, seed), [owner], FedAvg(), HomeWork(lr=lr), seed=seed)
+    *_, _ = alone.rounds(count)
     return alone.network()
 
 
@@ -124,6 +134,18 @@ def by_client(networks: Networks, there: Setting) -> pd.DataFrame:
         own = (shares * by_class).sum()
         rows.append({"client": client.name, "accuracy": 100 * right.mean().item(), "own": 100 * own.item()})
     return pd.DataFrame(rows)
+
+
+def alone_chosen(place: str, rate: float, seed: int) -> dict[str, float]:
+    """Let every client train for itself at a rate; return what it reads of its own mix of images that nobody has."""
+    there = setting(PLACES[place], seed)
+    networks = each_alone(there.clients, "letters", seed, lr=rate, count=TRIED_FOR["letters"])
+    return {"held_out": by_client(networks, there._replace(tests=there.held_out))["own"].mean()}
+
+
+def alone_settings(seeds: Sequence[int]) -> pd.DataFrame:
+    """Try every rate for clients that train alone, half-way along both dials; no test image has a say."""
+    return grid(alone_chosen, place=CHOSEN_AT, rate=RATES, seed=seeds)
 
 
 def federated(seeds: Sequence[int]) -> pd.DataFrame:
