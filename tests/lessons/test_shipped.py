@@ -1,7 +1,7 @@
 """Every shipped table can be computed again, is small, and is whole: each cell of its plan with all its seeds."""
 
 from functools import cache
-from itertools import product
+from itertools import combinations, product
 
 import pandas as pd
 import pytest
@@ -28,8 +28,12 @@ from tlcourse.lessons.nb07_without_labels import at_test_time, others, self_supe
 from tlcourse.lessons.nb07_without_labels import semi_supervised as nb07
 from tlcourse.lessons.nb08_federated import experiment as nb08
 from tlcourse.lessons.nb08_federated import private, served
+from tlcourse.lessons.nb09_many_tasks import handwriting, interference, sharing, transfer
+from tlcourse.lessons.nb09_many_tasks import ways as nb09
 from tlcourse.lessons.nb12_your_own_images.experiment import METHODS, SETTINGS
 from tlcourse.lessons.shipped import shipped_tables
+from tlcourse.models.tiny_resnet import TinyResNet
+from tlcourse.multitask.disagreement import WHOLE
 from tlcourse.notebook.results import LESSONS, results
 from tlcourse.training.starts import STARTS
 
@@ -125,6 +129,23 @@ def plans():
             (way, "scratch", "look, much") for way in (served.AVERAGE, *served.AFTER, served.LOCAL_BN)
         ]),
         "private": ("features epsilon", product(private.BACKBONES, private.EPSILONS)),
+        "ways": ("way", product(nb09.WAYS)),
+        "ways_longer": ("way updates", product(nb09.LONG, [900])),
+        "ways_cost": ("way", product(nb09.WAYS)),
+        "ways_settings": ("way setting", (
+            (name, nb09.named(setting)) for name, way in nb09.WAYS.items() for setting in way.settings
+        )),
+        "few_answers": ("main beside labels", [
+            *product(nb09.TASKS, [sharing.ALONE, sharing.ALL], sharing.FEW), ("class", sharing.ALONE, 1000)
+        ]),
+        "beside_letters": ("beside per_class", product([handwriting.ALONE, handwriting.BESIDE], handwriting.PER_CLASS)),
+        "letters_longer": ("beside updates", product([handwriting.ALONE, handwriting.BESIDE], [900])),
+        "interference": ("updates stage pair", product(
+            interference.LOOKS,
+            [*TinyResNet().stages(), WHOLE],
+            [f"{a}, {b}" for a, b in combinations(nb09.TASKS, 2)],
+        )),
+        "task_sources": ("source per_class", product(transfer.SOURCES, transfer.FEW)),
         "photo_transfer": ("data method", product(SETTINGS, METHODS)),
     }  # fmt: skip
 

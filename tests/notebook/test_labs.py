@@ -22,6 +22,7 @@ from tlcourse.lessons.nb05_choosing_a_source.lab import SourceLab
 from tlcourse.lessons.nb06_crossing_domains.lab import AlignmentLab
 from tlcourse.lessons.nb07_without_labels.lab import ThresholdLab
 from tlcourse.lessons.nb08_federated.lab import FederationLab
+from tlcourse.lessons.nb09_many_tasks.lab import DirectionsLab
 from tlcourse.lessons.nb12_your_own_images.lab import PredictionLab
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.controls import Note, Text
@@ -59,6 +60,7 @@ LABS = {
     "06 alignment": AlignmentLab,
     "07 threshold": ThresholdLab,
     "08 federation": FederationLab,
+    "09 directions": DirectionsLab,
     "12 prediction": prediction_lab,
 }
 QUICK = {  # by lab with jobs: values of controls with which they end within seconds

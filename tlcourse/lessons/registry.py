@@ -16,6 +16,7 @@ MODULES = {
     "06": "crossing_domains",
     "07": "without_labels",
     "08": "federated",
+    "09": "many_tasks",
     "12": "your_own_images",
 }
 SOLUTION_FILES = ("checks.py", "exercises.md", "quiz.md")  # of a lesson: who answers must not read them

@@ -47,8 +47,8 @@ def jacobian(losses: torch.Tensor, parameters: list[nn.Parameter]) -> torch.Tens
     frozen = sum(not parameter.requires_grad for parameter in parameters)
     if frozen or not parameters:
         raise ValueError(
-            f"gradients of {len(parameters)} tensors were asked for, and {frozen} of them are frozen. Expected at least "
-            "one, and all of them trained: freeze(trunk, 0) frees all stages."
+            f"gradients of {len(parameters)} tensors were asked for, and {frozen} of them are frozen. Expected at "
+            "least one, and all of them trained: freeze(trunk, 0) frees all stages."
         )
     rows = [torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True) for loss in losses]
     return torch.stack([torch.cat([gradient.flatten() for gradient in row]) for row in rows])
