@@ -23,10 +23,10 @@ ALL = "all"
 class DirectionsLab(Lab):
     """Two gradients and four rules: the angle between the gradients, how long the second is, the weights of a sum."""
 
-    angle = Slider("angle between the gradients (degrees)", ANGLES, 120, "above 90 degrees they disagree", width="28em")
-    length = Slider("length of task 2's gradient", LENGTHS, 4.0, "that of task 1 is 1; a unit 10 times smaller: 10")
-    weight_one = Slider("weight of task 1 in the sum", WEIGHTS, 1.0, "of its loss")
-    weight_two = Slider("weight of task 2 in the sum", WEIGHTS, 1.0, "of its loss")
+    angle = Slider("angle (degrees)", ANGLES, 120, "between the two gradients; above 90 degrees they disagree")
+    length = Slider("length, task 2", LENGTHS, 4.0, "that of task 1 is 1; a unit 10 times smaller: 10")
+    weight_one = Slider("weight, task 1", WEIGHTS, 1.0, "of its loss in the sum")
+    weight_two = Slider("weight, task 2", WEIGHTS, 1.0, "of its loss in the sum")
     shown = Choice("rule", (ALL, "sum", "PCGrad", "MGDA", "UPGrad"), ALL, "which directions are drawn")
     rows = (("angle", "length"), ("weight_one", "weight_two"), "shown")
 
