@@ -165,3 +165,19 @@ def test_a_fresh_training_agrees_with_the_shipped_ones(rows):
     fresh = pd.DataFrame([ways.trial(EQUAL, 0)])
     fresh = ways.normalised(fresh, ways.test_images())["normalised"]
     assert within_seeds(fresh, rows.loc[rows["way"] == EQUAL, "normalised"])
+
+
+def test_over_the_whole_trunk_no_pair_is_far_from_a_right_angle_and_in_the_stem_some_are():
+    means = results("interference").groupby(["stage", "pair", "updates"])["cosine"].mean()
+    whole, stem = means["whole trunk"], means["stem"]
+    assert whole.abs().max() == pytest.approx(0.17, abs=0.006)
+    assert [round(stem.min(), 2), round(stem.max(), 2)] == [-0.31, 0.46]
+
+
+def test_what_the_tuned_sum_wins_and_loses_turns_round_with_more_updates():
+    for table, slant, serif in (("ways", -1, 1), ("ways_longer", 1, -1)):
+        found = results(table)
+        for task, sign in (("slant", slant), ("serif", serif)):
+            apart = paired(found, task, "way", TUNED, EQUAL).loc[0]
+            assert apart["verdict"] != "open"
+            assert (apart["mean"] > 0) == (sign > 0)
