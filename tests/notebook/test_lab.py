@@ -103,6 +103,14 @@ def test_an_error_goes_away_on_the_way_back(lab):
     assert "2 of lemon" in lab.sentence.value
 
 
+def test_a_control_with_the_name_of_a_method_of_labs_is_refused():
+    class Eager(Lab):
+        forget = Slider("forget", (0, 1), 0, "how much is forgotten")
+
+    with pytest.raises(ValueError, match=r"Eager calls a control 'forget', as a method of every lab"):
+        Eager()
+
+
 def test_a_control_that_stands_nowhere_is_refused():
     class Forgetful(ToyLab):
         rows = (("number", "fruit"),)

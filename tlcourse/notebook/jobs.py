@@ -45,7 +45,7 @@ class Job(Action):
     def press(self, lab: Host) -> None:
         """Start it."""
         with lab.errors_shown():
-            lab.start(self.name, self.function(lab))
+            lab.start_job(self.name, self.function(lab))
 
 
 def action(name: str, tip: str, *, width: str = "auto", style: str = "") -> Callable[[Callable], Action]:

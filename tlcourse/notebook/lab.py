@@ -126,7 +126,7 @@ class Lab:
             self.say(f"Refused: {self.worker.doing} is not over. Wait, or press Stop.")
         return self.running
 
-    def start(self, doing: str, steps: Steps) -> None:
+    def start_job(self, doing: str, steps: Steps) -> None:
         """Run a job in the background, unless one runs."""
         with self._drawing:  # what the job draws comes after this
             if self.refused():
@@ -274,6 +274,8 @@ def _declared(lab: type[Lab]) -> dict[str, Control]:
     found: dict[str, Control] = {}
     for owner in reversed(lab.__mro__):
         found |= {name: value for name, value in vars(owner).items() if isinstance(value, Control)}
+    for name in [name for name in found if hasattr(Lab, name)]:
+        raise ValueError(f"{lab.__name__} calls a control {name!r}, as a method of every lab. Expected another name.")
     return found
 
 
