@@ -15,7 +15,7 @@ class Host(Protocol):
     errors_shown: Callable[[], AbstractContextManager]
     at_once: Callable[[], AbstractContextManager]
     forget: Callable[[], None]
-    start: Callable[..., None]
+    start_job: Callable[..., None]
 
 
 Given = Callable[[Host], object]  # what only an instance knows
