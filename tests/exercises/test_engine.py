@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tlcourse.exercises.card import COLOURS, Card, Outcome, verdict
-from tlcourse.exercises.compare import same, show_value
+from tlcourse.exercises.compare import as_table, same, show_value, when_table
 from tlcourse.exercises.exercise import Mistake
 from tlcourse.exercises.half_right import near_miss, right_parts
 from tlcourse.exercises.kinds import Case, Challenge, Foresee, Function, Mend, Value
@@ -451,3 +451,19 @@ def test_a_quiz_explains_and_counts():
     assert "'x' is no option. Expected one of a, b." in dict(QUIZ.check({"q1": "x"}).details)["q1"]
     assert QUIZ.check("ba").outcome is Outcome.ERROR
     assert "1. One?\n   * **a** no\n   * **b** yes" in QUIZ.markdown()
+
+
+def test_an_answer_is_read_as_a_table_of_its_shape():
+    for given in ([[1, 2], [3, 4]], ((1, 2), (3, 4)), {"a": [1, 2], "b": [3, 4]}, torch.tensor([[1, 2], [3, 4]])):
+        table = as_table(given, (2, 2))
+        assert table.dtype == np.float64
+        assert table.tolist() == [[1, 2], [3, 4]]
+    for other in ([1, 2, 3, 4], [[1, 2]], [["a", "b"], ["c", "d"]], None):
+        assert as_table(other, (2, 2)) is None
+
+
+def test_what_holds_of_a_table_is_asked_of_nothing_else():
+    ascends = when_table((2,), lambda numbers: numbers[0] < numbers[1])
+    assert ascends([1, 2])
+    assert not ascends([2, 1])
+    assert not ascends("12")

@@ -118,6 +118,17 @@ def kill(federation, name, in_round):
     federation.homes[name].train = killed
 
 
+def send_nonsense(federation, name, spoil):
+    """Let a client spoil the first weights that it sends."""
+    train = federation.homes[name].train
+
+    def spoiled(shared, number):
+        update = train(shared, number)
+        return Update(update.state | {"0.weight": spoil(update.state["0.weight"])}, update.images, update.loss)
+
+    federation.homes[name].train = spoiled
+
+
 def test_a_killed_client_costs_its_round_only():
     federation = Federation(small(), three(), work=WORK)
     kill(federation, "bob", in_round=2)
@@ -147,13 +158,7 @@ def test_a_round_that_nobody_answers_leaves_the_weights():
 @pytest.mark.parametrize("spoil", [lambda value: value * torch.nan, lambda value: value[:1]], ids=["NaN", "shape"])
 def test_a_client_that_sends_nonsense_is_refused_by_name(spoil):
     federation = Federation(small(), three(), work=WORK)
-    train = federation.homes["cem"].train
-
-    def spoiled(shared, number):
-        update = train(shared, number)
-        return Update(update.state | {"0.weight": spoil(update.state["0.weight"])}, update.images, update.loss)
-
-    federation.homes["cem"].train = spoiled
+    send_nonsense(federation, "cem", spoil)
     done = federation.one_round()
     assert list(done.refused) == ["cem"]
     assert "'0.weight'" in done.refused["cem"]

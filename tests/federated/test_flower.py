@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.federated.test_federation import WORK, kill, small, three
+from tests.federated.test_federation import WORK, kill, send_nonsense, small, three
 from tlcourse.federated.fedavg import FedAvg, Update
 from tlcourse.federated.fedbn import FedBN
 from tlcourse.federated.federation import Federation
@@ -71,13 +71,7 @@ def test_a_round_that_nobody_answers_leaves_the_weights():
 @pytest.mark.parametrize("spoil", [lambda value: value * torch.nan, lambda value: value[:1]], ids=["NaN", "shape"])
 def test_a_client_that_sends_nonsense_is_refused_by_name(spoil):
     federation = Federation(small(), three(), work=WORK)
-    train = federation.homes["cem"].train
-
-    def spoiled(shared, number):
-        update = train(shared, number)
-        return Update(update.state | {"0.weight": spoil(update.state["0.weight"])}, update.images, update.loss)
-
-    federation.homes["cem"].train = spoiled
+    send_nonsense(federation, "cem", spoil)
     (done,) = flower.rounds(federation, 1)
     assert "'0.weight'" in done.refused["cem"]
     assert list(done.losses) == ["ann", "bob"]

@@ -1,6 +1,6 @@
 """Are two values the same, and how to show one in a line or two."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 
 import numpy as np
 import torch
@@ -70,6 +70,23 @@ def as_array(value: object) -> np.ndarray | None:
     if any(part is None for part in parts) or len({part.shape for part in parts}) > 1:
         return None
     return np.stack(parts)
+
+
+def as_table(value: object, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Read an answer as numbers of this shape, float64, from whatever has an order; None if it is no such thing."""
+    numbers = as_array(in_order(value))
+    fits = numbers is not None and numbers.shape == shape and numbers.dtype.kind in "iuf"
+    return numbers.astype(float) if fits else None
+
+
+def when_table(shape: tuple[int, ...], holds: Callable[[np.ndarray], bool]) -> Callable[[object], bool]:
+    """Return what says whether an answer is a table of this shape of which something holds."""
+
+    def matches(value: object) -> bool:
+        numbers = as_table(value, shape)
+        return numbers is not None and bool(holds(numbers))
+
+    return matches
 
 
 def _close(left: np.ndarray, right: np.ndarray, tolerance: float) -> bool:

@@ -1,6 +1,7 @@
 """The code of the exercises of notebook 07: their texts are in `exercises.md` and `quiz.md`."""
 
 import copy
+import functools
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ from torch import nn
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.normalisation import scale
 from tlcourse.evaluation.predict import accuracy
-from tlcourse.exercises.compare import as_array, in_order
+from tlcourse.exercises.compare import as_table, when_table
 from tlcourse.exercises.held_out import (
     began_with_digits,
     is_no_network,
@@ -29,20 +30,8 @@ from tlcourse.training.loop import updates
 TRAINING = 6  # updates of a training in q2
 
 
-def _rows(value: object) -> np.ndarray | None:
-    """Read an answer as `[2, 5]`: taken as 0, 1 and 2, right, loss, by threshold; None if it is no such thing."""
-    rows = as_array(in_order(value))
-    return rows.astype(float) if rows is not None and rows.shape == (2, 5) and rows.dtype.kind in "iuf" else None
-
-
-def _when(holds: Callable[[np.ndarray], bool]) -> Callable[[object], bool]:
-    """Return what says whether an answer has two rows of which something holds."""
-
-    def matches(value: object) -> bool:
-        rows = _rows(value)
-        return rows is not None and bool(holds(rows))
-
-    return matches
+_rows = functools.partial(as_table, shape=(2, 5))  # taken as 0, 1 and 2, right, loss, by threshold
+_when = functools.partial(when_table, (2, 5))
 
 
 def _losses(low: float, high: float) -> Callable[[object], bool]:

@@ -1,5 +1,6 @@
 """The code of the exercises of notebook 08: their texts are in `exercises.md` and `quiz.md`."""
 
+import functools
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
@@ -9,7 +10,7 @@ from torch import nn
 
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.worlds import load
-from tlcourse.exercises.compare import as_array, in_order
+from tlcourse.exercises.compare import as_table, when_table
 from tlcourse.exercises.held_out import (
     FRESH,
     began_with_digits,
@@ -28,20 +29,8 @@ from tlcourse.storage import Tensors
 PER_CLASS = 32  # images of all clients of the challenge together
 
 
-def _rows(value: object) -> np.ndarray | None:
-    """Read an answer as `[2, 5]`: weight, mean, variance, count and bytes by method; None if it is no such thing."""
-    rows = as_array(in_order(value))
-    return rows.astype(float) if rows is not None and rows.shape == (2, 5) and rows.dtype.kind in "iuf" else None
-
-
-def _when(holds: Callable[[np.ndarray], bool]) -> Callable[[object], bool]:
-    """Return what says whether an answer has two rows of which something holds."""
-
-    def matches(value: object) -> bool:
-        rows = _rows(value)
-        return rows is not None and bool(holds(rows))
-
-    return matches
+_rows = functools.partial(as_table, shape=(2, 5))  # weight, mean, variance, count and bytes, by method
+_when = functools.partial(when_table, (2, 5))
 
 
 def _first_row(**numbers: float) -> Callable[[object], bool]:

@@ -1,32 +1,25 @@
 """The code of the exercises of notebook 09: their texts are in `exercises.md` and `quiz.md`."""
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from tlcourse.exercises.compare import as_array, in_order
+from tlcourse.exercises.compare import as_table, when_table
 from tlcourse.exercises.held_out import scores_below
 from tlcourse.exercises.kinds import Case
 from tlcourse.exercises.markdown import read_exercises
 from tlcourse.lessons.nb09_many_tasks.fair_steps import PROBLEMS, TASKS, WEIGHTS, fairness, has_shape, problems
 from tlcourse.repro import generator
 
-
-def _rows(value: object) -> np.ndarray | None:
-    """Read an answer as `[2, 4]`: a direction and its two products, for the sum and for PCGrad; None if it is none."""
-    rows = as_array(in_order(value))
-    return rows.astype(float) if rows is not None and rows.shape == (2, 4) and rows.dtype.kind in "iuf" else None
+# A direction and its two products, for the sum and for PCGrad.
+_rows = functools.partial(as_table, shape=(2, 4))
 
 
 def _second(*numbers: float) -> Callable[[object], bool]:
     """Return what says whether the row of PCGrad is this one."""
-
-    def matches(value: object) -> bool:
-        rows = _rows(value)
-        return rows is not None and np.allclose(rows[1], numbers, atol=1e-3)
-
-    return matches
+    return when_table((2, 4), lambda rows: np.allclose(rows[1], numbers, atol=1e-3))
 
 
 def _half_known(seed: int) -> list[Case]:

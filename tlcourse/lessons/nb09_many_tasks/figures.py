@@ -69,15 +69,17 @@ def ways_figure(rows: pd.DataFrame) -> Shown:
     figure, ax = plt.subplots(figsize=(8, 3.4), layout="constrained")
     order = [name for name in WAYS if name in set(rows["way"])]
     said = dots(ax, rows, "normalised", "way", seeds=True, order=order)
-    ax.set(xlabel="mean over tasks of the error, in % of that of guessing", title="lower is better")
+    ax.set(xlabel="mean over tasks of the error, in % of that of guessing")
+    ax.set_title("six ways to serve five tasks (lower is better)")
     return figure, said
 
 
 def cosines_figure(rows: pd.DataFrame) -> Shown:
-    """Draw the mean cosine of all pairs over time, stage by stage; and that of every pair at the last look."""
+    """Draw the mean cosine of all pairs over time, for three stages; and that of every pair at the last look."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     means = rows.groupby(["seed", "updates", "stage"], sort=False)["cosine"].mean().reset_index()
-    said = lines(left, means, "updates", "cosine", "stage")
+    shown = means[means["stage"].isin(["stem", "block4", WHOLE])]  # six would hide each other
+    said = lines(left, shown, "updates", "cosine", "stage")
     left.axhline(0, color="black", linewidth=1)
     left.set(ylabel="cosine, mean of all pairs of tasks", title="on the way")
     last = rows[(rows["updates"] == rows["updates"].max()) & (rows["stage"] == WHOLE)]
