@@ -34,20 +34,23 @@ class TinyResNet(nn.Module):
     """
 
     head_name = "head"
-    num_features = 128
+    sizes = (16, 16, 32, 64, 128)  # channels of the stem and the four blocks
 
     def __init__(self, classes: int = 10) -> None:
         super().__init__()
+        stem, one, two, three, four = self.sizes
+        self.num_features = four
         # halving the resolution at once saves the largest maps, which cost the most time and add the least
-        self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
-        self.block1 = ResidualBlock(16, 16, stride=1)
-        self.block2 = ResidualBlock(16, 32)
-        self.block3 = ResidualBlock(32, 64)
-        self.block4 = ResidualBlock(64, 128)
-        self.head = nn.Linear(128, classes)
+        conv = nn.Conv2d(3, stem, 3, stride=2, padding=1, bias=False)
+        self.stem = nn.Sequential(conv, nn.BatchNorm2d(stem), nn.ReLU())
+        self.block1 = ResidualBlock(stem, one, stride=1)
+        self.block2 = ResidualBlock(one, two)
+        self.block3 = ResidualBlock(two, three)
+        self.block4 = ResidualBlock(three, four)
+        self.head = nn.Linear(four, classes)
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        """Turn images, float `[B, 3, H, W]`, into features `[B, 128]`: all of the network but its head."""
+        """Turn images, float `[B, 3, H, W]`, into features `[B, num_features]`: all of the network but its head."""
         check_input(x, "TinyResNet")
         x = self.stem(x)  # [B, 16, 16, 16]
         x = self.block1(x)  # [B, 16, 16, 16]
@@ -63,3 +66,9 @@ class TinyResNet(nn.Module):
     def stages(self) -> dict[str, nn.Module]:
         """Return the parts of the backbone in order, from pixels to features, for freezing and for layer-wise rates."""
         return {name: getattr(self, name) for name in ("stem", "block1", "block2", "block3", "block4")}
+
+
+class NarrowResNet(TinyResNet):
+    """A `TinyResNet` of about half the channels: a quarter of its multiply-adds, for the student of a distillation."""
+
+    sizes = (8, 8, 16, 32, 56)  # multiples of 8, which processors like; with 64 at the end it would be over a quarter

@@ -7,7 +7,6 @@ from tlcourse.models.pretrained import pretrained
 from tlcourse.models.tiny_resnet import ResidualBlock, TinyResNet
 from tlcourse.transfer.surgery import rename
 
-SIZES = (16, 16, 32, 64, 128)  # channels of the stem and the four blocks of TinyResNet
 # For a TinyResNet, the names that torchvision gives to the parts of its residual networks; for a SmallCNN, the places
 # of its layers in an nn.Sequential, where ReLU, pooling and flattening have places too.
 FOREIGN_NAMES = {
@@ -28,13 +27,13 @@ class TinyResNetVariant(TinyResNet):
     """A `TinyResNet` with other input channels or `width` times as many channels in every layer."""
 
     def __init__(self, classes: int = 10, channels: int = 3, width: float = 1) -> None:
-        if channels < 1 or width * SIZES[0] < 1:
+        if channels < 1 or width * TinyResNet.sizes[0] < 1:
             raise ValueError(
                 f"got {channels} channels and width {width}. Expected at least 1 channel, and a width with which the "
-                f"stem has one too: 1/{SIZES[0]} or more."
+                f"stem has one too: 1/{TinyResNet.sizes[0]} or more."
             )
         super().__init__(classes)
-        sizes = [int(width * size) for size in SIZES]
+        sizes = [int(width * size) for size in TinyResNet.sizes]
         self.channels, self.num_features = channels, sizes[-1]
         conv = nn.Conv2d(channels, sizes[0], 3, stride=2, padding=1, bias=False)
         self.stem = nn.Sequential(conv, nn.BatchNorm2d(sizes[0]), nn.ReLU())
