@@ -121,6 +121,10 @@ def test_a_copy_is_a_network_of_its_own():
     learn(twin)
     assert not changed(model, before)
     assert changed(twin, before)
+    expected = model.eval()(X)
+    merge_lora(twin)
+    assert torch.equal(model(X), expected)
+    assert torch.equal(merge_lora(model)(X), expected)
 
 
 def test_counts():

@@ -75,7 +75,11 @@ def merge_lora(model: nn.Module) -> nn.Module:
     if not changed:
         raise ValueError(f"this {type(model).__name__} has no low-rank changes to merge. Use add_lora(model) first.")
     for layer in changed:
-        parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+        weight = nn.Parameter(layer.weight.detach().clone(), requires_grad=False)
+        # not remove_parametrizations: copies share a class, and it takes that class's `weight` from all of them
+        del layer.parametrizations
+        layer.__class__ = type(layer).__bases__[0]
+        layer.weight = weight
     return model
 
 
