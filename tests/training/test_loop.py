@@ -96,6 +96,43 @@ def test_patience_stops_and_returns_to_the_best_weights_and_without_it_the_last_
     assert equal(last, twin)
 
 
+class AfterUpdates:
+    """Says stop from so many updates on, as a clock would."""
+
+    def __init__(self, model, updates):
+        self.left = updates
+        model.register_forward_hook(self.count)
+
+    def count(self, model, *_):
+        self.left -= model.training
+
+    def __call__(self):
+        return self.left <= 0
+
+
+@pytest.mark.parametrize(("updates", "epochs", "early"), [(3, 1, True), (4, 2, True), (6, 2, True), (9, 3, False)])
+def test_whoever_says_stop_ends_the_training_at_the_next_update_and_what_came_before_is_as_ever(updates, epochs, early):
+    stopped, twin = toy(), toy()
+    history = train(stopped, optimizer=sgd(stopped), validation=points(), epochs=3, stop=AfterUpdates(stopped, updates))
+    optimizer, batches = sgd(twin), points() * 3
+    assert len(points()) == 3
+    train(twin, batches[:updates], optimizer=optimizer, epochs=1)
+    assert equal(stopped, twin)
+    assert len(history) == len(history.validation_loss) == epochs
+    assert history.stopped_early is early
+
+
+def test_a_training_that_is_stopped_goes_back_to_its_best_weights():
+    wrong = [(x, (y + 1) % 3) for x, y in points(seed=1)]
+    stopped, best = toy(), toy()
+    after = AfterUpdates(stopped, 7)
+    history = train(stopped, optimizer=sgd(stopped), validation=wrong, patience=9, epochs=9, stop=after)
+    assert len(history) == 3
+    assert history.best_epoch == 0
+    train(best, optimizer=sgd(best), epochs=1)
+    assert equal(stopped, best)
+
+
 def test_mixed_precision_computes_in_16_bits_and_keeps_weights_in_32(monkeypatch):
     seen = []
     model = toy()

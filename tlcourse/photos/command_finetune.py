@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tlcourse.photos.archives import unpack_zip
+from tlcourse.photos.budget import Budget, check_alone
 from tlcourse.photos.classifier import REPORT, check_model_folder
 from tlcourse.photos.inspection import inspect
 from tlcourse.photos.options import (
@@ -28,6 +29,8 @@ from tlcourse.photos.report import report_page
 from tlcourse.photos.scan import scan_unlabelled
 from tlcourse.photos.views import RandomView
 from tlcourse.repro import pick_device
+
+METHODS = ("probe", "full")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,22 +54,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "mistakes on validation, since harm would not be seen there (default: %(default)s)",
     )
     parser.add_argument("--epochs", type=int, help="how often each is seen (default: as the recipe says)")
-    parser.add_argument("--probe-only", action="store_true", help="train the last layer alone: a minute, not several")
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        help="probe trains the last layer alone: a minute, not several; full the whole network (default: full)",
+    )
+    parser.add_argument("--probe-only", action="store_true", help="the same as --method probe")
+    parser.add_argument(
+        "--budget",
+        type=float,
+        metavar="MINUTES",
+        help="plan the training for so much time, as measured on this machine, and hold it, from reading to report: "
+        "fewer epochs than the recipe has, never more; not together with --unlabelled, which trains twice",
+    )
     parser.add_argument("--no-mirror", action="store_true", help="do not mirror photographs: for writing, signs, hands")
 
 
 @nothing_written()
 def run(options: argparse.Namespace) -> int:
     """Inspect, train, measure, save."""
+    budget = None if options.budget is None else Budget(options.budget)
     out = check_model_folder(options.out)
     _check(options)
     with _unpacked(options.unlabelled) as unlabelled:
-        _train(options, out, unlabelled)
+        _train(options, out, unlabelled, budget)
+    if budget is not None:
+        print(budget)
     print(f"saved in {out}; open {out / REPORT} to see where it errs, and ask it: tlcourse predict {out} IMAGE")
     return 0
 
 
-def _train(options: argparse.Namespace, out: Path, unlabelled: Path | None) -> None:
+def _train(options: argparse.Namespace, out: Path, unlabelled: Path | None, budget: Budget | None) -> None:
     """Inspect all folders, train, measure, and save."""
     asked = None if unlabelled is None else scan_unlabelled(unlabelled)
     if asked is not None:
@@ -83,7 +101,8 @@ def _train(options: argparse.Namespace, out: Path, unlabelled: Path | None) -> N
         unlabelled=folders[-1].photos if asked is not None else None,
         recipe=options.recipe,
         changes=_changes(options),
-        probe_only=options.probe_only,
+        probe_only=options.method == "probe",
+        budget=budget,
         side=options.side,
         seed=options.seed,
         device=options.device,
@@ -112,10 +131,19 @@ def _changes(options: argparse.Namespace) -> dict[str, object]:
     return changes | ({"epochs": options.epochs} if options.epochs else {})
 
 
+def _method(options: argparse.Namespace) -> str:
+    """Return what is trained; `--probe-only` is the older name of one method."""
+    if options.probe_only and options.method not in (None, "probe"):
+        raise ValueError(f"got --probe-only and --method {options.method}, but expected one of them.")
+    return "probe" if options.probe_only else options.method or "full"
+
+
 def _check(options: argparse.Namespace) -> None:
     """Try what the long work will need."""
     if options.epochs is not None and options.epochs < 1:
         raise ValueError(f"--epochs is {options.epochs}, but at least 1 was expected; for none, use --probe-only.")
+    options.method = _method(options)
+    check_alone(options.budget, options.unlabelled)
     pick_device(options.device)
     check_outside(options.out, options.folder)
     check_test(options)

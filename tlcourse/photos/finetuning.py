@@ -4,7 +4,7 @@ Notebook 12 calls the steps one by one; the command `tlcourse finetune` runs the
 looked at by none of them: `evaluate_photos` does that, once, at the end. How the recipe was chosen is told in `recipe`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -110,14 +110,23 @@ class Tuned:
         if self.kept == "linear probe":
             return self.probe.in_words() | {"tried and dropped": f"fine-tuning, {self.recipe}. {self._compared()}"}
         statistics = {"adapt": "follows these photographs", "keep": "as in the source"}
-        return self.probe.in_words() | {
-            "what was kept": "the whole network, fine-tuned from the linear probe",
-            "recipe": str(self.recipe),
-            "label smoothing": f"{self.recipe.smoothing:g}",
-            "epoch that was kept": f"number {self.history.best_epoch + 1}, of the lowest loss on validation",
-            "batch normalisation": statistics[self.recipe.batchnorm],
-            "mirrored": "yes" if self.recipe.view.mirror else "no",
-        }
+        return (
+            self.probe.in_words()
+            | {
+                "what was kept": "the whole network, fine-tuned from the linear probe",
+                "recipe": str(self.recipe),
+                "label smoothing": f"{self.recipe.smoothing:g}",
+                "epoch that was kept": f"number {self.history.best_epoch + 1}, of the lowest loss on validation",
+                "batch normalisation": statistics[self.recipe.batchnorm],
+                "mirrored": "yes" if self.recipe.view.mirror else "no",
+            }
+            | self._cut_short()
+        )
+
+    def _cut_short(self) -> dict[str, str]:
+        """Say where a time budget ended the training."""
+        cut = self.history.stopped_early  # a lack of progress never does, see `fine_tune`
+        return {"stopped": f"by the clock, in epoch {len(self.history)} of {self.recipe.epochs}"} if cut else {}
 
 
 def cache_features(model: nn.Module, photos: PhotoSource, progress: bool = False) -> CachedFeatures:
@@ -163,6 +172,7 @@ def fine_tune(
     keep_best: bool = True,
     seed: int = 0,
     device: torch.device | str | None = None,
+    stop: Callable[[], bool] = lambda: False,
     progress: bool = True,
 ) -> History:
     """Train the whole network, and keep the weights of the epoch with the lowest loss on validation, or the last ones.
@@ -170,35 +180,48 @@ def fine_tune(
     The head starts as the linear probe's (LP-FT): a random one would pull the features about before it knows anything.
     Without a probe it stays as it is. With `scratch`, nothing was carried over, so all stages get the same, higher rate
     of the recipe. `keep_best=False` keeps the last epoch, in which the rate is lowest. `beside` joins
-    photographs without labels. Raises ValueError where
-    photographs, head and recipe do not fit together, and NonFiniteLossError.
+    photographs without labels, and `stop` is that of `fit`. Raises ValueError where photographs, head and recipe do not
+    fit together, and NonFiniteLossError.
 
     Source: Kumar, Raghunathan, Jones, Ma and Liang, "Fine-tuning can distort pretrained features and underperform
     out-of-distribution", 2022, ICLR.
     """
     if probe is not None:
         write_head(model, probe.probe)
+    how = training_of(model, train, recipe, beside=beside, scratch=scratch, seed=seed, device=device)
+    return fit(
+        model,
+        **how,
+        epochs=recipe.epochs,
+        validation=validation.in_order(),
+        patience=recipe.epochs if keep_best else None,  # never stops early, but goes back to the best epoch
+        device=device,
+        stop=stop,
+        progress=progress,
+    )
+
+
+def training_of(
+    model: nn.Module,
+    train: PhotoSource,
+    recipe: PhotoRecipe,
+    *,
+    beside: Consistency | None = None,
+    scratch: bool = False,
+    seed: int = 0,
+    device: torch.device | str | None = None,
+) -> dict[str, object]:
+    """Prepare a network in place, and return the batches, optimizer, schedule and loss that train it by a recipe."""
     set_statistics(model, "adapt" if scratch else recipe.batchnorm)
-    batches = train.for_training(recipe.batch, recipe.view, seed)
+    batches = train.for_training(recipe.batch, recipe.view, seed, recipe.steps)
     loss = class_loss(train.labels, get_classifier(model).out_features, recipe.smoothing)
     if beside is not None:
         batches, loss = beside.batches(model.to(pick_device(device)), batches), beside.loss(loss)
     rates = layerwise_lr(model, recipe.scratch_lr if scratch else recipe.lr, 1.0 if scratch else recipe.layer_decay)
-    updates = max(5, recipe.epochs * len(batches))  # fewer have no update in which the rate rises
+    total = max(5, recipe.epochs * len(batches))  # fewer have no update in which the rate rises
     how = {"weight_decay": recipe.weight_decay, "warm": recipe.warm, "fused": False}
-    optimizer, schedule = adamw(model, rates, updates, **how)
-    return fit(
-        model,
-        batches,
-        epochs=recipe.epochs,
-        optimizer=optimizer,
-        schedule=schedule,
-        loss=loss,
-        validation=validation.in_order(),
-        patience=recipe.epochs if keep_best else None,  # never stops early, but goes back to the best epoch
-        device=device,
-        progress=progress,
-    )
+    optimizer, schedule = adamw(model, rates, total, **how)
+    return {"batches": batches, "optimizer": optimizer, "schedule": schedule, "loss": loss}
 
 
 def fine_tune_or_keep(

@@ -55,9 +55,9 @@ class PhotoSource(Dataset):
         """Return batches of `(float32 [B, 3, crop, crop], int64 [B])` as the network takes them, in order."""
         return DataLoader(self, size, collate_fn=self._as_the_network_takes_them, generator=torch.Generator())
 
-    def for_training(self, size: int, view: RandomView, seed: int = 0) -> "TrainingBatches":
-        """Return shuffled batches, every photograph once an epoch, each time seen differently."""
-        return TrainingBatches(self, size, view, seed)
+    def for_training(self, size: int, view: RandomView, seed: int = 0, steps: int | None = None) -> "TrainingBatches":
+        """Return shuffled batches, at most `steps` an epoch or every photograph once, each time seen differently."""
+        return TrainingBatches(self, size, view, seed, steps)
 
     def prepared(self, rows: torch.Tensor) -> torch.Tensor:
         """Return some photographs as the network takes them, float32 `[B, 3, crop, crop]`."""
@@ -77,12 +77,14 @@ class TrainingBatches:
     normalisation.
     """
 
-    def __init__(self, source: PhotoSource, size: int, view: RandomView, seed: int = 0) -> None:
-        self.source, self.seed, self.epoch = source, seed, 0
+    def __init__(
+        self, source: PhotoSource, size: int, view: RandomView, seed: int = 0, steps: int | None = None
+    ) -> None:
+        self.source, self.seed, self.epoch, self.steps = source, seed, 0, steps
         self.count, self.view = -(-len(source) // size), view.transform(source.preprocessing.crop)
 
     def __len__(self) -> int:
-        return self.count
+        return self.count if self.steps is None else min(self.count, self.steps)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose which epoch the next loop runs through, so that an interrupted training can go on where it was."""
@@ -93,7 +95,7 @@ class TrainingBatches:
         keys = ("photo views", self.seed, self.epoch)
         self.epoch += 1
         order = torch.randperm(len(self.source), generator=generator(*keys))
-        rows = [part.tolist() for part in order.tensor_split(self.count)]
+        rows = [part.tolist() for part in order.tensor_split(self.count)[: self.steps]]
         loader = DataLoader(self.source, batch_sampler=rows, generator=torch.Generator())
         for number, (squares, labels) in enumerate(loader):
             with seeded(*keys, number):

@@ -2,9 +2,9 @@
 
 import contextlib
 import time
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ from torch import nn
 
 from tlcourse.data.transforms import Preprocessing
 from tlcourse.photos.beside import fine_tune_beside, pseudo_label_beside
+from tlcourse.photos.budget import Budget, check_alone, check_time, seconds_an_update
 from tlcourse.photos.classifier import save_classifier
 from tlcourse.photos.consistency import lengthened
 from tlcourse.photos.evaluation import Evaluation, careful_temperature, evaluate_photos
@@ -35,6 +36,21 @@ Tell = Callable[[str], None]
 TWICE = ", once without the photographs that have no labels and once with them"
 
 
+class _Steps:
+    """Says what comes, and measures how long it takes."""
+
+    def __init__(self, tell: Tell) -> None:
+        self.tell = tell
+        self.seconds: dict[str, float] = {}  # by step
+
+    @contextlib.contextmanager
+    def __call__(self, name: str, words: str) -> Iterator[None]:
+        self.tell(words)
+        begin = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - begin
+
+
 @dataclass
 class TrainedPhotos:
     """What came of a folder of photographs."""
@@ -50,6 +66,7 @@ class TrainedPhotos:
     evaluation: Evaluation  # of what was kept, on the test photographs
     seconds: dict[str, float] = field(default_factory=dict)  # by step
     worth: Worth | None = None  # of photographs without labels, where there were some
+    budget: Budget | None = None  # of time, where there was one
 
     def save(self, folder: Path | str, report: str | None = None) -> Path:
         """Write the classifier into a folder of its own; see `save_classifier`."""
@@ -68,8 +85,8 @@ class TrainedPhotos:
 
     def in_words(self) -> dict[str, str]:
         """Say how the classifier was trained."""
-        beside = self.worth.in_words() if self.worth else {}
-        return (self.tuned or self.probe).in_words() | beside | {"seed": f"{self.seed}"}
+        extras = [part.in_words() for part in (self.worth, self.budget) if part]
+        return (self.tuned or self.probe).in_words() | dict(ChainMap(*extras)) | {"seed": f"{self.seed}"}
 
 
 def train_on_photos(
@@ -82,6 +99,7 @@ def train_on_photos(
     recipe: str = "auto",
     changes: Mapping[str, object] | None = None,
     probe_only: bool = False,
+    budget: Budget | None = None,
     side: int | None = None,
     seed: int = 0,
     device: torch.device | str | None = None,
@@ -91,44 +109,65 @@ def train_on_photos(
     """Divide, read, probe, fine-tune, choose, fit the temperature, and measure on the test photographs, in this order.
 
     `recipe` is that of `choose_recipe`, and `changes` replace fields of it. `unlabelled` are photographs of which no
-    label is read; what learned from them too is kept where validation shows no harm. `tell` is given a line before each
-    step. Raises ValueError where a class has too few different photographs or an option is out of range, and
-    StorageError where weights or photographs cannot be read.
+    label is read; what learned from them too is kept where validation shows no harm. A `budget` of time shortens the
+    recipe to what fits, and does without them. `tell` is given a line before each step. Raises ValueError where a class
+    has too few different photographs, an option is out of range or the budget too small, and StorageError where weights
+    or photographs cannot be read.
     """
-    seconds: dict[str, float] = {}
-    step = partial(_step, tell, seconds)
+    step = _Steps(tell)
+    check_alone(budget, unlabelled)
     parts = train_validation_test(photos, test, seed=seed)
     used = None if unlabelled is None else apart_from(unlabelled, [photos] if test is None else [photos, test])
+    how = {"seed": seed, "progress": progress}
     with step("network", f"Network: {backbone}, {len(photos.classes)} classes."):
-        network = photo_network(backbone, len(photos.classes), weights, seed=seed, side=side, progress=progress)
-        model, preprocessing = network
+        model, preprocessing = photo_network(backbone, len(photos.classes), weights, side=side, **how)
         model.to(pick_device(device))
-    # the probe needs each photograph once; a training needs them again and again
-    kept = {"most_bytes": 0} if probe_only else {"progress": progress}
+    kept = {"most_bytes": 0} if probe_only else {"progress": progress}  # a probe needs each photograph once
+    check_time(budget, model, parts, preprocessing)
     with step("reading", f"Reading: {', '.join(f'{n:,} for {name}' for name, n in parts.counts().items())}."):
         sources = [open_photos(part, preprocessing, **kept) for part in (parts.train, parts.validation)]
         unknown = None if used is None else open_photos(used.photos, preprocessing, **kept)
     with step("probe", "Probe: photographs go once through the frozen network, then the best linear head is found."):
         probe, tuned, worth = probe_photos(model, *sources, progress), None, None
     tell(f"  {probe.validation_accuracy:.1f} % right on validation, {probe.mistakes} mistakes.")
-    options = {"seed": seed, "progress": progress}
-    if not probe_only:
-        chosen = _recipe(recipe, probe, changes or {}, unknown)
-        options["device"] = device
+    chosen = None if probe_only else _recipe(recipe, probe, changes or {}, unknown)
+    if chosen is not None and budget is not None:
+        chosen, how["stop"] = _planned(budget, chosen, model, sources[0], parts, step, device), budget.over
+        tell(f"  {budget.in_words()['time budget']}.")
+    if chosen is not None:
         with step("fine-tuning", f"Fine-tuning of the whole network by the {chosen}{TWICE if used else ''}."):
-            tuned, worth = fine_tune_beside(model, *sources, unknown, used, chosen, probe, **options)
-        tell(f"  {tuned}.")
+            tuned, worth = fine_tune_beside(model, *sources, unknown, used, chosen, probe, device=device, **how)
     elif used is not None:
         with step("pseudo-labels", f"Pseudo-labels: the head answers for {len(unknown):,} photographs without labels."):
-            probe, worth = pseudo_label_beside(model, probe, parts, unknown, used, **options)
-    for words in worth.in_lines() if worth else ():
+            probe, worth = pseudo_label_beside(model, probe, parts, unknown, used, **how)
+    for words in [*([f"{tuned}."] if tuned else []), *(worth.in_lines() if worth else [])]:
         tell(f"  {words}")
     probe, tuned, temperature = _settled(model, parts, probe, tuned, worth, tell)
     with step("test", f"Test: {len(parts.test):,} photographs that had no part in any choice."):
-        asked = open_photos(parts.test, preprocessing, most_bytes=0)
-        evaluation = evaluate_photos(model, asked, temperature, progress)
-    found = (backbone, model, preprocessing, seed, parts, probe, tuned, temperature, evaluation)
-    return TrainedPhotos(*found, seconds, worth)
+        evaluation = evaluate_photos(model, open_photos(parts.test, preprocessing, most_bytes=0), temperature, progress)
+    network = (backbone, model, preprocessing, seed)
+    return TrainedPhotos(*network, parts, probe, tuned, temperature, evaluation, step.seconds, worth, budget)
+
+
+def _planned(
+    budget: Budget,
+    recipe: PhotoRecipe,
+    model: nn.Module,
+    train: PhotoSource,
+    parts: PhotoParts,
+    step: _Steps,
+    device: torch.device | str | None,
+) -> PhotoRecipe | None:
+    """Return what fits of a recipe, by the time that reading, features and a few updates took; None where nothing."""
+    counts = parts.counts()
+    known = counts["train"] + counts["validation"]
+    with step("planning", "Plan: a few updates are timed, on a copy of the network."):
+        update = seconds_an_update(model, train, recipe, device)
+    reading, features = (step.seconds[name] / known for name in ("reading", "probe"))
+    validation = features * counts["validation"]
+    end = validation + (reading + features) * counts["test"]
+    fits = budget.plan(recipe, update, recipe.updates(counts["train"]), validation, end)
+    return fits if fits.epochs else None
 
 
 def _recipe(wanted: str, probe: ChosenProbe, changes: Mapping[str, object], unknown: PhotoSource | None) -> PhotoRecipe:
@@ -151,15 +190,6 @@ def _settled(
     whole = refitted(probe)
     write_head(model, whole.probe)
     return whole, tuned and replace(tuned, probe=whole), careful_temperature(probe.logits, parts.validation.labels)
-
-
-@contextlib.contextmanager
-def _step(tell: Tell, seconds: dict[str, float], name: str, words: str) -> Iterator[None]:
-    """Say what comes, and measure how long it takes."""
-    tell(words)
-    begin = time.perf_counter()
-    yield
-    seconds[name] = time.perf_counter() - begin
 
 
 def probe_photos(model: nn.Module, train: PhotoSource, validation: PhotoSource, progress: bool = False) -> ChosenProbe:

@@ -35,6 +35,7 @@ class PhotoRecipe:
 
     name: str = "full"
     epochs: int = 10
+    steps: int | None = None  # updates an epoch at most; None shows every photograph once
     batch: int = 16
     lr: float = 1e-3  # highest of the head, of a network that was carried over
     layer_decay: float = 0.9  # every stage gets this share of the learning rate of the one after it
@@ -47,11 +48,17 @@ class PhotoRecipe:
 
     def __str__(self) -> str:
         fall = f", {self.layer_decay:g} of it per stage towards the pixels" if self.layer_decay < 1 else ", everywhere"
-        return f"{self.name} recipe: {self.epochs} epochs, batches of {self.batch}, rate up to {self.lr:g}{fall}"
+        of = "" if self.steps is None else f" of {self.steps} updates"
+        return f"{self.name} recipe: {self.epochs} epochs{of}, batches of {self.batch}, rate up to {self.lr:g}{fall}"
+
+    def updates(self, photographs: int) -> int:
+        """Count the updates of an epoch."""
+        whole = -(-photographs // self.batch)
+        return whole if self.steps is None else min(whole, self.steps)
 
     def budget(self, photographs: int, scratch: bool = False) -> dict[str, str | int | bool]:
         """Name what a comparison has to state: the recipe, updates, photographs an update, the highest rate."""
-        updates = self.epochs * -(-photographs // self.batch)
+        updates = self.epochs * self.updates(photographs)
         rate = self.scratch_lr if scratch else self.lr
         return {"recipe": self.name, "updates": updates, "batch": self.batch, "lr": f"{rate:g}", "augmented": True}
 

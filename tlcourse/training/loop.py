@@ -1,7 +1,7 @@
 """The training loop: `updates` is the ordinary one of PyTorch, `fit` loops over it with what an experiment needs."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -75,6 +75,7 @@ def fit(
     mixed_precision: bool | None = None,
     device: torch.device | str | None = None,
     checkpoint: Path | str | None = None,
+    stop: Callable[[], bool] = lambda: False,
     progress: bool = True,
 ) -> History:
     """Train a network in place: as many loops of `updates` as there are epochs, and a record of each.
@@ -83,7 +84,8 @@ def fit(
     optimiser is AdamW with `lr=0.001` over all that is not frozen. `patience` stops after so many epochs without a
     lower validation loss, and goes back to the best weights. `mixed_precision` computes in 16 bits where that is safe;
     None means on a GPU only. `checkpoint` is a file written after every epoch; if it is there already, training goes on
-    from it, and ends with the same bits as one that was never killed.
+    from it, and ends with the same bits as one that was never killed. `stop` is asked after every update, for example
+    for the time: where it says yes, the epoch ends there, is validated, and was the last, also for a checkpoint.
 
     Raises ValueError for a training that could not do what was meant, NonFiniteLossError when the loss breaks (the
     network then has its weights from before that epoch), StorageError for a checkpoint that is damaged, belongs to
@@ -108,12 +110,13 @@ def fit(
             if hasattr(batches, "set_epoch"):
                 batches.set_epoch(len(history))
             losses = []
-            for batch_loss in updates(model, batches, optimizer, loss, **how):
+            for batch_loss in _until(stop, updates(model, batches, optimizer, loss, **how)):
                 losses.append(batch_loss)
                 bar.update()
             _record(state, torch.stack(losses).float().cpu(), before)
             if validation is not None:
                 _validate(state, validation, loss, patience)
+            history.stopped_early |= len(losses) < size or (len(history) < epochs and stop())
             history.seconds += time.perf_counter() - start
             bar.set_postfix(loss=f"{history.train_loss[-1]:.3f}", refresh=False)
             if checkpoint:
@@ -121,6 +124,13 @@ def fit(
     if patience is not None:
         model.load_state_dict(state.best)
     return history
+
+
+def _until(stop: Callable[[], bool], losses: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
+    for loss in losses:
+        yield loss
+        if stop():
+            return
 
 
 def choose_precision(device: torch.device, wanted: bool | None) -> torch.dtype | None:
