@@ -9,11 +9,14 @@ import torch
 
 from tests.weights import equal
 from tlcourse.data.worlds import load
+from tlcourse.evaluation.adversarial import fgsm
 from tlcourse.evaluation.corruptions import CORRUPTIONS, SEVERITIES
+from tlcourse.evaluation.predict import predict
 from tlcourse.evaluation.selective import keep_promise
 from tlcourse.lessons.nb11_robustness import attacks, networks, selective_answers, spurious, strange_inputs, sureness
 from tlcourse.lessons.nb11_robustness import figures_sureness as figures
 from tlcourse.lessons.nb11_robustness.networks import FINE_TUNED, LP_FT, PROBE, SHIFT
+from tlcourse.models.pretrained import pretrained
 from tlcourse.training.recipe import Recipe
 
 
@@ -111,7 +114,7 @@ def test_strange_images_are_none_of_the_digits():
 def test_scores_of_a_probe_and_of_a_fine_tuned_network(monkeypatch):
     monkeypatch.setattr(strange_inputs, "MEMBERS", 2)
     data = some_of(networks.pool_under(SHIFT, 0.0), 20)
-    probe, tuned = (strange_inputs.scores(start, 0, data) for start in (PROBE, FINE_TUNED))
+    probe, tuned = (strange_inputs.all_scores(start, 0, data) for start in (PROBE, FINE_TUNED))
     assert set(tuned) - set(probe) == {strange_inputs.OF_FIVE}
     assert all(values.shape == (20,) and values.dtype == torch.float64 for values in tuned.values())
 
@@ -217,3 +220,12 @@ def test_pictures_say_what_they_show():
     confidence, right = torch.linspace(1, 0.5, 200), torch.arange(200) < 180
     said = figures.coverage_figure(confidence, right, keep_promise(confidence, right, 95), 95)[1]
     assert said == "With everything answered, 90.0 % are right; with 90 %, 100.0 %."
+
+
+def test_a_picture_of_an_attack_says_whose_answers_changed():
+    data = some_of(networks.pool_under(SHIFT, 0.0), 6)
+    model = pretrained("tiny_resnet", "digits")
+    attacked = replace(data, images=fgsm(model, data, 8))
+    said = figures.attacked_images_figure(model, data, attacked)[1]
+    first, last = (", ".join(map(str, predict(model, each).argmax(1).tolist())) for each in (data, attacked))
+    assert said == f"6 digits, read as {first}; after changes of at most 8 grey levels read as {last}."

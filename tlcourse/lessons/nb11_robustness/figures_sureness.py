@@ -6,9 +6,12 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from torch import nn
 
+from tlcourse.data.imageset import ImageSet
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.metrics import roc_curve
+from tlcourse.evaluation.predict import predict
 from tlcourse.evaluation.selective import Promise, answered_and_right, risk_coverage
 from tlcourse.evaluation.strange import auroc
 from tlcourse.lessons.nb11_robustness.attacks import FGSM, ITSELF, NOISE, PGD, RELATIVE, SOURCE, STRANGER
@@ -16,13 +19,26 @@ from tlcourse.lessons.nb11_robustness.networks import FINE_TUNED, PROBE, SHIFT, 
 from tlcourse.lessons.nb11_robustness.selective_answers import PROMISES, PROVEN, SEEN
 from tlcourse.lessons.nb11_robustness.spurious import NEW_HEAD, REPEATED, on_scenes
 from tlcourse.lessons.nb11_robustness.strange_inputs import STRANGE, strange_images
-from tlcourse.notebook.figures import COLOURS, GREY, MARKERS, PALETTE, dots, draw_images, lines, plain
+from tlcourse.notebook.figures import (
+    COLOURS,
+    GREY,
+    MARKERS,
+    PALETTE,
+    RIGHT,
+    WRONG,
+    dots,
+    draw_images,
+    lines,
+    plain,
+    styles_of,
+)
 
 Shown = tuple[Figure, str]  # a figure and its alt text
 BLUE, ORANGE, GREEN, PINK, YELLOW, SKY = PALETTE
 BESIDE = {"frameon": False, "loc": "upper left", "bbox_to_anchor": (1, 1)}  # a legend beside the picture
 DIAL = "shift, the position of the dial"
 ERROR = "calibration error (points)"
+AREA = "area under the ROC curve (%; 50 is chance)"
 TEMPERATURES = {"error": "as it is", "clean": "temperature, clean", "corrupted": "temperature, corrupted"}
 
 
@@ -70,14 +86,19 @@ def strange_examples_figure(columns: int = 8) -> Shown:
     )
 
 
-def strange_figure(rows: pd.DataFrame, start: str = FINE_TUNED) -> Shown:
-    """Draw how well every score tells strange images from digits."""
-    figure, ax = plt.subplots(figsize=(9, 4.2), layout="constrained")
-    said = dots(ax, rows[rows["start"] == start], "auroc", "strange", "score")
-    ax.axvline(50, color=GREY, linestyle=":")
-    ax.set(xlabel="area under the ROC curve (%; 50 is chance)", title=start)
-    ax.legend(**BESIDE)
-    return figure, said
+def strange_figure(rows: pd.DataFrame) -> Shown:
+    """Draw how well every score tells strange images from digits, for a probe and for fine-tuned networks."""
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained", sharex=True, sharey=True)
+    named, said = rows.rename(columns={"auroc": AREA}), []
+    styles = styles_of(list(rows["score"].drop_duplicates()))
+    for ax, start in zip(axes, (PROBE, FINE_TUNED), strict=True):
+        drawn = dots(ax, named[named["start"] == start], AREA, "strange", "score", order=list(STRANGE), styles=styles)
+        ax.axvline(50, color=GREY, linestyle=":")
+        ax.set(title=start)
+        said.append(f"{start}: {drawn}")
+    axes[0].get_legend().remove()
+    axes[1].legend(**BESIDE)
+    return figure, " ".join(said)
 
 
 def roc_figure(strange: Mapping[str, torch.Tensor], familiar: Mapping[str, torch.Tensor], title: str = "") -> Shown:
@@ -120,7 +141,8 @@ def promise_figure(rows: pd.DataFrame, start: str = FINE_TUNED, promise: float =
     styles = {PROVEN: {"color": BLUE, "marker": "o"}, SEEN: {"color": ORANGE, "marker": "s"}}
     said = lines(left, dial, DIAL, "answered", "rule", styles=styles)
     left.set(ylabel="answered (%)", title=start, ylim=(0, 101))
-    given = dial.dropna(subset=["right"])
+    given = dial.dropna(subset=["right"])  # some seeds may promise nothing, and then answer nothing
+    given = given[given.groupby(["rule", DIAL])["right"].transform("size") > 1]
     drawn = lines(right, given, DIAL, "right", "rule", styles=styles)
     right.axhline(promise, color=GREY, linestyle=":")
     right.set(ylabel="of these right (%)", title=f"{promise:g} % were promised")
@@ -142,6 +164,25 @@ def attacks_figure(rows: pd.DataFrame) -> Shown:
     told = lines(right, others, size, by="made_on", styles=drawn)
     right.set(title=f"computed by {PGD} on")
     return figure, f"{said} {told}"
+
+
+def attacked_images_figure(model: nn.Module, before: ImageSet, after: ImageSet) -> Shown:
+    """Draw images, what an attack changed in them, and the attacked ones, each over the network's answer."""
+    change = after.images.int() - before.images.int()
+    most = max(1, int(change.abs().max()))
+    shown = (127.5 + 127 * change / most).round().to(torch.uint8)  # grey where nothing changed
+    figure, axes = plt.subplots(3, 1, figsize=(1.0 * len(before), 4.2), layout="constrained")
+    read = []
+    for ax, data in ((axes[0], before), (axes[2], after)):
+        answers = predict(model, data).argmax(1)
+        colours = [RIGHT if right else WRONG for right in (answers == data.labels).tolist()]
+        read.append([data.classes[answer] for answer in answers.tolist()])
+        draw_images(ax, data.images, len(data), read[-1], colours)
+    draw_images(axes[1], shown, len(before))
+    axes[1].set_title(f"the change, at most {most} of 255 grey levels, enlarged", fontsize=10, loc="left")
+    first, last = (", ".join(each) for each in read)
+    said = f"{len(before)} digits, read as {first}; after changes of at most {most} grey levels read as {last}."
+    return figure, said
 
 
 def scenes_figure(columns: int = 10) -> Shown:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch import nn
 
 from tlcourse.data.backgrounds import TARGET_PHOTO, cut_patches, patch_boxes
 from tlcourse.data.imageset import ImageSet
@@ -65,16 +66,20 @@ def strange_images(kind: str) -> ImageSet:
     return ImageSet(images, torch.zeros(len(images), dtype=torch.int64), pool_under().classes, name=kind)
 
 
-def scores(start: str, seed: int, data: ImageSet) -> dict[str, torch.Tensor]:
-    """Return every score of strangeness of images, float64 `[N]` each."""
-    model, known = network(start, seed), labelled(seed)
+def scores(model: nn.Module, known: ImageSet, data: ImageSet) -> dict[str, torch.Tensor]:
+    """Return every score of strangeness of images, float64 `[N]` each; `known` are those that taught the network."""
     logits, features, taught = predict(model, data), extract_features(model, data), extract_features(model, known)
-    found = {
+    return {
         "unsureness": unsureness(logits),
         "energy": energy(logits),
         "class distance": class_distance(features, taught, known.labels),
         "neighbour distance": neighbour_distance(features, taught),
     }
+
+
+def all_scores(start: str, seed: int, data: ImageSet) -> dict[str, torch.Tensor]:
+    """Return the scores of a start; of fine-tuning, also the unsureness of five networks together."""
+    found = scores(network(start, seed), labelled(seed), data)
     if start == FINE_TUNED:
         members = [network(start, seed, member=member) for member in range(MEMBERS)]
         found[OF_FIVE] = unsureness(ensemble([predict(member, data) for member in members]))
@@ -86,10 +91,10 @@ def trial(start: str, seed: int) -> list[dict[str, Any]]:
 
     `confidence` is the mean confidence in percent in the answers to strange images.
     """
-    familiar = scores(start, seed, pool_under())
+    familiar = all_scores(start, seed, pool_under())
     rows = []
     for kind in STRANGE:
-        strange = scores(start, seed, strange_images(kind))
+        strange = all_scores(start, seed, strange_images(kind))
         confidence = 100 * (1 - strange["unsureness"].mean().item())
         for score, values in strange.items():
             told = {"auroc": auroc(values, familiar[score]), "missed": missed(values, familiar[score])}

@@ -26,6 +26,7 @@ from tlcourse.training.recipe import CONVERGED
 
 MEMBERS = 5
 ENSEMBLE, STATISTICS = "ensemble of 5", "batch statistics"
+WAYS = (FINE_TUNED, LP_FT, STATISTICS, ENSEMBLE)
 SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 MIDDLE = 3  # the severity at which all corruptions are looked at
 CONDITIONS = [(SHIFT, shift) for shift in SHIFTS] + [(kind, MIDDLE) for kind in CORRUPTIONS]
@@ -84,7 +85,7 @@ def measured(logits: torch.Tensor, labels: torch.Tensor, temperatures: dict[str,
 
 def sureness(seeds: Sequence[int]) -> pd.DataFrame:
     """Measure all ways to answer."""
-    return grid(trial, way=(FINE_TUNED, LP_FT, STATISTICS, ENSEMBLE), seed=seeds)
+    return grid(trial, way=WAYS, seed=seeds)
 
 
 MORE_TABLES = {"sureness": (sureness, 10)}
