@@ -217,6 +217,10 @@ def test_probe_only_is_one_of_the_methods(folder, tmp_path):
         (["--budget", "nan"], "--budget is nan"),
         (["--budget", "5", "--unlabelled", "elsewhere"], "--budget plans one training"),
         (["--probe-only", "--method", "full"], "got --probe-only and --method full, but expected one of them"),
+        (
+            ["--recipe", "gentle", "--method", "lora"],
+            "got --recipe gentle for --method lora, which has a recipe",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_said_before_anything_is_done(folder, tmp_path, capsys, words, message):

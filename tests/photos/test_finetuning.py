@@ -22,6 +22,7 @@ from tlcourse.photos.classifier import load_classifier
 from tlcourse.photos.evaluation import Evaluation, careful_temperature
 from tlcourse.photos.finetuning import (
     CachedFeatures,
+    Tuned,
     cache_features,
     class_loss,
     fine_tune,
@@ -36,7 +37,7 @@ from tlcourse.photos.networks import COURSE_PREPROCESSING, photo_network
 from tlcourse.photos.photoset import PhotoSet
 from tlcourse.photos.pipeline import train_on_photos
 from tlcourse.photos.read import PhotoError
-from tlcourse.photos.recipe import PhotoRecipe, choose_recipe
+from tlcourse.photos.recipe import RECIPES, PhotoRecipe, choose_recipe
 from tlcourse.photos.scan import scan
 from tlcourse.photos.splits import train_validation_test, with_classes
 from tlcourse.photos.views import RandomView
@@ -301,6 +302,18 @@ def test_fine_tuning_starts_at_the_probe_moves_all_and_is_the_same_for_a_seed(so
     assert F.cosine_similarity(ends[0]["head.weight"].flatten(), start.flatten(), dim=0) > 0.9
 
 
+def test_what_dropout_draws_depends_on_the_seed_and_on_nothing_that_ran_before(parts):
+    ends = []
+    for before, seed in ((0, 0), (1, 0), (0, 1)):
+        model, preprocessing = photo_network("mobilenet_v2", 10, None, side=32)
+        few = open_photos(parts.train.few(2), preprocessing, progress=False)
+        torch.manual_seed(before)
+        fine_tune(model, few, few, replace(QUICK, epochs=1), seed=seed, device="cpu", progress=False)
+        ends.append(model.head.weight.clone())
+    assert torch.equal(ends[0], ends[1])
+    assert not torch.equal(ends[0], ends[2])
+
+
 def test_the_weights_of_the_best_epoch_are_taken_and_statistics_that_are_kept_do_not_move(sources):
     train, validation = sources
     model = photo_network("tiny_resnet", 10).model
@@ -322,6 +335,49 @@ def test_few_right_answers_do_not_make_certain():
     assert 0.9 < sure < 1 - 1 / 30
     many, many_labels = scores.repeat(100, 1), labels.repeat(100)
     assert careful_temperature(many, many_labels) < careful_temperature(scores, labels)
+
+
+# low-rank changes
+
+
+def lora(model, sources, **changes):
+    probe = solve_photo_probe(*(cache_features(model, source) for source in sources), 10)
+    recipe = replace(RECIPES["lora"], **{"epochs": 2, "view": QUICK.view} | changes)
+    return fine_tune(model, *sources, recipe, probe=probe, device="cpu", progress=False)
+
+
+def test_low_rank_changes_have_their_rank_and_leave_the_statistics_alone(sources):
+    model, plain = (photo_network("tiny_resnet", 10).model for _ in range(2))
+    before, structure = copy_weights(model), repr(model)
+    lora(model, sources, rank=2, lr=0.02)
+    assert repr(model) == structure  # merged: as plain as before
+    after = copy_weights(model)
+    assert list(after) == list(before)
+    moved = {name for name in before if not torch.equal(after[name], before[name])}
+    layers = {name for name, layer in model.named_modules() if isinstance(layer, torch.nn.Conv2d)}
+    norms = {name for name, layer in model.named_modules() if isinstance(layer, torch.nn.BatchNorm2d)}
+    small = {f"{name}.{part}" for name in norms for part in ("weight", "bias")}
+    assert moved == {f"{name}.weight" for name in layers} | small | {"head.weight", "head.bias"}
+    for name in layers:
+        difference = (after[f"{name}.weight"] - before[f"{name}.weight"]).flatten(1)
+        strengths = torch.linalg.svdvals(difference)
+        assert (strengths > 1e-4 * strengths[0]).sum() <= 2
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    plain.load_state_dict(after)
+    x = next(iter(sources[1].in_order()))[0]
+    assert torch.equal(predict(plain, [(x, torch.zeros(len(x)))]), predict(model, [(x, torch.zeros(len(x)))]))
+
+
+def test_low_rank_changes_are_the_same_for_a_seed_and_a_full_training_after_them_moves_everything(sources):
+    ends = []
+    for _ in range(2):
+        model = photo_network("tiny_resnet", 10).model
+        lora(model, sources)
+        ends.append(copy_weights(model))
+    assert all(torch.equal(tensor, ends[1][name]) for name, tensor in ends[0].items())
+    fine_tune(model, *sources, QUICK, device="cpu", progress=False)
+    same = [name for name, tensor in model.state_dict().items() if torch.equal(tensor, ends[0][name])]
+    assert not same
 
 
 # the recipe
@@ -372,9 +428,9 @@ def test_it_says_whether_the_temperature_helped(temperature, said):
 # all of it
 
 
-def train(photos, test, **changes):
+def train(photos, test, recipe="full", **changes):
     changes = {"epochs": 2, "view": QUICK.view} | changes
-    options = {"device": "cpu", "progress": False, "recipe": "full", "changes": changes}
+    options = {"device": "cpu", "progress": False, "recipe": recipe, "changes": changes}
     return train_on_photos(photos, "tiny_resnet", test=test, **options)
 
 
@@ -402,6 +458,16 @@ def test_for_a_probe_every_photograph_is_read_once_and_goes_through_the_network_
     parts = train_on_photos(digits["train"], "tiny_resnet", **options).parts
     assert sorted(read) == sorted(parts.train.paths + parts.validation.paths + parts.test.paths)
     assert sum(seen) == len(read)
+
+
+def test_low_rank_changes_are_saved_as_a_plain_classifier(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(Tuned, "kept", "fine-tuned")
+    result = train(digits["train"], digits["test"], recipe="lora")
+    words = result.in_words()
+    assert words["what was kept"].startswith("the head and low-rank changes of all layers (LoRA, rank 16), fine-tuned")
+    assert words["recipe"].startswith("LoRA recipe: 2 epochs")
+    found = load_classifier(result.save(tmp_path / "model")).logits(digits["test"].paths)
+    assert torch.allclose(found / result.temperature, result.evaluation.logits, atol=1e-4)
 
 
 def test_the_test_photographs_change_nothing_that_is_learned(trained, digits):

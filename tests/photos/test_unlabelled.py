@@ -271,7 +271,7 @@ def weights_of(out):
     return load_classifier(out).model.state_dict()
 
 
-@pytest.mark.parametrize("way", [["--probe-only"], ["--epochs", "1"]])
+@pytest.mark.parametrize("way", [["--probe-only"], ["--epochs", "1"], ["--epochs", "1", "--method", "lora"]])
 def test_names_of_folders_and_files_change_nothing(folders, tmp_path, capsys, way):
     for number, path in enumerate(sorted((folders / "same").glob("*/*.png"), key=lambda path: path.read_bytes())):
         (tmp_path / "renamed" / "0123"[number % 4]).mkdir(parents=True, exist_ok=True)

@@ -24,13 +24,12 @@ from tlcourse.photos.options import (
     try_network,
 )
 from tlcourse.photos.pipeline import train_on_photos
-from tlcourse.photos.recipe import RECIPES
 from tlcourse.photos.report import report_page
 from tlcourse.photos.scan import scan_unlabelled
 from tlcourse.photos.views import RandomView
 from tlcourse.repro import pick_device
 
-METHODS = ("probe", "full")
+METHODS = ("probe", "lora", "full")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,15 +48,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--recipe",
         default="auto",
-        choices=["auto", *RECIPES],
-        help="full, or gentle with a tenth of the rate; auto is gentle where the linear probe makes fewer than five "
-        "mistakes on validation, since harm would not be seen there (default: %(default)s)",
+        choices=["auto", "full", "gentle"],
+        help="of --method full: full, or gentle with a tenth of the rate; auto is gentle where the linear probe makes "
+        "fewer than five mistakes on validation, since harm would not be seen there (default: %(default)s)",
     )
     parser.add_argument("--epochs", type=int, help="how often each is seen (default: as the recipe says)")
     parser.add_argument(
         "--method",
         choices=METHODS,
-        help="probe trains the last layer alone: a minute, not several; full the whole network (default: full)",
+        help="probe trains the last layer alone: a minute, not several; lora that and low-rank changes of all others, "
+        "merged in the end; full the whole network (default: full)",
     )
     parser.add_argument("--probe-only", action="store_true", help="the same as --method probe")
     parser.add_argument(
@@ -99,7 +99,7 @@ def _train(options: argparse.Namespace, out: Path, unlabelled: Path | None, budg
         options.weights,
         test=folders[1].photos if options.test is not None else None,
         unlabelled=folders[-1].photos if asked is not None else None,
-        recipe=options.recipe,
+        recipe="lora" if options.method == "lora" else options.recipe,
         changes=_changes(options),
         probe_only=options.method == "probe",
         budget=budget,
@@ -135,6 +135,11 @@ def _method(options: argparse.Namespace) -> str:
     """Return what is trained; `--probe-only` is the older name of one method."""
     if options.probe_only and options.method not in (None, "probe"):
         raise ValueError(f"got --probe-only and --method {options.method}, but expected one of them.")
+    if options.method == "lora" and options.recipe != "auto":
+        raise ValueError(
+            f"got --recipe {options.recipe} for --method lora, which has a recipe of its own. Expected it without "
+            "--recipe, or --method full."
+        )
     return "probe" if options.probe_only else options.method or "full"
 
 

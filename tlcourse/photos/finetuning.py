@@ -14,15 +14,16 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tlcourse.evaluation.predict import Loss, extract_features, predict
+from tlcourse.models.adapters.lora import add_lora, merge_lora
 from tlcourse.photos.consistency import Consistency
 from tlcourse.photos.evaluation import careful_temperature
 from tlcourse.photos.memory import PhotoSource
 from tlcourse.photos.recipe import PhotoRecipe
-from tlcourse.repro import pick_device, progress_bar
+from tlcourse.repro import pick_device, progress_bar, seeded
 from tlcourse.training.checkpoint import History, copy_weights
 from tlcourse.training.loop import fit
 from tlcourse.training.recipe import adamw
-from tlcourse.transfer.freezing import layerwise_lr
+from tlcourse.transfer.freezing import freeze, layerwise_lr
 from tlcourse.transfer.heads import get_classifier
 from tlcourse.transfer.linear_probe import Probe, solve_probe, write_head
 
@@ -113,7 +114,7 @@ class Tuned:
         return (
             self.probe.in_words()
             | {
-                "what was kept": "the whole network, fine-tuned from the linear probe",
+                "what was kept": f"{self.recipe.trained}, fine-tuned from the linear probe",
                 "recipe": str(self.recipe),
                 "label smoothing": f"{self.recipe.smoothing:g}",
                 "epoch that was kept": f"number {self.history.best_epoch + 1}, of the lowest loss on validation",
@@ -175,13 +176,13 @@ def fine_tune(
     stop: Callable[[], bool] = lambda: False,
     progress: bool = True,
 ) -> History:
-    """Train the whole network, and keep the weights of the epoch with the lowest loss on validation, or the last ones.
+    """Train by a recipe, and keep the weights of the epoch with the lowest loss on validation, or the last ones.
 
     The head starts as the linear probe's (LP-FT): a random one would pull the features about before it knows anything.
     Without a probe it stays as it is. With `scratch`, nothing was carried over, so all stages get the same, higher rate
-    of the recipe. `keep_best=False` keeps the last epoch, in which the rate is lowest. `beside` joins
-    photographs without labels, and `stop` is that of `fit`. Raises ValueError where photographs, head and recipe do not
-    fit together, and NonFiniteLossError.
+    of the recipe. `keep_best=False` keeps the last epoch, in which the rate is lowest. Low-rank changes are merged in
+    the end: the network is as plain as before. `beside` joins photographs without labels, and `stop` is that of `fit`.
+    Raises ValueError where photographs, head and recipe do not fit together, and NonFiniteLossError.
 
     Source: Kumar, Raghunathan, Jones, Ma and Liang, "Fine-tuning can distort pretrained features and underperform
     out-of-distribution", 2022, ICLR.
@@ -189,16 +190,20 @@ def fine_tune(
     if probe is not None:
         write_head(model, probe.probe)
     how = training_of(model, train, recipe, beside=beside, scratch=scratch, seed=seed, device=device)
-    return fit(
-        model,
-        **how,
-        epochs=recipe.epochs,
-        validation=validation.in_order(),
-        patience=recipe.epochs if keep_best else None,  # never stops early, but goes back to the best epoch
-        device=device,
-        stop=stop,
-        progress=progress,
-    )
+    with seeded("fine-tuning", seed):  # Dropout draws from PyTorch's own generator
+        history = fit(
+            model,
+            **how,
+            epochs=recipe.epochs,
+            validation=validation.in_order(),
+            patience=recipe.epochs if keep_best else None,  # never stops early, but goes back to the best epoch
+            device=device,
+            stop=stop,
+            progress=progress,
+        )
+    if recipe.rank is not None:
+        freeze(merge_lora(model), 0)  # nothing stays frozen
+    return history
 
 
 def training_of(
@@ -212,11 +217,15 @@ def training_of(
     device: torch.device | str | None = None,
 ) -> dict[str, object]:
     """Prepare a network in place, and return the batches, optimizer, schedule and loss that train it by a recipe."""
+    if recipe.rank is not None:
+        with seeded("low-rank changes", seed):  # drawn on the CPU, the same for every device
+            add_lora(model.cpu(), recipe.rank, norms=True, batchnorm=recipe.batchnorm)
+    model.to(pick_device(device))
     set_statistics(model, "adapt" if scratch else recipe.batchnorm)
     batches = train.for_training(recipe.batch, recipe.view, seed, recipe.steps)
     loss = class_loss(train.labels, get_classifier(model).out_features, recipe.smoothing)
     if beside is not None:
-        batches, loss = beside.batches(model.to(pick_device(device)), batches), beside.loss(loss)
+        batches, loss = beside.batches(model, batches), beside.loss(loss)
     rates = layerwise_lr(model, recipe.scratch_lr if scratch else recipe.lr, 1.0 if scratch else recipe.layer_decay)
     total = max(5, recipe.epochs * len(batches))  # fewer have no update in which the rate rises
     how = {"weight_decay": recipe.weight_decay, "warm": recipe.warm, "fused": False}

@@ -135,7 +135,7 @@ def train_on_photos(
         chosen, how["stop"] = _planned(budget, chosen, model, sources[0], parts, step, device), budget.over
         tell(f"  {budget.in_words()['time budget']}.")
     if chosen is not None:
-        with step("fine-tuning", f"Fine-tuning of the whole network by the {chosen}{TWICE if used else ''}."):
+        with step("fine-tuning", f"Fine-tuning of {chosen.trained} by the {chosen}{TWICE if used else ''}."):
             tuned, worth = fine_tune_beside(model, *sources, unknown, used, chosen, probe, device=device, **how)
     elif used is not None:
         with step("pseudo-labels", f"Pseudo-labels: the head answers for {len(unknown):,} photographs without labels."):
