@@ -15,6 +15,10 @@ COMMANDS = {
     ),
     "finetune": ("tlcourse.photos.command_finetune", "train a classifier on a folder of photographs"),
     "predict": ("tlcourse.photos.command_predict", "ask a trained classifier what is on photographs"),
+    "stress": (
+        "tlcourse.photos.command_stress",
+        "measure a trained classifier on photographs that get worse",
+    ),
     "progress": ("tlcourse.lessons.progress_report", "show what you have done, or merge another machine's file"),
     "grade": ("tlcourse.teaching.grade", "mark notebooks that students handed in"),
     "editions": ("tlcourse.teaching.editions", "write the student's and the instructor's edition of the notebooks"),

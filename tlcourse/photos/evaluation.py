@@ -1,11 +1,12 @@
 """How good a classifier of photographs is, on photographs that nothing was learned from or chosen by."""
 
+import functools
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from tlcourse.evaluation.calibration import Reliability, fit_temperature, reliability
+from tlcourse.evaluation.calibration import Reliability, chance_calibration_error, fit_temperature, reliability
 from tlcourse.evaluation.intervals import Interval, wilson_interval
 from tlcourse.evaluation.metrics import class_report, confusion_matrix
 from tlcourse.evaluation.predict import confident_mistakes, predict
@@ -55,6 +56,11 @@ class Evaluation:
         """The calibration error in points without the temperature."""
         return self._binned(self.temperature * self.logits).error
 
+    @functools.cached_property
+    def error_by_chance(self) -> float:
+        """The calibration error in points that perfectly calibrated answers of these confidences would show."""
+        return chance_calibration_error(self.logits, self._bins)
+
     def fitted_temperature(self) -> float:
         """Return the temperature that suits these answers best: for validation photographs, not for the test."""
         return careful_temperature(self.logits, self.labels)
@@ -63,9 +69,13 @@ class Evaluation:
         """Return the wrong predictions of which the classifier is surest, int64 `[M]`, surest first."""
         return confident_mistakes(self.logits, self.labels, count)
 
+    @property
+    def _bins(self) -> int:
+        """Ten bins, of few photographs five: a bin of one says nothing."""
+        return 5 if len(self.labels) < FEW else 10
+
     def _binned(self, logits: torch.Tensor) -> Reliability:
-        """Sort into ten bins, of few photographs into five: a bin of one says nothing."""
-        return reliability(logits, self.labels, 5 if len(self.labels) < FEW else 10)
+        return reliability(logits, self.labels, self._bins)
 
     def metrics(self) -> dict[str, Interval | float]:
         """Return what a model card shows."""

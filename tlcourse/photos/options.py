@@ -33,11 +33,21 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 
 def add_shared(parser: argparse.ArgumentParser) -> None:
     """Declare where labels come from, and how to compute."""
+    add_table(parser)
+    parser.add_argument("--side", type=int, metavar="PIXELS", help="size of the images; smaller is faster")
+    add_computing(parser)
+
+
+def add_table(parser: argparse.ArgumentParser) -> None:
+    """Declare where labels come from that are not names of folders."""
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="a table of file names and labels, instead of subfolders"
     )
     parser.add_argument("--label-column", metavar="TITLE", help="the column of a table that holds the classes")
-    parser.add_argument("--side", type=int, metavar="PIXELS", help="size of the images; smaller is faster")
+
+
+def add_computing(parser: argparse.ArgumentParser) -> None:
+    """Declare the seed and the device."""
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default: %(default)s)")
     parser.add_argument("--device", help="cpu or cuda (default: a GPU if there is one)")
 
