@@ -14,6 +14,7 @@ COMMANDS = {
         "adapt a classifier to photographs that look different, without labels",
     ),
     "finetune": ("tlcourse.photos.command_finetune", "train a classifier on a folder of photographs"),
+    "shrink": ("tlcourse.photos.command_shrink", "make a trained classifier smaller, and say what that costs"),
     "predict": ("tlcourse.photos.command_predict", "ask a trained classifier what is on photographs"),
     "stress": (
         "tlcourse.photos.command_stress",

@@ -8,11 +8,12 @@ from typing import Any
 from torch import nn
 
 from tlcourse.models.small_cnn import SmallCNN
-from tlcourse.models.tiny_resnet import TinyResNet
+from tlcourse.models.tiny_resnet import NarrowResNet, TinyResNet
 from tlcourse.storage import read_tensors
 from tlcourse.transfer.weights import load_weights
 
 NETWORKS: dict[str, type[nn.Module]] = {"small_cnn": SmallCNN, "tiny_resnet": TinyResNet}
+STUDENTS: dict[str, type[nn.Module]] = {"narrow_resnet": NarrowResNet}  # for distillation; no pretrained weights
 FOLDER = Path(__file__).parent / "weights"
 
 
@@ -23,10 +24,11 @@ def manifest() -> dict[str, dict[str, Any]]:
 
 
 def build(network: str, classes: int = 10) -> nn.Module:
-    """Make a `"tiny_resnet"` or a `"small_cnn"` with fresh random weights."""
-    if network not in NETWORKS:
-        raise ValueError(f"there is no network {network!r}. Expected one of: {', '.join(map(repr, NETWORKS))}.")
-    return NETWORKS[network](classes)
+    """Make a `"tiny_resnet"`, a `"small_cnn"` or a `"narrow_resnet"` with fresh random weights."""
+    known = NETWORKS | STUDENTS
+    if network not in known:
+        raise ValueError(f"there is no network {network!r}. Expected one of: {', '.join(map(repr, known))}.")
+    return known[network](classes)
 
 
 def pretrained(network: str = "tiny_resnet", source: str = "letters") -> nn.Module:

@@ -13,6 +13,7 @@ from torch import nn
 from tlcourse.data.transforms import Preprocessing
 from tlcourse.evaluation.intervals import Interval
 from tlcourse.models.backbone_weights import load_found
+from tlcourse.models.compression.quantized import is_int8, with_int8
 from tlcourse.photos.memory import read_for
 from tlcourse.photos.model_card import ModelCard, card_from_json
 from tlcourse.photos.networks import check_network, photo_network
@@ -22,6 +23,7 @@ from tlcourse.storage import StorageError, read_tensors, sha256
 from tlcourse.transfer.heads import get_classifier
 
 WEIGHTS, CARD, PAGE, REPORT = "model.safetensors", "model_card.json", "MODEL_CARD.md", "report.html"
+ONNX = "model.onnx"
 FILES = (WEIGHTS, CARD, PAGE, REPORT)
 Photo = Path | str | Image.Image
 BATCH = 32
@@ -174,6 +176,11 @@ def _read_card(folder: Path) -> ModelCard:
             f"{folder} {what}, but the folder of a saved classifier was expected, with {WEIGHTS} and {CARD} in it. "
             "Check the name; `tlcourse finetune PHOTOS --out FOLDER` makes one."
         )
+    if (folder / ONNX).is_file() and not (folder / WEIGHTS).is_file():
+        raise StorageError(
+            f"{folder} holds a network for other programs, {ONNX}. Expected {WEIGHTS}: ask the classifier that it was "
+            "exported from; how other programs ask this one, its MODEL_CARD.md says."
+        )
     lacking = [name for name in (WEIGHTS, CARD) if not (folder / name).is_file()]
     if lacking:
         raise StorageError(
@@ -189,7 +196,11 @@ def _read_card(folder: Path) -> ModelCard:
 
 def _rebuild(card: ModelCard, weights: Path) -> nn.Module:
     model = photo_network(card.backbone, len(card.classes), None).model
-    load_found(model, read_tensors(weights, card.sha256), str(weights))
+    tensors = read_tensors(weights, card.sha256)
+    if is_int8(tensors):
+        model = with_int8(model, tensors)
+    else:
+        load_found(model, tensors, str(weights))
     model.preprocessing = card.preprocessing
     return model
 

@@ -60,10 +60,10 @@ class ModelCard:
             ensure_ascii=False,
         )
 
-    def to_markdown(self) -> str:
-        """Return the card as a page to read."""
+    def to_markdown(self, weights: str = "model.safetensors") -> str:
+        """Return the card as a page to read; `weights` is the name of the file that it belongs to."""
         metrics = {name: f"{value:.1f}" if isinstance(value, float) else value for name, value in self.metrics.items()}
-        return fill("model_card.md", card=self, metrics=metrics)
+        return fill("model_card.md", card=self, metrics=metrics, weights=weights)
 
 
 def card_from_json(text: str, where: str) -> ModelCard:

@@ -10,12 +10,13 @@ from torch import nn
 
 from tlcourse.data.transforms import Preprocessing
 from tlcourse.models.backbone_weights import ENDINGS, file_names, licence, load_found, published_as
-from tlcourse.models.pretrained import NETWORKS, build, pretrained
+from tlcourse.models.pretrained import NETWORKS, STUDENTS, build, pretrained
 from tlcourse.models.torchvision_backbones import TorchvisionBackbone, backbone, backbone_names
 from tlcourse.repro import seeded
 from tlcourse.storage import StorageError, read_tensors
 from tlcourse.transfer.heads import reset_classifier
 
+OWN = (*reversed(NETWORKS), *STUDENTS)
 # 32 x 32 pixels, and 0..255 becomes -1..1: what the course's own networks were trained on
 COURSE_PREPROCESSING = Preprocessing(32, 32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
@@ -29,7 +30,7 @@ class PhotoNetwork(NamedTuple):
 
 def photo_network_names() -> list[str]:
     """Return all names that `photo_network` knows: the course's own first, then torchvision's."""
-    return [*reversed(NETWORKS), *backbone_names()]
+    return [*OWN, *backbone_names()]
 
 
 def photo_network(
@@ -49,7 +50,7 @@ def photo_network(
     does not take images of that size, and StorageError where a file is missing, damaged or could not be downloaded.
     """
     with seeded("photo network", name, seed):
-        if check_network(name) in NETWORKS:
+        if check_network(name) in OWN:
             model, preprocessing = _course_network(name, classes, weights), COURSE_PREPROCESSING
         else:
             model = backbone(name, classes, weights, progress=progress)
@@ -80,7 +81,7 @@ def weights_in(folder: Path | str | None, name: str) -> Path | str:
     """
     if folder is None:
         return "DEFAULT"
-    own = check_network(name) in NETWORKS
+    own = check_network(name) in OWN
     names = [name + ending for ending in ENDINGS] if own else file_names(name)
     found = [Path(folder) / file for file in names if (Path(folder) / file).is_file()]
     if not found and not own:
@@ -94,7 +95,7 @@ def about_weights(name: str, weights: str | Path) -> tuple[str, str]:
     """Return where weights come from and what is known of their licence, in words."""
     if weights == "DEFAULT" and name in NETWORKS:
         return "came with the course", "MIT"
-    if name in NETWORKS:
+    if name in OWN:
         return Path(weights).name, "unknown"
     member = "default" if weights == "DEFAULT" else published_as(name, Path(weights))
     return f"torchvision's {member}" if member else Path(weights).name, licence(name, weights)

@@ -9,7 +9,7 @@ from torch import nn
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.normalisation import scale
 from tlcourse.evaluation.predict import evaluation_mode
-from tlcourse.models.compression.distillation import TEMPERATURE, check_weight, soft_loss, soften
+from tlcourse.models.compression.distillation import TEMPERATURE, WEIGHT, check_weight, soft_loss, soften
 from tlcourse.repro import generator, pick_device, progress_bar
 from tlcourse.training.loop import updates
 from tlcourse.training.recipe import CONVERGED, Recipe, adamw
@@ -17,17 +17,20 @@ from tlcourse.transfer.heads import get_classifier
 
 
 class StudentLoss(nn.Module):
-    """The soft loss of all images, and the cross-entropy of the first `labelled` ones, mixed by `weight`."""
+    """The soft loss of all images, and the cross-entropy of those that have labels, mixed by `weight`."""
 
-    def __init__(self, labelled: int, temperature: float, weight: float) -> None:
+    def __init__(self, temperature: float = TEMPERATURE, weight: float = WEIGHT) -> None:
         super().__init__()
         check_weight(weight)
-        self.labelled, self.temperature, self.weight = labelled, temperature, weight
+        self.temperature, self.weight = temperature, weight
 
     def forward(self, logits: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
-        """Return the loss of logits `[B, classes]`; answers `[B, 2, classes]` are people's, then the teacher's."""
+        """Return the loss of logits `[B, classes]`; answers `[B, 2, classes]` are people's, then the teacher's.
+
+        Where people have not answered, a row of zeros adds nothing, and is not counted.
+        """
         people, teacher = answers.unbind(1)
-        hard = F.cross_entropy(logits[: self.labelled], people[: self.labelled])
+        hard = F.cross_entropy(logits, people, reduction="sum") / people.sum()
         return self.weight * soft_loss(logits, teacher, self.temperature) + (1 - self.weight) * hard
 
 
@@ -39,7 +42,7 @@ def distil(
     recipe: Recipe = CONVERGED,
     *,
     temperature: float = TEMPERATURE,
-    weight: float = 0.9,
+    weight: float = WEIGHT,
     seed: int = 0,
     progress: bool = False,
 ) -> nn.Module:
@@ -69,7 +72,7 @@ def student_updates(
     recipe: Recipe = CONVERGED,
     *,
     temperature: float = TEMPERATURE,
-    weight: float = 0.9,
+    weight: float = WEIGHT,
     seed: int = 0,
 ) -> Iterator[torch.Tensor]:
     """Do what `distil` does, and yield the loss after every update, for whoever looks on."""
@@ -77,7 +80,7 @@ def student_updates(
     device = pick_device()
     student.to(device=device, memory_format=torch.channels_last)
     teacher.to(device=device, memory_format=torch.channels_last)
-    loss = StudentLoss(recipe.batch, temperature, weight)
+    loss = StudentLoss(temperature, weight)
     optimizer, schedule = adamw(student, recipe.lr, recipe.updates, weight_decay=recipe.weight_decay)
     batches = taught_batches(teacher, few, images, recipe, temperature, seed)
     yield from updates(student, batches, optimizer, loss, schedule=schedule)

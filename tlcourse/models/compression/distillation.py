@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 
 TEMPERATURE = 4.0
+WEIGHT = 0.9  # of the teacher in the loss; the labels have the rest
 
 
 def soften(logits: torch.Tensor, temperature: float = TEMPERATURE) -> torch.Tensor:
@@ -41,7 +42,7 @@ def distillation_loss(
     teacher: torch.Tensor,
     labels: torch.Tensor,
     temperature: float = TEMPERATURE,
-    weight: float = 0.9,
+    weight: float = WEIGHT,
 ) -> torch.Tensor:
     """Mix what the teacher answers with what the labels say: `weight` soft loss + `(1 - weight)` cross-entropy.
 
