@@ -81,12 +81,13 @@ def test_every_requirement_has_a_lower_bound_and_no_upper_one():
     assert all([s.operator for s in r.specifier] == [">="] for r in requirements())
 
 
-def test_oracles_and_flower_are_pinned():
+def test_oracles_flower_and_onnx_are_pinned():
     extras = PROJECT["project"]["optional-dependencies"]
-    assert set(extras) == {"test", "oracles", "federated"}
-    for line in [*extras["oracles"], *extras["federated"]]:
+    assert set(extras) == {"test", "oracles", "federated", "onnx"}
+    for line in [*extras["oracles"], *extras["federated"], *extras["onnx"]]:
         assert [s.operator for s in Requirement(line).specifier] == ["=="]
-    assert all(f"'.[{extra}]'" in (ROOT / "environment.yml").read_text() for extra in ("oracles", "federated"))
+    told = (ROOT / "environment.yml").read_text()
+    assert all(f"'.[{extra}]'" in told for extra in ("oracles", "federated", "onnx"))
 
 
 def test_the_last_verified_versions_are_within_bounds():
