@@ -114,7 +114,7 @@ def test_strong_corruptions_cost_and_weak_ones_less(result):
     assert result.lost("noise", 5).low > 0
     assert result.lost("contrast", 1).mean < result.lost("contrast", 5).mean
     assert "noise costs most" in in_sentences(result)[2]
-    assert in_sentences(result)[0].startswith("These are 50 photographs: intervals are wide")
+    assert in_sentences(result)[1].startswith("These are 50 photographs: intervals are wide")
 
 
 def test_the_one_that_is_shown_is_right_as_it_is_where_there_is_one(result):

@@ -63,7 +63,7 @@ def in_sentences(result: Stressed) -> list[str]:
         f"{error:.1f} in the mean, by chance {chance:.1f}, and the classifier {over}.",
     ]
     if many < FEW:
-        said.insert(0, f"These are {many:,} photographs: intervals are wide, and small differences say nothing.")
+        said.insert(1, f"These are {many:,} photographs: intervals are wide, and small differences say nothing.")
     return said
 
 
