@@ -3,6 +3,7 @@
 import csv
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tlcourse.data.worlds import load
 from tlcourse.evaluation.calibration import calibration_error, chance_calibration_error
 from tlcourse.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from tlcourse.evaluation.intervals import wilson_interval
+from tlcourse.photos import command_stress
 from tlcourse.photos import stress as stressing
 from tlcourse.photos.classifier import FILES, load_classifier
 from tlcourse.photos.image_folder import write_image_folder
@@ -149,7 +151,8 @@ def test_the_command_writes_a_page_that_is_whole_and_a_table(folders, tmp_path, 
         assert said in words
 
 
-def test_a_table_of_labels_and_a_class_that_is_not_there(folders, tmp_path, capsys):
+def test_a_table_of_labels_and_classes_of_which_there_is_no_photograph(folders, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command_stress, "stress", partial(stress, kinds=["contrast"]))
     shutil.copytree(folders / "test" / "1", tmp_path / "flat")
     names = sorted(path.name for path in (tmp_path / "flat").iterdir())
     (tmp_path / "labels.csv").write_text("file,label\n" + "\n".join(f"{name},1" for name in names), encoding="utf-8")
