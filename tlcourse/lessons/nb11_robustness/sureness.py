@@ -31,6 +31,8 @@ SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 MIDDLE = 3  # the severity at which all corruptions are looked at
 CONDITIONS = [(SHIFT, shift) for shift in SHIFTS] + [(kind, MIDDLE) for kind in CORRUPTIONS]
 
+ERRORS = ("error", "clean", "corrupted")  # calibration errors: as it is, and with either temperature
+
 Answer = Callable[[ImageSet], torch.Tensor]  # from images to logits
 
 
@@ -86,6 +88,12 @@ def measured(logits: torch.Tensor, labels: torch.Tensor, temperatures: dict[str,
 def sureness(seeds: Sequence[int]) -> pd.DataFrame:
     """Measure all ways to answer."""
     return grid(trial, way=WAYS, seed=seeds)
+
+
+def over_corruptions(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean over all corruptions of what was measured, a row for each way and seed."""
+    some = rows[rows["kind"] != SHIFT]
+    return some.groupby(["way", "seed"], sort=False)[["accuracy", *ERRORS, "chance"]].mean().reset_index()
 
 
 MORE_TABLES = {"sureness": (sureness, 10)}
