@@ -4,6 +4,7 @@ import argparse
 import importlib
 import os
 import sys
+import time
 from collections.abc import Sequence
 
 # Each command is a module with `add_arguments(parser)` and `run(options) -> int`; it is imported when it is asked for.
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
+    began = time.monotonic()  # what a command imports may take a while, and counts for a budget of time
     if hasattr(sys.stdout, "reconfigure"):
         # Names come in all scripts; where a terminal or a pipe lacks a character, its number still tells names apart.
         sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
@@ -51,7 +53,7 @@ def _run(words: list[str]) -> int:
         command = commands.add_parser(name, help=purpose, description=f"tlcourse {name}: {purpose}.")
         if words[:1] == [name]:
             importlib.import_module(module).add_arguments(command)
-    options = parser.parse_args(words)
+    options = parser.parse_args(words, argparse.Namespace(began=began))
     try:
         return importlib.import_module(COMMANDS[options.command][0]).run(options)
     except BrokenPipeError:

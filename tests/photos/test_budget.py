@@ -4,10 +4,12 @@ import itertools
 import math
 import re
 import time
+import types
 
 import pytest
 import torch
 
+from tlcourse import cli
 from tlcourse.cli import main
 from tlcourse.data.worlds import load
 from tlcourse.photos import pipeline
@@ -100,6 +102,19 @@ def test_the_clock_says_stop_where_only_what_is_kept_for_the_end_is_left():
     assert "1.3 were used, more than planned" in str(budget)
 
 
+def test_what_went_by_before_is_counted_and_a_plan_that_is_far_too_short_warns():
+    clock = Clock()
+    budget = Budget(1, clock, began=clock.now - 20)
+    assert (budget.used, budget.left) == (20, 40)
+    budget.plan(TEN, 1, 6, 0, 0)
+    assert "4 of 10 epochs were planned" in budget.in_words()["time budget"]
+    assert "seldom beats the linear probe" in budget.in_words()["time budget"]
+    budget.plan(TEN, 1, 5, 0, 0)
+    assert budget.in_words()["time budget"].endswith(
+        "5 of 10 epochs were planned, 25 updates, of 1 s each as measured here"
+    )
+
+
 @pytest.mark.parametrize("minutes", [0, -1, math.nan, math.inf])
 def test_a_budget_is_a_number_above_0(minutes):
     with pytest.raises(ValueError, match=r"--budget is (0|-1|nan|inf), but a number of minutes above 0 was expected"):
@@ -187,7 +202,7 @@ def test_a_budget_and_photographs_without_labels_do_not_go_together(photos):
 # the command
 
 
-def test_the_command_plans_says_and_holds(folder, tmp_path, capsys):
+def test_the_command_plans_says_and_holds(folder, tmp_path, capsys, monkeypatch):
     words = ["finetune", str(folder), "--backbone", "tiny_resnet", "--out", str(tmp_path / "m"), "--epochs", "1"]
     assert main([*words, "--budget", "5"]) == 0
     printed = capsys.readouterr().out
@@ -197,6 +212,9 @@ def test_the_command_plans_says_and_holds(folder, tmp_path, capsys):
     assert re.search(r"Of 5 minutes, [\d.]+ were used\.\n", printed)
     assert load_classifier(tmp_path / "m").card.training["time budget"].startswith("5 minutes; 1 of 1 epochs")
     assert "time budget" in (tmp_path / "m" / "report.html").read_text(encoding="utf-8")
+    monkeypatch.setattr(cli, "time", types.SimpleNamespace(monotonic=lambda: time.monotonic() - 30))
+    assert main([*words, "--budget", "5"]) == 0
+    assert float(re.search(r"Of 5 minutes, ([\d.]+) were used\.", capsys.readouterr().out)[1]) >= 0.5
     assert main([*words, "--budget", "0.001"]) == 1
     assert re.search(r"--budget is 0\.001 minutes, .* Expected at least [\d.]+ minutes", capsys.readouterr().err)
 

@@ -3,6 +3,10 @@
 The clock runs from the start of the command, so looking into the folder, reading and features count too. The plan
 depends on how fast the machine is at the time, and so does what is learned: with a budget, the same seed need not give
 the same classifier.
+
+A training that is far too short is no better than none. Beside hands signing digits (MobileNetV2 at 96 pixels, 130
+photographs, two seeds), 2 epochs came to losses of 1.1 to 2.2 on validation at four rates, the linear probe to 0.9; 10
+epochs came to 0.2 to 0.4. Validation keeps the probe then, and the plan warns.
 """
 
 import copy
@@ -34,15 +38,16 @@ LOOKED_AT = 16  # photographs in a batch whose time is measured
 class Budget:
     """How many minutes there are, how many are gone, and what was planned for the rest.
 
-    Raises ValueError for anything but a finite number of minutes above 0. `clock` counts seconds.
+    Raises ValueError for anything but a finite number of minutes above 0. `clock` counts seconds; `began` is what it said
+    at the start (None: now).
     """
 
-    def __init__(self, minutes: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, minutes: float, clock: Callable[[], float] = time.monotonic, began: float | None = None) -> None:
         if not 0 < minutes < math.inf:
             raise ValueError(
                 f"--budget is {minutes:g}, but a number of minutes above 0 was expected, such as 5 or 0.5."
             )
-        self.minutes, self.clock, self.began = minutes, clock, clock()
+        self.minutes, self.clock, self.began = minutes, clock, clock() if began is None else began
         self.reserve, self.said = 0.0, "no training was planned"
 
     @property
@@ -93,6 +98,8 @@ class Budget:
             fits = replace(recipe, epochs=0)
             self.said = "there was no time for a training"
         self.said += f", of {update:.2g} s each as measured here"
+        if fits.epochs and 2 * fits.epochs < recipe.epochs:
+            self.said += "; so short a training seldom beats the linear probe, which stays where validation says so"
         return fits
 
     def in_words(self) -> dict[str, str]:

@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 @nothing_written()
 def run(options: argparse.Namespace) -> int:
     """Inspect, train, measure, save."""
-    budget = None if options.budget is None else Budget(options.budget)
+    budget = None if options.budget is None else Budget(options.budget, began=options.began)
     out = check_model_folder(options.out)
     _check(options)
     with _unpacked(options.unlabelled) as unlabelled:
