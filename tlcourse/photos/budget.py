@@ -38,8 +38,8 @@ LOOKED_AT = 16  # photographs in a batch whose time is measured
 class Budget:
     """How many minutes there are, how many are gone, and what was planned for the rest.
 
-    Raises ValueError for anything but a finite number of minutes above 0. `clock` counts seconds; `began` is what it said
-    at the start (None: now).
+    Raises ValueError for anything but a finite number of minutes above 0. `clock` counts seconds, and `began` is what
+    it said at the start, None for now.
     """
 
     def __init__(self, minutes: float, clock: Callable[[], float] = time.monotonic, began: float | None = None) -> None:
