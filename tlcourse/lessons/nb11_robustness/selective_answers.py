@@ -57,4 +57,4 @@ def selective_answers(seeds: Sequence[int]) -> pd.DataFrame:
     return grid(trial, start=(PROBE, FINE_TUNED), promise=PROMISES, seed=seeds)
 
 
-MORE_TABLES = {"selective_answers": (selective_answers, 10)}
+MORE_TABLES = {"selective_answers": (selective_answers, 6)}

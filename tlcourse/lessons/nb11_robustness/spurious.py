@@ -121,4 +121,4 @@ def spurious(seeds: Sequence[int]) -> pd.DataFrame:
     return grid(trial, share=SHARES, seed=seeds)
 
 
-MORE_TABLES = {"spurious": (spurious, 10)}
+MORE_TABLES = {"spurious": (spurious, 5)}

@@ -107,4 +107,4 @@ def strange_inputs(seeds: Sequence[int]) -> pd.DataFrame:
     return grid(trial, start=(PROBE, FINE_TUNED), seed=seeds)
 
 
-MORE_TABLES = {"strange_inputs": (strange_inputs, 10)}
+MORE_TABLES = {"strange_inputs": (strange_inputs, 6)}

@@ -96,4 +96,4 @@ def over_corruptions(rows: pd.DataFrame) -> pd.DataFrame:
     return some.groupby(["way", "seed"], sort=False)[["accuracy", *ERRORS, "chance"]].mean().reset_index()
 
 
-MORE_TABLES = {"sureness": (sureness, 10)}
+MORE_TABLES = {"sureness": (sureness, 6)}
