@@ -61,4 +61,4 @@ def attacks(seeds: Sequence[int]) -> pd.DataFrame:
     return grid(trial, seed=seeds)
 
 
-MORE_TABLES = {"attacks": (attacks, 4)}
+MORE_TABLES = {"attacks": (attacks, 5)}
