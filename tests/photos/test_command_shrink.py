@@ -85,7 +85,8 @@ def test_a_student_is_another_network_and_predict_reads_it(trained, photos, pict
     assert type(classifier.model) is NarrowResNet
     assert classifier.card.backbone == "narrow_resnet"
     assert classifier.preprocessing == COURSE_PREPROCESSING
-    assert classifier.card.training["the student's recipe"].startswith("student's recipe: 1 epochs")
+    assert classifier.card.training["how it learned"].startswith("student's recipe: 1 epochs")
+    assert "not mirrored" in classifier.card.training["how it learned"]
     assert classifier.logits(pictures[:2]).shape == (2, 10)
 
 

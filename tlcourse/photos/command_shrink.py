@@ -93,7 +93,8 @@ def _shrink(options: argparse.Namespace, classifier: Classifier, parts: PhotoPar
         tell_left_out(given.left_out, ())
         unlabelled = given.photos
     name = options.student or student_name(classifier.card.backbone)
-    lessons = Lessons(name, options.student_weights, options.side, options.epochs, not options.no_mirror, unlabelled)
+    mirror = not options.no_mirror and classifier.card.training.get("mirrored") != "no"  # as the model was trained
+    lessons = Lessons(name, options.student_weights, options.side, options.epochs, mirror, unlabelled)
     print(f"Teaching: {name} learns what {classifier.card.backbone} answers.")
     return to_student(classifier, parts, before, lessons, seed=seed, device=options.device)
 

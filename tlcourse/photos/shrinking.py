@@ -205,8 +205,10 @@ def to_student(
     after = asked(Classifier(model, card), parts.test)
     beside = f", and {len(lessons.unlabelled):,} photographs without labels" if lessons.unlabelled else ""
     told = {
-        "the student's recipe": f"{recipe}{beside}; kept: epoch {history.best_epoch + 1}, by validation",
-        "the student's teacher": f"{classifier.card.backbone}, in {history.seconds:.0f} s",
+        "how it learned": f"{recipe}, {'' if lessons.mirror else 'not '}mirrored{beside}; kept: epoch "
+        f"{history.best_epoch + 1}, by validation",
+        "what it learned from": f"the answers of the {classifier.card.backbone} before it, and with a tenth of the "
+        f"weight the labels, in {history.seconds:.0f} s",
     }
     sizes = size_of(classifier.model, classifier.preprocessing.crop), size_of(model, preprocessing.crop)
     return Shrunk("student", model, lessons.name, classifier, before, after, sizes, parts.counts(), told)
