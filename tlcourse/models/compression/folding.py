@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+CLOSE = 1e-2  # of the largest score: a GPU may round products to 10 bits, and a wrong pair changes far more
+
 
 class Pair(NamedTuple):
     """Names of a convolution, and of the batch normalisation that takes what it writes."""
@@ -29,7 +31,7 @@ def fold_batchnorm(model: nn.Module, x: torch.Tensor) -> nn.Module:
         for pair in find_pairs(model, x):
             fold(model, pair)
         after = model(x)
-    if not torch.allclose(before, after, rtol=1e-3, atol=1e-3 * before.abs().max().item()):
+    if not torch.allclose(before, after, rtol=0, atol=CLOSE * before.abs().max().item()):
         raise ValueError(
             f"{type(model).__name__} answers otherwise after batch normalisation was folded, by up to "
             f"{(after - before).abs().max():.2g}. Expected that only it reads what the convolution before it writes."
