@@ -1,10 +1,17 @@
-"""What notebook 11 says of sureness, strange inputs, promises, attacks and backgrounds, in means over seeds."""
+"""What notebook 11 says of sureness, strange inputs, promises, attacks and backgrounds, in means over seeds.
 
+Its tables are held against fresh runs.
+"""
+
+import pandas as pd
 import pytest
+from agreement import within_seeds
 
 from tlcourse.evaluation.intervals import t_interval
+from tlcourse.evaluation.predict import accuracy
+from tlcourse.evaluation.strange import auroc
 from tlcourse.lessons.nb11_robustness import attacks, selective_answers, spurious, strange_inputs, sureness
-from tlcourse.lessons.nb11_robustness.networks import FINE_TUNED, LP_FT, PROBE, SHIFT
+from tlcourse.lessons.nb11_robustness.networks import FINE_TUNED, LP_FT, PROBE, SHIFT, labelled, network, pool_under
 from tlcourse.notebook.results import as_texts, intervals, paired, results
 
 BUDGET = {"updates": 600, "batch": 50, "lr": 0.005, "augmented": True}
@@ -392,3 +399,26 @@ def test_what_may_be_promised(promised):
         (95.0, "blur", 3.0): 4,
         (95.0, "contrast", 3.0): 4,
     }
+
+
+def test_probes_give_the_shipped_rows_again(strange, promised):
+    """Nothing is trained in them, so that seed 0 can be compared row by row, but for rounding."""
+    fresh = pd.DataFrame(strange_inputs.trial(PROBE, 0))
+    shipped = strange[(strange["start"] == PROBE) & (strange["seed"] == 0)]
+    assert fresh["score"].tolist() == shipped["score"].tolist()
+    assert fresh["auroc"].to_numpy() == pytest.approx(shipped["auroc"].to_numpy(), abs=1)
+    fresh = pd.DataFrame(selective_answers.trial(PROBE, 90.0, 0))
+    shipped = promised[(promised["start"] == PROBE) & (promised["promise"] == 90) & (promised["seed"] == 0)]
+    assert fresh["answered"].to_numpy() == pytest.approx(shipped["answered"].to_numpy(), abs=3)
+
+
+def test_a_fresh_training_agrees_with_the_shipped_ones(strange, attacked):
+    """One whole training on this machine, against those of all seeds that came with the course."""
+    model, data = network(FINE_TUNED, 0), pool_under()
+    images = [strange_inputs.strange_images("letters"), data]
+    odd, usual = (strange_inputs.scores(model, labelled(0), each)["class distance"] for each in images)
+    shipped = strange[(strange["start"] == FINE_TUNED) & (strange["strange"] == "letters")]
+    assert within_seeds([auroc(odd, usual)], shipped.loc[shipped["score"] == "class distance", "auroc"])
+    reached = accuracy(model, attacks.attacked(model, data, attacks.FGSM, 4))
+    own = attacked[(attacked["method"] == attacks.FGSM) & (attacked["levels"] == 4)]
+    assert within_seeds([reached], own["accuracy"])
