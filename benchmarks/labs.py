@@ -37,6 +37,7 @@ from tlcourse.lessons.nb06_crossing_domains.lab import AlignmentLab
 from tlcourse.lessons.nb07_without_labels.lab import ThresholdLab
 from tlcourse.lessons.nb08_federated.lab import FederationLab
 from tlcourse.lessons.nb09_many_tasks.lab import DirectionsLab
+from tlcourse.lessons.nb10_efficiency.lab import BudgetLab
 from tlcourse.lessons.nb12_your_own_images.lab import PredictionLab
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.lab import Lab
@@ -90,6 +91,7 @@ LABS = {
     "07 threshold": ThresholdLab,
     "08 federation": FederationLab,
     "09 directions": DirectionsLab,
+    "10 budget": BudgetLab,
     "12 prediction": prediction_lab,
 }
 

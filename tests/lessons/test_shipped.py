@@ -30,6 +30,8 @@ from tlcourse.lessons.nb08_federated import experiment as nb08
 from tlcourse.lessons.nb08_federated import private, served
 from tlcourse.lessons.nb09_many_tasks import handwriting, interference, sharing, transfer
 from tlcourse.lessons.nb09_many_tasks import ways as nb09
+from tlcourse.lessons.nb10_efficiency import smaller as nb10_smaller
+from tlcourse.lessons.nb10_efficiency import ways as nb10
 from tlcourse.lessons.nb12_your_own_images.experiment import METHODS, SETTINGS
 from tlcourse.lessons.shipped import shipped_tables
 from tlcourse.models.tiny_resnet import TinyResNet
@@ -146,6 +148,17 @@ def plans():
             [f"{a}, {b}" for a, b in combinations(nb09.TASKS, 2)],
         )),
         "task_sources": ("source per_class", product(transfer.SOURCES, transfer.FEW)),
+        "efficient_ways": ("way per_class", product(nb10.NAMES, nb10.PER_CLASS)),
+        "efficient_longer": ("way per_class updates", product([nb10.RANK4, nb10.FULL], [5], [1800])),
+        "efficient_settings": ("way lr batchnorm updates", product(
+            nb10.WAYS, nb10.RATES, nb10.STATISTICS, [10 * epochs for epochs in nb10.LOOKS]
+        )),
+        "efficient_cost": ("way", product(nb10.NAMES)),
+        "smaller": ("network share", [
+            *product([nb10_smaller.TEACHER, *nb10_smaller.STUDENTS, *nb10_smaller.IN_8_BITS], [0]),
+            *product(nb10_smaller.CUTS, nb10_smaller.SHARES),
+        ]),
+        "compiling": ("size", product([50, 250])),
         "photo_transfer": ("data method", product(SETTINGS, METHODS)),
     }  # fmt: skip
 

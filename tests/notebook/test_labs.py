@@ -23,6 +23,7 @@ from tlcourse.lessons.nb06_crossing_domains.lab import AlignmentLab
 from tlcourse.lessons.nb07_without_labels.lab import ThresholdLab
 from tlcourse.lessons.nb08_federated.lab import FederationLab
 from tlcourse.lessons.nb09_many_tasks.lab import DirectionsLab
+from tlcourse.lessons.nb10_efficiency.lab import BudgetLab
 from tlcourse.lessons.nb12_your_own_images.lab import PredictionLab
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.controls import Note, Text
@@ -61,6 +62,7 @@ LABS = {
     "07 threshold": ThresholdLab,
     "08 federation": FederationLab,
     "09 directions": DirectionsLab,
+    "10 budget": BudgetLab,
     "12 prediction": prediction_lab,
 }
 QUICK = {  # by lab with jobs: values of controls with which they end within seconds
