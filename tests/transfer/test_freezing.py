@@ -13,6 +13,7 @@ from tlcourse.transfer.freezing import (
     GradualUnfreezing,
     count_parameters,
     discriminative_lr,
+    free_only,
     freeze,
     layerwise_lr,
     parameter_groups,
@@ -60,6 +61,20 @@ def test_nothing_is_dropped_in_a_frozen_stage():
     assert model.block4.dropout.training
     freeze(model, 0)
     assert training_mode(model).block1.dropout.training
+
+
+@pytest.mark.parametrize("part", ["stem", "block2", "head"])
+def test_surgical_fine_tuning_moves_one_part_and_nothing_else(part):
+    model = TinyResNet()
+    names = moved(free_only(model, part))
+    assert names
+    assert all(name.startswith(part + ".") for name in names)
+    assert {name for name, _ in model.named_parameters() if name.startswith(part + ".")} <= set(names)
+
+
+def test_a_part_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="'block9' is no part of TinyResNet. Expected one of: stem, block1"):
+        free_only(TinyResNet(), "block9")
 
 
 def test_discriminative_and_layerwise_lr():

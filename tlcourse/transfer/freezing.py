@@ -49,6 +49,26 @@ def training_mode(model: nn.Module) -> nn.Module:
     return model
 
 
+def free_only(model: nn.Module, part: str) -> nn.Module:
+    """Let one stage, or the head, learn and hold everything else still, in place: surgical fine-tuning.
+
+    `part` is the name of a stage or of the head. Batch normalisation outside keeps its statistics, in `training_mode`.
+    ValueError for another name.
+
+    Source: Lee et al., "Surgical fine-tuning improves adaptation to distribution shifts", 2023, ICLR.
+    """
+    parts = {**model.stages(), model.head_name: get_classifier(model)}
+    if part not in parts:
+        raise ValueError(f"{part!r} is no part of {type(model).__name__}. Expected one of: {', '.join(parts)}.")
+    for name, module in parts.items():
+        for parameter in module.parameters():
+            parameter.requires_grad_(name == part)
+            parameter.grad = None  # a gradient left behind would move a frozen weight through momentum
+        for layer in module.modules():
+            layer.holds_still = name != part
+    return model
+
+
 def trainable(model: nn.Module) -> list[nn.Parameter]:
     """Return the parameters that training will move."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
