@@ -18,6 +18,7 @@ MODULES = {
     "08": "federated",
     "09": "many_tasks",
     "10": "efficiency",
+    "11": "robustness",
     "12": "your_own_images",
 }
 SOLUTION_FILES = ("checks.py", "exercises.md", "quiz.md")  # of a lesson: who answers must not read them

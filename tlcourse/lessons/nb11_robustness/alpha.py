@@ -32,6 +32,8 @@ ALPHAS = tuple(step / 10 for step in range(11))
 ANEW, AVERAGED = "measured anew", "averaged"  # what becomes of the running statistics
 HALVES = ("first", "second")  # of the test pool: every other image
 DIGITS, LETTERS = "digits", "letters"  # what the network was trained on before
+FIXED = "0.5, not chosen"
+SAME, OTHER = "best of 11, on the images chosen on", "the same choice, on other images"
 TURN = 0.5  # the position of the dial that is measured
 
 
@@ -117,3 +119,24 @@ def chosen_trial(per_class: int, seed: int) -> list[dict[str, Any]]:
 def chosen_table(seeds: Sequence[int]) -> pd.DataFrame:
     """Measure what a choice of alpha would look at, with 5 labels a class."""
     return grid(chosen_trial, per_class=[5], seed=seeds)
+
+
+def choices(rows: pd.DataFrame) -> pd.DataFrame:
+    """Choose alpha for every corruption on one half of the test pool, and measure it there and on the other half.
+
+    `rows` are those of `line_table` with statistics measured anew. A row for every seed and way to choose: `accuracy`
+    is the mean over corruptions and over which half was chosen on, in percent.
+    """
+    found = []
+    for seed, some in rows.groupby("seed"):
+        table = some.set_index(["half", "alpha"])[list(KINDS)]
+        halves = {half: table.loc[half] for half in HALVES}  # [alphas, kinds] each
+        same, other = [], []
+        for chosen_on, measured_on in (HALVES, HALVES[::-1]):
+            best = halves[chosen_on].idxmax()  # an alpha for each kind
+            same += [halves[chosen_on].loc[best[kind], kind] for kind in KINDS]
+            other += [halves[measured_on].loc[best[kind], kind] for kind in KINDS]
+        fixed = table.xs(0.5, level="alpha").to_numpy().mean()
+        for way, value in ((FIXED, fixed), (SAME, sum(same) / len(same)), (OTHER, sum(other) / len(other))):
+            found.append({"seed": seed, "chosen": way, "accuracy": value})
+    return pd.DataFrame(found)
