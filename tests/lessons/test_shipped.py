@@ -32,6 +32,18 @@ from tlcourse.lessons.nb09_many_tasks import handwriting, interference, sharing,
 from tlcourse.lessons.nb09_many_tasks import ways as nb09
 from tlcourse.lessons.nb10_efficiency import smaller as nb10_smaller
 from tlcourse.lessons.nb10_efficiency import ways as nb10
+from tlcourse.lessons.nb11_robustness import (
+    alpha,
+    attacks,
+    choosing,
+    selective_answers,
+    spurious,
+    stages,
+    strange_inputs,
+)
+from tlcourse.lessons.nb11_robustness import experiment as nb11
+from tlcourse.lessons.nb11_robustness import learning as nb11_learning
+from tlcourse.lessons.nb11_robustness import sureness as nb11_sureness
 from tlcourse.lessons.nb12_your_own_images.experiment import METHODS, SETTINGS
 from tlcourse.lessons.shipped import shipped_tables
 from tlcourse.models.tiny_resnet import TinyResNet
@@ -160,6 +172,57 @@ def plans():
         ]),
         "compiling": ("size", product([50, 250])),
         "photo_transfer": ("data method", product(SETTINGS, METHODS)),
+        **robustness(),
+    }  # fmt: skip
+
+
+def robustness():
+    """The plans of notebook 11."""
+    held = [*product(nb11.FULL, range(6)), *product(nb11.BRIEFLY, [0, 3])]
+    answers = list(product([False, True]))
+    probed, tuned = strange_inputs.PROBE, strange_inputs.FINE_TUNED
+    scores = ["unsureness", "energy", "class distance", "neighbour distance"]
+    rules, conditions = [selective_answers.PROVEN, selective_answers.SEEN], selective_answers.CONDITIONS
+    made = [(attacks.ITSELF, method) for method in attacks.METHODS]
+    made += [(name, attacks.PGD) for name in attacks.SURROGATES]
+    tuned_twice = [nb11_learning.TUNED, nb11_learning.VARIED]
+    return {
+        "robust_rates": ("way lr", product(choosing.ALONE, choosing.TRIED)),
+        "remedy_rates": ("way lr place by_batch", (
+            (*cell, *answer)
+            for cell in product(tuned_twice, choosing.TRIED, [choosing.STILL, choosing.MIDDLE]) for answer in answers
+        )),
+        "robust": ("way severity", held),
+        "robust_many_labels": ("way severity", held),
+        "robust_longer": ("way severity updates", product(
+            [nb11_learning.SCRATCH, nb11_learning.TUNED, nb11.WISE, nb11_learning.LP_FT], [0, 3], [1800]
+        )),
+        "robust_dial": ("way shift", product(nb11.DIALLED, [0.0, *nb11.SHIFTS])),
+        "line": ("alpha statistics half", product(alpha.ALPHAS, [alpha.ANEW, alpha.AVERAGED], alpha.HALVES)),
+        "other_lines": ("source per_class alpha statistics half", (
+            (*line, *cell)
+            for line in ((alpha.DIGITS, 50), (alpha.LETTERS, 5), (alpha.LETTERS, 50))
+            for cell in product(alpha.ALPHAS, [alpha.ANEW, alpha.AVERAGED], alpha.HALVES)
+        )),
+        "stages": ("change part", product(stages.CHANGES, stages.PARTS)),
+        "stages_longer": ("change part updates", product(stages.SOME, stages.PARTS, [600])),
+        "stage_rates": ("change part lr", product(stages.SOME, stages.RATES, stages.TRIED)),
+        "sureness": ("way kind level", (
+            (way, *condition) for way, condition in product(nb11_sureness.WAYS, nb11_sureness.CONDITIONS)
+        )),
+        "strange_inputs": ("start strange score", [
+            *product([probed], strange_inputs.STRANGE, scores),
+            *product([tuned], strange_inputs.STRANGE, [*scores, strange_inputs.OF_FIVE]),
+        ]),
+        "selective_answers": ("start promise rule kind level", (
+            (*cell, *condition)
+            for cell in product([probed, tuned], selective_answers.PROMISES, rules) for condition in conditions
+        )),
+        "attacks": ("made_on method levels", ((*each, level) for each in made for level in (0, *attacks.LEVELS))),
+        "spurious": ("share way", [
+            *product(spurious.SHARES, [probed, tuned]),
+            *product([0.9], [spurious.REPEATED, spurious.NEW_HEAD]),
+        ]),
     }  # fmt: skip
 
 

@@ -24,6 +24,8 @@ from tlcourse.lessons.nb07_without_labels.lab import ThresholdLab
 from tlcourse.lessons.nb08_federated.lab import FederationLab
 from tlcourse.lessons.nb09_many_tasks.lab import DirectionsLab
 from tlcourse.lessons.nb10_efficiency.lab import BudgetLab
+from tlcourse.lessons.nb11_robustness.lab import RobustnessLab
+from tlcourse.lessons.nb11_robustness.learning import PROBE, learned, source_network
 from tlcourse.lessons.nb12_your_own_images.lab import PredictionLab
 from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.controls import Note, Text
@@ -48,6 +50,11 @@ def prediction_lab():
     return lab
 
 
+def robustness_lab():
+    few = load("handwritten-photo").few(2, 0)
+    return RobustnessLab(source_network(), learned(PROBE, few, 0), few)
+
+
 LABS = {
     "00 shift": ShiftLab,
     "01 augmentation": augmentation_lab,
@@ -63,6 +70,7 @@ LABS = {
     "08 federation": FederationLab,
     "09 directions": DirectionsLab,
     "10 budget": BudgetLab,
+    "11 robustness": robustness_lab,
     "12 prediction": prediction_lab,
 }
 QUICK = {  # by lab with jobs: values of controls with which they end within seconds

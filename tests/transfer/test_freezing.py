@@ -73,7 +73,7 @@ def test_surgical_fine_tuning_moves_one_part_and_nothing_else(part):
 
 
 def test_a_part_that_is_not_there_is_refused():
-    with pytest.raises(ValueError, match="'block9' is no part of TinyResNet. Expected one of: stem, block1"):
+    with pytest.raises(ValueError, match="'block9' is no part of TinyResNet"):
         free_only(TinyResNet(), "block9")
 
 

@@ -4,7 +4,7 @@ from tlcourse.evaluation.adversarial import fgsm
 from tlcourse.evaluation.calibration import fit_temperature
 from tlcourse.evaluation.corruptions import CORRUPTIONS, blur, corrupt
 from tlcourse.evaluation.strange import energy
-from tlcourse.lessons.nb11_robustness.alpha import ANEW
+from tlcourse.lessons.nb11_robustness.alpha import ANEW, choices
 from tlcourse.lessons.nb11_robustness.attacks import attacked
 from tlcourse.lessons.nb11_robustness.conditions import corrupted
 from tlcourse.lessons.nb11_robustness.experiment import (
@@ -14,9 +14,10 @@ from tlcourse.lessons.nb11_robustness.experiment import (
     SOUP,
     STATISTICS,
     TTA,
-    VARIED_WISE,
+    VARIED_TTA,
     WISE,
     WISE_STATISTICS,
+    above,
     always,
     as_it_is,
     measured,

@@ -13,8 +13,6 @@ from tlcourse.evaluation.predict import predict
 from tlcourse.lessons.nb11_robustness.conditions import (
     KINDS,
     WORLD,
-    corrupted,
-    held_out,
     measured_pool,
     moved_pool,
     right,
@@ -97,28 +95,6 @@ def other_lines(seeds: Sequence[int]) -> pd.DataFrame:
     """Measure the line with 50 labels a class, and from the network trained on letters."""
     many = grid(line_trial, source=[DIGITS], per_class=[50], seed=seeds)
     return grid(line_trial, add_to=many, source=[LETTERS], per_class=(5, 50), seed=seeds)
-
-
-def chosen_trial(per_class: int, seed: int) -> list[dict[str, Any]]:
-    """Choose alpha on held-out sheets, clean or corrupted: a row for every alpha, labels from the other sheets.
-
-    `clean` and `accuracy`, the mean over corruptions at severity 3, are of the held-out sheets.
-    """
-    learn, watch = held_out()
-    labelled = learn.few(per_class, seed)
-    before, after = ends(DIGITS, labelled, seed)
-    pools = [watch, *(corrupted(watch, kind, 3, seed=1) for kind in KINDS)]
-    rows = []
-    for alpha in ALPHAS:
-        model = between(before, after, alpha, labelled)
-        clean, *worse = (right(predict(model, pool), pool) for pool in pools)
-        rows.append({"alpha": alpha, "clean": clean, "accuracy": sum(worse) / len(worse)})
-    return rows
-
-
-def chosen_table(seeds: Sequence[int]) -> pd.DataFrame:
-    """Measure what a choice of alpha would look at, with 5 labels a class."""
-    return grid(chosen_trial, per_class=[5], seed=seeds)
 
 
 def choices(rows: pd.DataFrame) -> pd.DataFrame:

@@ -14,13 +14,13 @@ from tlcourse.lessons.nb11_robustness import (
 
 TABLES = {
     "robust_rates": (choosing.rates_table, 2),
+    "remedy_rates": (choosing.remedies_table, 2),
     "robust": (experiment.held_table, 10),
     "robust_many_labels": (experiment.many_labels_table, 5),
     "robust_longer": (experiment.longer_table, 3),
     "robust_dial": (experiment.dial_table, 5),
     "line": (alpha.line_table, 10),
     "other_lines": (alpha.other_lines, 3),
-    "line_choice": (alpha.chosen_table, 5),
     "stages": (stages.stages_table, 5),
     "stages_longer": (stages.stages_longer, 2),
     "stage_rates": (stages.stage_rates, 1),
