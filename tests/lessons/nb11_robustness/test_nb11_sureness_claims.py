@@ -90,13 +90,13 @@ def test_sureness_along_the_dial(sure):
     assert said(last, "error", "way") == {
         "fine-tuned": "58.3 [38.5, 78.2]",
         "LP-FT": "49.7 [34.9, 64.5]",
-        "batch statistics": "16.2 [15.1, 17.3]",
+        "AdaBN on the test pool": "16.2 [15.1, 17.3]",
         "ensemble of 5": "48.2 [39.2, 57.3]",
     }
     assert said(last, "accuracy", "way") == {
         "fine-tuned": "15.4 [10.8, 20.0]",
         "LP-FT": "18.7 [13.4, 24.0]",
-        "batch statistics": "72.6 [71.1, 74.2]",
+        "AdaBN on the test pool": "72.6 [71.1, 74.2]",
         "ensemble of 5": "13.5 [10.7, 16.3]",
     }
     assert said(last[last["way"] == FINE_TUNED], "clean", "way") == {"fine-tuned": "50.8 [31.0, 70.7]"}
@@ -131,26 +131,26 @@ def test_sureness_under_corruptions(sure):
     assert said(mean, "error", "way") == {
         "fine-tuned": "6.3 [5.2, 7.4]",
         "LP-FT": "6.5 [6.0, 7.0]",
-        "batch statistics": "4.5 [4.0, 5.0]",
+        "AdaBN on the test pool": "4.5 [4.0, 5.0]",
         "ensemble of 5": "4.4 [3.6, 5.1]",
     }
     assert said(mean, "accuracy", "way") == {
         "fine-tuned": "85.8 [84.2, 87.3]",
         "LP-FT": "86.2 [84.6, 87.8]",
-        "batch statistics": "92.0 [91.4, 92.7]",
+        "AdaBN on the test pool": "92.0 [91.4, 92.7]",
         "ensemble of 5": "89.3 [88.8, 89.7]",
     }
     assert said(mean, "chance", "way") == {
         "fine-tuned": "2.1 [2.0, 2.2]",
         "LP-FT": "2.1 [1.9, 2.2]",
-        "batch statistics": "1.4 [1.3, 1.4]",
+        "AdaBN on the test pool": "1.4 [1.3, 1.4]",
         "ensemble of 5": "2.5 [2.5, 2.6]",
     }
     assert gain(tuned, "points", "temperature", "clean", "error") == "-1.4 [-2.4, -0.3]"
     assert gain(tuned, "points", "temperature", "corrupted", "error") == "-0.2 [-1.5, 1.2] (open)"
     assert {way: gain(mean, "error", "way", way, FINE_TUNED) for way in sureness.WAYS if way != FINE_TUNED} == {
         "LP-FT": "0.2 [-0.7, 1.2] (open)",
-        "batch statistics": "-1.8 [-2.6, -1.0]",
+        "AdaBN on the test pool": "-1.8 [-2.6, -1.0]",
         "ensemble of 5": "-1.9 [-3.5, -0.3]",
     }
 
@@ -195,9 +195,9 @@ def test_what_halves_the_calibration_error(sure):
         ("LP-FT", "error"): "3.4 [2.8, 3.9]",
         ("LP-FT", "clean"): "2.1 [1.1, 3.1]",
         ("LP-FT", "corrupted"): "4.2 [3.3, 5.1]",
-        ("batch statistics", "error"): "1.4 [1.0, 1.7]",
-        ("batch statistics", "clean"): "0.5 [0.1, 0.9]",
-        ("batch statistics", "corrupted"): "1.3 [0.7, 1.9]",
+        ("AdaBN on the test pool", "error"): "1.4 [1.0, 1.7]",
+        ("AdaBN on the test pool", "clean"): "0.5 [0.1, 0.9]",
+        ("AdaBN on the test pool", "corrupted"): "1.3 [0.7, 1.9]",
         ("ensemble of 5", "error"): "1.2 [0.1, 2.4]",
         ("ensemble of 5", "clean"): "1.1 [0.1, 2.1]",
         ("ensemble of 5", "corrupted"): "3.9 [3.0, 4.8]",

@@ -25,7 +25,7 @@ from tlcourse.notebook.results import grid
 from tlcourse.training.recipe import CONVERGED
 
 MEMBERS = 5
-ENSEMBLE, STATISTICS = "ensemble of 5", "batch statistics"
+ENSEMBLE, STATISTICS = "ensemble of 5", "AdaBN on the test pool"
 WAYS = (FINE_TUNED, LP_FT, STATISTICS, ENSEMBLE)
 SHIFTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 MIDDLE = 3  # the severity at which all corruptions are looked at
