@@ -15,9 +15,9 @@ from tlcourse.lessons.nb11_robustness import (
 TABLES = {
     "robust_rates": (choosing.rates_table, 2),
     "remedy_rates": (choosing.remedies_table, 2),
-    "robust": (experiment.held_table, 10),
-    "robust_many_labels": (experiment.many_labels_table, 5),
-    "robust_longer": (experiment.longer_table, 3),
+    "robust": (experiment.held_table, 5),
+    "robust_many_labels": (experiment.many_labels_table, 2),
+    "robust_longer": (experiment.longer_table, 2),
     "robust_dial": (experiment.dial_table, 5),
     "line": (alpha.line_table, 10),
     "other_lines": (alpha.other_lines, 3),
