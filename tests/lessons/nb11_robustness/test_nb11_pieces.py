@@ -155,17 +155,18 @@ def test_pictures_say_what_they_show(few):
     assert "noise: everything 58" in figures.stages_figure(table)[1]
 
 
-def test_the_lab_collects_the_places_that_were_tried(few):
+def test_the_lab_says_what_the_networks_on_the_line_do(few):
     lab = RobustnessLab(learning.source_network(), learning.learned(learning.PROBE, few, 0), few)
-    lab.alpha = 0.5
-    tried = lab.tried[("blur", 3)]
-    assert sorted(tried) == [0.5, 1.0]
-    accuracy, confidence = tried[0.5]
+    lab.alpha = 0.4
+    accuracy, confidence = lab.curves["blur", 3][0.4]
     data = conditions.corrupted(lab.clean, "blur", 3)
-    assert accuracy == pytest.approx(100 * (predict(lab.networks[0.5], data).argmax(1) == data.labels).double().mean())
+    answers = predict(lab.networks[0.4], data).softmax(1).max(1)
+    assert accuracy == pytest.approx(100 * (answers.indices == data.labels).double().mean())
+    assert confidence == pytest.approx(100 * answers.values.double().mean())
     assert f"{abs(confidence - accuracy):.1f} points" in lab.sentence.value
     lab.severity = 0
-    assert ("clean", 0) in lab.tried
+    lab.kind = "noise"
+    assert sorted(lab.curves) == [("blur", 3), ("clean", 0)], "all kinds are alike at severity 0"
     assert lab.close()
 
 
