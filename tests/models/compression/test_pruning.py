@@ -82,6 +82,16 @@ def test_the_network_without_channels_answers_as_the_silenced_one(share):
     small.train()(images()).sum().backward()  # and it can be trained on
 
 
+@pytest.mark.parametrize("learns", [True, False])
+def test_what_is_frozen_stays_frozen_and_what_learns_goes_on(learns):
+    model = network().requires_grad_(learns)
+    model.block2.bn1.bias.requires_grad_(not learns)  # one of the two alone
+    small = remove_channels(model, kept_channels(model, 0.5))
+    asked = [{name: p.requires_grad for name, p in each.named_parameters()} for each in (small, model)]
+    assert asked[0] == asked[1]
+    assert {*asked[0].values()} == {True, False}
+
+
 def test_removing_half_the_channels_halves_the_work_of_their_convolutions():
     model = network()
     small = remove_channels(model, kept_channels(model, 0.5))

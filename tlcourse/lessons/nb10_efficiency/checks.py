@@ -58,12 +58,13 @@ def _activations(seed: int) -> list[Case]:
     def between(low: int, high: int) -> float:
         return int(torch.randint(low, high, (), generator=draw)) + 0.3
 
-    def case(sides: Callable[[], tuple[float, float]], count: int, note: str = "") -> Case:
+    def case(sides: Callable[[], tuple[float, float]], count: int, note: str = "", cut: bool = False) -> Case:
         while True:
             low, high = sides()
             inside = torch.rand(count, generator=draw) * (high - low) + low
             x = torch.cat([torch.tensor([low, high]), inside.mul(100).round() / 100])
-            if _rounds_one_way(x) and (note or _matters_where_one_counts_from(x)):
+            telling = note or _matters_where_one_counts_from(x)
+            if telling and _rounds_one_way(x) and (not cut or _matters_that_zero_is_rounded(x)):
                 return Case((x,), note=note)
 
     return [
@@ -72,7 +73,7 @@ def _activations(seed: int) -> list[Case]:
         case(lambda: (between(100, 200), between(300, 500)), 2, "all far above 0"),
         case(lambda: (-between(300, 500), -between(100, 200)), 2, "all far below 0"),
         case(lambda: (-between(50, 300), between(301, 600)), 3),
-        case(lambda: (-between(301, 600), between(50, 300)), 4),
+        case(lambda: (-between(301, 600), between(50, 300)), 4, cut=True),
     ]
 
 
@@ -94,6 +95,12 @@ def _matters_where_one_counts_from(x: torch.Tensor) -> bool:
     """Say whether counting from the low end stores another number than counting from a rounded zero point."""
     steps, below = _steps(x)
     return bool(((steps + below).round() != steps.round() + round(below)).any())
+
+
+def _matters_that_zero_is_rounded(x: torch.Tensor) -> bool:
+    """Say whether the zero point is another one where its fraction is cut off."""
+    _, below = _steps(x)
+    return int(below) != round(below)
 
 
 q1, q2, q3, q4, quiz = read_exercises(

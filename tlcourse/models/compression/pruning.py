@@ -101,6 +101,8 @@ def _narrow_norm(norm: nn.BatchNorm2d, rows: torch.Tensor) -> nn.BatchNorm2d:
     narrow = nn.BatchNorm2d(len(rows), norm.eps, norm.momentum).to(norm.weight.device)
     state = {name: tensor[rows] if tensor.ndim else tensor for name, tensor in norm.state_dict().items()}
     narrow.load_state_dict(state)
+    narrow.weight.requires_grad_(norm.weight.requires_grad)  # what is frozen stays frozen
+    narrow.bias.requires_grad_(norm.bias.requires_grad)
     return narrow.train(norm.training)
 
 
