@@ -26,7 +26,8 @@ class Prediction:
         self.complaint = keep("prediction", name, guesses=made, unit=unit) if made else ""
 
     def __repr__(self) -> str:
-        made = [f"{name} {_shown(value)} {self.unit}" for name, value in self.guesses.items() if value is not None]
+        known = {name: value for name, value in self.guesses.items() if value is not None}
+        made = [f"{name} {_shown(value)} {self.unit}".rstrip() for name, value in known.items()]
         said = f"You predict: {', '.join(made)}." if made else "No prediction yet: put numbers in place of None."
         small = self.unit == "%" and any(isinstance(g, float) and 0 < g <= 1 for g in self.guesses.values())
         doubt = "Numbers here are percent: write 50 for one half, not 0.5." if small else ""
@@ -43,7 +44,7 @@ class Prediction:
         return "\n".join(self._line(name, value, measured[name]) for name, value in self.guesses.items())
 
     def _line(self, name: str, value: Guess, interval: Interval) -> str:
-        line = f"{name:12s} measured {interval} {self.unit}"
+        line = f"{name:12s} measured {interval} {self.unit}".rstrip()
         if value is None:
             return f"{line}; no prediction"
         if isinstance(value, tuple | list):

@@ -39,7 +39,7 @@ class BudgetLab(Lab):
         figure, (ax,) = page((9, 3.8), PLANE)
         front = draw_plane(ax, places, cost, reachable)
         ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
-        return figure, f"{best_of(reachable)} Of all, {front}."
+        return figure, f"{best_of(reachable)} On the front of all six: {front}."
 
 
 def best_of(reachable: pd.DataFrame) -> str:

@@ -18,7 +18,8 @@ def points(rows: pd.DataFrame, cost: pd.DataFrame) -> pd.DataFrame:
     """Put accuracy and costs of every way together, a row for each way and number of labels.
 
     `rows` and `cost` are the tables `efficient_ways` and `efficient_cost`. Augmentation is not counted, the same for
-    all that train. A probe sends every labelled image through once.
+    all that train. A probe sends every labelled image through once; what solves
+    the head then is not counted.
     """
     found = intervals(rows, "accuracy", ["way", "per_class"])
     sizes = rows.groupby("way")[["trained", "share", "megabytes"]].first()

@@ -9,7 +9,7 @@ import pandas as pd
 
 SETTING = ["lr", "batchnorm"]
 GRID, HALVING, LATER = "whole grid", "successive halving", "halving, later"
-EARLY, ONE = "early stopping", "one setting"
+EARLY, ONE = "early stopping", "a setting at random"
 PATIENT = 120  # updates before the first half is given up, where halving is patient
 PATIENCE = 2  # looks without a better accuracy
 
