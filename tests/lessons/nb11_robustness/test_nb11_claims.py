@@ -42,6 +42,30 @@ def test_what_severities_leave_of_fine_tuning(rows):
     assert round(dial[(dial["way"] == TUNED) & (dial["shift"] == 1)]["accuracy"].mean()) == 39
 
 
+def test_the_end_of_the_dial():
+    dial = results("robust_dial")
+    far = dial[dial["shift"] == 1]
+    tuned = far.loc[far["way"] == TUNED, "accuracy"]
+    assert [round(tuned.min()), round(tuned.max())] == [26, 47]
+    assert paired(far, "accuracy", "way", TUNED, experiment.ADABN).loc[0, "verdict"] == "open"
+
+
+def test_scratch_is_above_fine_tuning_under_the_worst_noise(rows):
+    worst = paired(rows[rows["severity"] == 5], "noise", "way", learning.SCRATCH, TUNED)
+    assert as_texts(worst) == ["30.1 [23.6, 36.6]"]
+
+
+def test_two_remedies_do_nearly_all(rows):
+    third = rows[rows["severity"] == 3]
+    both = paired(third, "accuracy", "way", experiment.ALL, experiment.WISE_STATISTICS)
+    assert as_texts(both) == ["0.4 [-2.1, 2.8] (open)"]
+    assert above(rows, learning.VARIED, 0) == "-3.0 [-4.5, -1.5]"
+    met = results("remedy_rates")
+    met = met[(met["lr"] == learning.RATES[learning.VARIED]) & (met["place"] == choosing.STILL) & ~met["by_batch"]]
+    means = met.groupby("way")["corrupted"].mean()
+    assert round(means[learning.VARIED] - means[TUNED]) == 6
+
+
 def test_fine_tuning_costs_no_robustness(rows):
     for way in (learning.SOURCE, learning.PROBE):
         verdicts = [experiment.above(rows, [way], severity).loc[0, "verdict"] for severity in range(6)]
@@ -58,8 +82,8 @@ def test_what_the_remedies_add_at_severity_3(rows):
 THIRD = {
     "16 views": "2.0 [1.4, 2.7]",
     "LP-FT": "2.7 [1.3, 4.2]",
-    "LoRA": "-1.4 [-3.1, 0.4] (open)",
     "WiSE-FT": "3.1 [1.0, 5.1]",
+    "WiSE-FT + batch statistics": "7.8 [5.3, 10.2]",
     "all four": "8.1 [6.8, 9.5]",
     "batch statistics": "6.0 [4.6, 7.4]",
     "ensemble of 4": "2.8 [1.6, 3.9]",
@@ -131,7 +155,18 @@ def test_statistics_belong_to_weights(line):
 def test_the_best_of_eleven_is_partly_luck():
     rows = results("line")
     chosen = alpha.choices(rows[rows["statistics"] == ANEW])
-    assert as_texts(paired(chosen, "accuracy", "chosen", alpha.SAME, alpha.OTHER)) == ["1.0 [0.7, 1.2]"]
+    pairs = ((alpha.SAME, alpha.OTHER), (alpha.OTHER, alpha.FIXED), (alpha.SAME, alpha.FIXED))
+    found = [as_texts(paired(chosen, "accuracy", "chosen", *pair))[0] for pair in pairs]
+    assert found == ["1.0 [0.7, 1.2]", "1.3 [0.6, 2.0]", "2.3 [1.6, 3.0]"]
+
+
+def test_from_letters_half_way_is_worse():
+    rows = results("other_lines")
+    few = rows[(rows["source"] == alpha.LETTERS) & (rows["per_class"] == 5)]
+    means = few.groupby(["seed", "alpha", "statistics"], as_index=False)[["accuracy"]].mean()
+    ends = means[means["alpha"].isin([0, 1])].groupby("seed")["accuracy"].max().reset_index().assign(at="ends")
+    middle = means[(means["alpha"] == 0.5) & (means["statistics"] == ANEW)].assign(at="middle")
+    assert as_texts(paired(pd.concat([middle, ends]), "accuracy", "at", "middle", "ends")) == ["-9.5 [-12.7, -6.3]"]
 
 
 def part(rows, change, a, b):
@@ -142,6 +177,8 @@ def test_the_best_part_depends_on_the_change():
     rows = results("stages")
     means = rows.groupby(["change", "part"])["accuracy"].mean().round()
     assert part(rows, "noise", "block1", stages.EVERYTHING) == "0.6 [-0.6, 1.8] (open)"
+    adds = {change: part(rows, change, "block1", stages.STATISTICS) for change in ("noise", "blur", stages.DIAL)}
+    assert adds == {"noise": "1.5 [0.5, 2.5]", "blur": "1.8 [0.2, 3.4]", "dial": "6.4 [3.6, 9.2]"}
     assert part(rows, "noise", "block1", "head") == "18.3 [13.8, 22.9]"
     assert part(rows, stages.RENAMED, "head", stages.EVERYTHING) == "11.8 [4.3, 19.3]"
     assert means["noise"][[stages.NOTHING, stages.STATISTICS]].tolist() == [65, 91]

@@ -181,7 +181,8 @@ def longer_trial(per_class: int, seed: int) -> list[dict[str, Any]]:
             found[WISE] = between(source, quick, ALPHA, labelled)
         for name, model in found.items():
             answering = always(as_it_is(model))
-            rows += [{"way": name, "severity": s, **LONGER.budget, **measured(answering, s)} for s in (0, MIDDLE)]
+            updates = {"updates": LONGER.updates, "batch": LONGER.batch}
+            rows += [{"way": name, "severity": s, **updates, **measured(answering, s)} for s in (0, MIDDLE)]
     return rows
 
 

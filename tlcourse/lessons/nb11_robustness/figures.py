@@ -10,7 +10,7 @@ from tlcourse.data.imageset import ImageSet
 from tlcourse.lessons.nb11_robustness.alpha import ANEW, AVERAGED
 from tlcourse.lessons.nb11_robustness.conditions import KINDS, MIDDLE, corrupted
 from tlcourse.lessons.nb11_robustness.experiment import ADABN, FULL, STATISTICS, WISE
-from tlcourse.lessons.nb11_robustness.learning import LORA, LP_FT, SOURCE
+from tlcourse.lessons.nb11_robustness.learning import LORA, LP_FT, SOURCE, TUNED
 from tlcourse.lessons.nb11_robustness.stages import PARTS
 from tlcourse.notebook.figures import AXES, GREY, PALETTE, dots, draw_images, lines, plain
 
@@ -50,7 +50,7 @@ def severities_figure(rows: pd.DataFrame, dial: pd.DataFrame) -> Shown:
     left.set(title="seven corruptions, the mean", ylim=(0, 101), xlabel="severity (0 is clean)")
     left.get_legend().remove()
     moved = dial[dial["way"].isin(LEARNERS)].rename(columns={"shift": DIAL})
-    told = lines(right, moved, DIAL, by="way", styles=STYLES)
+    told = lines(right, moved, DIAL, by="way", styles=STYLES, apart=0.014)
     right.set(title="along the dial", ylabel="")
     right.legend(**BESIDE)
     return figure, f"Corruptions. {said} The dial. {told}"
@@ -64,7 +64,9 @@ def recipes_figure(rows: pd.DataFrame, ways: tuple[str, ...]) -> Shown:
     styles = {CLEAN: {"color": BLUE, "marker": "o"}, WORSE: {"color": ORANGE, "marker": "s"}}
     said = dots(ax, shown, "accuracy", "way", "images", order=ways, styles=styles)
     ax.legend(**BESIDE)
-    ax.set(xlim=(40, 101))
+    plainly = shown.loc[(shown["way"] == TUNED) & (shown["images"] == WORSE), "accuracy"].mean()
+    ax.axvline(plainly, color=GREY, linestyle=":")
+    ax.set(xlim=(60, 100))
     return figure, said
 
 
@@ -88,7 +90,7 @@ def line_figure(rows: pd.DataFrame) -> Shown:
         "corrupted, statistics averaged": {"color": GREY, "marker": "^", "linestyle": "--"},
     }
     said = lines(left, pd.concat(drawn), "alpha", by="what", styles=styles)
-    left.set(title="the mean of seven corruptions", xlabel="alpha (0: source, 1: fine-tuned)")
+    left.set(title="clean, and the mean of seven corruptions", xlabel="alpha (0: source, 1: fine-tuned)")
     told = []
     anew = whole[whole["statistics"] == ANEW]
     colours = [*PALETTE, "black"]
