@@ -31,15 +31,15 @@ def small():
 
 
 def test_settings_are_chosen_on_other_sheets_than_they_learn_from():
-    learn, watch = conditions.held_out()
-    numbers = [set(data.attributes["sheet"].tolist()) for data in (learn, watch, conditions.measured_pool("clean"))]
+    learn, watch = conditions.sheets(held_out=False), conditions.sheets(held_out=True)
+    numbers = [set(data.attributes["sheet"].tolist()) for data in (learn, watch, conditions.pool_under())]
     assert not numbers[0] & numbers[1]
     assert not (numbers[0] | numbers[1]) & numbers[2]
 
 
 def test_a_condition_changes_images_and_no_label():
-    clean = conditions.measured_pool("clean")
-    for other in (conditions.measured_pool("noise", 2), conditions.moved_pool(0.5)):
+    clean = conditions.pool_under()
+    for other in (conditions.pool_under("noise", 2), conditions.pool_under(conditions.SHIFT, 0.5)):
         assert torch.equal(other.labels, clean.labels)
         assert not torch.equal(other.images, clean.images)
 
@@ -113,7 +113,7 @@ def test_the_line_begins_and_ends_at_its_networks(monkeypatch, few):
         rows = pd.DataFrame(alpha.line_trial(source, 2, 0))
         assert list(rows["half"]) == list(HALVES) * 4
         ends = rows[rows["statistics"] == AVERAGED].groupby("alpha")["clean"].mean()
-        pool = conditions.measured_pool("clean")
+        pool = conditions.pool_under()
         for place, network in ((0.0, before), (1.0, after)):
             assert ends[place] == pytest.approx(tl.accuracy(network, pool), abs=0.2)  # halves differ by an image
 
@@ -142,7 +142,7 @@ def test_renamed_classes_keep_their_images(few):
     renamed = stages.changed(few, stages.RENAMED)
     assert torch.equal(renamed.images, few.images)
     assert (renamed.labels == (few.labels + 1) % 10).all()
-    assert torch.equal(stages.target(stages.DIAL, "test").images, conditions.moved_pool(1.0).images)
+    assert torch.equal(stages.target(stages.DIAL, "test").images, conditions.pool_under(conditions.SHIFT, 1.0).images)
 
 
 def test_pictures_say_what_they_show(few):

@@ -11,7 +11,8 @@ from tlcourse.evaluation.intervals import t_interval
 from tlcourse.evaluation.predict import accuracy
 from tlcourse.evaluation.strange import auroc
 from tlcourse.lessons.nb11_robustness import attacks, selective_answers, spurious, strange_inputs, sureness
-from tlcourse.lessons.nb11_robustness.networks import FINE_TUNED, LP_FT, PROBE, SHIFT, labelled, network, pool_under
+from tlcourse.lessons.nb11_robustness.conditions import SHIFT, pool_under
+from tlcourse.lessons.nb11_robustness.networks import FINE_TUNED, LP_FT, PROBE, labelled, network
 from tlcourse.notebook.results import as_texts, intervals, paired, results
 
 BUDGET = {"updates": 600, "batch": 50, "lr": 0.005, "augmented": True}

@@ -12,9 +12,10 @@ from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import predict
 from tlcourse.lessons.nb11_robustness.conditions import (
     KINDS,
-    WORLD,
-    measured_pool,
-    moved_pool,
+    MIDDLE,
+    SHIFT,
+    TARGET,
+    pool_under,
     right,
 )
 from tlcourse.lessons.nb11_robustness.learning import LP_FT, RATES, TUNED, learned, source_network
@@ -63,7 +64,7 @@ def line_trial(source: str, per_class: int, seed: int) -> list[dict[str, Any]]:
     Columns are the accuracies in percent, clean, under each kind of corruption at severity 3, their mean as
     `accuracy`, and half way along the dial.
     """
-    labelled = load(WORLD).few(per_class, seed)
+    labelled = load(TARGET).few(per_class, seed)
     before, after = ends(source, labelled, seed)
     rows = []
     for alpha in ALPHAS:
@@ -75,7 +76,8 @@ def line_trial(source: str, per_class: int, seed: int) -> list[dict[str, Any]]:
 
 def of_halves(model: nn.Module) -> list[dict[str, Any]]:
     """Measure a network on either half of the test pool under all conditions."""
-    pools = {kind: measured_pool(kind) for kind in ("clean", *KINDS)} | {"dial": moved_pool(TURN)}
+    pools = {"clean": pool_under()} | {kind: pool_under(kind, MIDDLE) for kind in KINDS}
+    pools["dial"] = pool_under(SHIFT, TURN)
     answers = {name: predict(model, pool) for name, pool in pools.items()}
     rows = []
     for number, half in enumerate(HALVES):

@@ -11,7 +11,8 @@ from torch import nn
 from tlcourse.data.imageset import ImageSet
 from tlcourse.evaluation.adversarial import fgsm, pgd, project, to_bytes
 from tlcourse.evaluation.predict import accuracy
-from tlcourse.lessons.nb11_robustness.networks import FINE_TUNED, PROBE, SCRATCH, network, pool_under
+from tlcourse.lessons.nb11_robustness.conditions import pool_under
+from tlcourse.lessons.nb11_robustness.networks import FINE_TUNED, PROBE, SCRATCH, network
 from tlcourse.notebook.results import grid
 from tlcourse.repro import generator
 from tlcourse.training.recipe import CONVERGED

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from tlcourse.evaluation.predict import accuracy
-from tlcourse.lessons.nb11_robustness.conditions import KINDS, corrupted, held_out, right
+from tlcourse.lessons.nb11_robustness.conditions import KINDS, corrupted, right, sheets
 from tlcourse.lessons.nb11_robustness.experiment import ALPHA, as_it_is, in_batches
 from tlcourse.lessons.nb11_robustness.learning import (
     LORA,
@@ -32,7 +32,7 @@ def rate_trial(way: str, lr: float, seed: int, *, per_class: int = 5) -> dict[st
 
     `"varied"` sees all kinds of corruption here, as no kind is measured.
     """
-    learn, watch = held_out()
+    learn, watch = sheets(held_out=False), sheets(held_out=True)
     return {"accuracy": accuracy(learned(way, learn.few(per_class, seed), seed, lr=lr), watch)}
 
 
@@ -46,7 +46,7 @@ def remedy_trial(way: str, lr: float, seed: int, *, per_class: int = 5) -> list[
 
     `clean` decides; `corrupted`, the mean over the seven kinds at severity 3, is there to be looked at.
     """
-    learn, watch = held_out()
+    learn, watch = sheets(held_out=False), sheets(held_out=True)
     labelled = learn.few(per_class, seed)
     model = learned(way, labelled, seed, lr=lr)
     pools = [watch, *(corrupted(watch, kind, 3, seed=1) for kind in KINDS)]

@@ -1,4 +1,4 @@
-"""The conditions under which notebook 11 measures: clean, corrupted in five severities, or moved along the dial."""
+"""The conditions under which notebook 11 measures, and the sheets of handwriting on which something is chosen."""
 
 import functools
 from dataclasses import replace
@@ -9,37 +9,37 @@ from tlcourse.data.imageset import ImageSet
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.corruptions import CORRUPTIONS, corrupt
 
-WORLD = "handwritten-photo"
+TARGET = "handwritten-photo"
 KINDS = tuple(CORRUPTIONS)
 MIDDLE = 3  # the severity at which ways are compared
-SHIFTS = (0.25, 0.5, 1.0)
-KEPT_SHEETS = 5  # where settings are chosen, labels come from 5 of the training pool's 7 sheets, and 2 are held out
+SHIFT = "shift"  # the dial of the world; all other kinds are corruptions
+SHIFTS = (0.25, 0.5, 1.0)  # positions of the dial at which ways to learn are compared
+KEPT_SHEETS = 5  # labels come from the first 5 of the training pool's 7 sheets; rates, temperatures and thresholds are
+# chosen on the others, 260 images
 
 
-@functools.lru_cache(maxsize=128)
-def measured_pool(kind: str = "clean", severity: int = MIDDLE) -> ImageSet:
-    """Return the test pool as a kind of corruption leaves it, always with the same draws; `"clean"`: as it is."""
-    clean = load(WORLD, split="test")
-    return clean if kind == "clean" else corrupted(clean, kind, severity)
+@functools.lru_cache(maxsize=2)
+def sheets(held_out: bool) -> ImageSet:
+    """Return the part of the training pool that labels come from, or the part on which something is chosen."""
+    pool = load(TARGET)
+    return pool.subset((pool.attributes["sheet"] >= KEPT_SHEETS) == held_out)
 
 
-@functools.cache
-def moved_pool(shift: float) -> ImageSet:
-    """Return the test pool moved along the dial: leaning, faded, in evening light."""
-    return load(WORLD, split="test", shift=shift)
+@functools.lru_cache(maxsize=64)
+def pool_under(kind: str = SHIFT, level: float = 0) -> ImageSet:
+    """Return the test pool at a position of the dial, or under a corruption; by default as it is."""
+    return load(TARGET, split="test", shift=level) if kind == SHIFT else corrupted(pool_under(), kind, int(level))
+
+
+@functools.lru_cache(maxsize=64)
+def held_out_under(kind: str, level: float = 0) -> ImageSet:
+    """Return the sheets on which something is chosen, under a corruption."""
+    return corrupted(sheets(held_out=True), kind, int(level))
 
 
 def corrupted(data: ImageSet, kind: str, severity: int, seed: int = 0) -> ImageSet:
     """Return an image set with other images and the same labels."""
     return replace(data, images=corrupt(data.images, kind, severity, seed))
-
-
-@functools.cache
-def held_out() -> tuple[ImageSet, ImageSet]:
-    """Split the training pool by sheets of handwriting: where a setting learns, and where it is chosen."""
-    train = load(WORLD)
-    first = train.attributes["sheet"] < KEPT_SHEETS
-    return train.subset(first), train.subset(~first)
 
 
 def right(answers: torch.Tensor, data: ImageSet) -> float:

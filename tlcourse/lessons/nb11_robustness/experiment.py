@@ -16,7 +16,7 @@ from tlcourse.data.normalisation import scale
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.calibration import calibration_error
 from tlcourse.evaluation.predict import evaluation_mode, predict
-from tlcourse.lessons.nb11_robustness.conditions import KINDS, MIDDLE, SHIFTS, WORLD, measured_pool, moved_pool, right
+from tlcourse.lessons.nb11_robustness.conditions import KINDS, MIDDLE, SHIFT, SHIFTS, TARGET, pool_under, right
 from tlcourse.lessons.nb11_robustness.learning import (
     LONGER,
     LORA,
@@ -58,7 +58,7 @@ def trial(per_class: int, seed: int) -> list[dict[str, Any]]:
     kinds; each kind's accuracy has its own column. Networks that were trained with corruptions never saw the kind that
     they are measured on: there is one for each kind.
     """
-    labelled = load(WORLD).few(per_class, seed)
+    labelled = load(TARGET).few(per_class, seed)
     rows = []
     for way, answering in ways(labelled, seed).items():
         severities = range(6) if way in FULL else (0, MIDDLE)
@@ -70,7 +70,7 @@ def measured(answering: ByKind, severity: int) -> dict[str, float]:
     """Measure a way under all kinds of corruption at one severity."""
     found, gaps, known = {}, [], {}
     for kind in KINDS:
-        data, answer = measured_pool(kind if severity else "clean", severity or MIDDLE), answering(kind)
+        data, answer = pool_under(kind, severity) if severity else pool_under(), answering(kind)
         if severity or answer not in known:  # of clean images, one network needs one answer
             known[answer] = answer(data)
         logits = known[answer]
@@ -91,7 +91,7 @@ def ways(labelled: ImageSet, seed: int) -> dict[str, ByKind]:
     wise = between(source, learned(TUNED, labelled, seed, lr=WISE_RATE), ALPHA, labelled)
     varied = {kind: learned(VARIED, labelled, seed, left_out=kind) for kind in KINDS}
     both = {kind: between(source, model, ALPHA, labelled) for kind, model in varied.items()}
-    adapted = adapt_batchnorm(source_network(), load(WORLD).images)
+    adapted = adapt_batchnorm(source_network(), load(TARGET).images)
     return {
         SOURCE: always(as_it_is(source)),
         ADABN: always(as_it_is(adapted)),
@@ -172,7 +172,7 @@ def many_labels_table(seeds: Sequence[int]) -> pd.DataFrame:
 
 def longer_trial(per_class: int, seed: int) -> list[dict[str, Any]]:
     """Measure fine-tuning and WiSE-FT after three times the updates, clean and at severity 3."""
-    labelled, source = load(WORLD).few(per_class, seed), source_network()
+    labelled, source = load(TARGET).few(per_class, seed), source_network()
     rows = []
     for way in (SCRATCH, TUNED, LP_FT):
         found = {way: learned(way, labelled, seed, recipe=LONGER)}
@@ -193,9 +193,9 @@ def longer_table(seeds: Sequence[int]) -> pd.DataFrame:
 
 def dial_trial(per_class: int, seed: int) -> list[dict[str, Any]]:
     """Measure ways along the dial between the domains; columns are the positions."""
-    labelled = load(WORLD).few(per_class, seed)
+    labelled = load(TARGET).few(per_class, seed)
     source, tuned = source_network(), learned(TUNED, labelled, seed)
-    adapted = adapt_batchnorm(source_network(), load(WORLD).images)
+    adapted = adapt_batchnorm(source_network(), load(TARGET).images)
     quick = learned(TUNED, labelled, seed, lr=WISE_RATE)
     models = {SOURCE: source, ADABN: adapted, TUNED: tuned, WISE: between(source, quick, ALPHA, labelled)}
     models |= {way: learned(way, labelled, seed) for way in (PROBE, SCRATCH, LP_FT, LORA)}
@@ -204,7 +204,7 @@ def dial_trial(per_class: int, seed: int) -> list[dict[str, Any]]:
     rows = []
     for way, answer in asked.items():
         for shift in (0.0, *SHIFTS):
-            data = moved_pool(shift)
+            data = pool_under(SHIFT, shift)
             rows.append({"way": way, "shift": shift, "accuracy": right(answer(data), data)})
     return rows
 

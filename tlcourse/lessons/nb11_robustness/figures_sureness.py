@@ -15,7 +15,8 @@ from tlcourse.evaluation.predict import predict
 from tlcourse.evaluation.selective import Promise, answered_and_right, risk_coverage
 from tlcourse.evaluation.strange import auroc
 from tlcourse.lessons.nb11_robustness.attacks import FGSM, ITSELF, NOISE, PGD, RELATIVE, SOURCE, STRANGER
-from tlcourse.lessons.nb11_robustness.networks import FINE_TUNED, PROBE, SHIFT, pool_under
+from tlcourse.lessons.nb11_robustness.conditions import SHIFT, pool_under
+from tlcourse.lessons.nb11_robustness.networks import FINE_TUNED, PROBE
 from tlcourse.lessons.nb11_robustness.selective_answers import PROMISES, PROVEN, SEEN
 from tlcourse.lessons.nb11_robustness.spurious import NEW_HEAD, REPEATED, on_scenes
 from tlcourse.lessons.nb11_robustness.strange_inputs import STRANGE, strange_images

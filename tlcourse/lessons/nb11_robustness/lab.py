@@ -7,7 +7,7 @@ from torch import nn
 
 from tlcourse.data.imageset import ImageSet
 from tlcourse.evaluation.predict import predict
-from tlcourse.lessons.nb11_robustness.conditions import KINDS, corrupted, measured_pool
+from tlcourse.lessons.nb11_robustness.conditions import KINDS, corrupted, pool_under
 from tlcourse.notebook.controls import Choice, Slider
 from tlcourse.notebook.figures import GREY, PALETTE, RIGHT, WRONG, draw_images, plain
 from tlcourse.notebook.lab import Lab, page
@@ -29,7 +29,7 @@ class RobustnessLab(Lab):
 
     def __init__(self, source: nn.Module, tuned: nn.Module, labelled: ImageSet) -> None:
         self.networks = {alpha: between(source, tuned, alpha, labelled) for alpha in PLACES}
-        self.clean = measured_pool("clean").subset(torch.arange(COUNT))
+        self.clean = pool_under().subset(torch.arange(COUNT))
         self.curves: dict[tuple[str, int], Curve] = {}  # what was measured already
         super().__init__()
 

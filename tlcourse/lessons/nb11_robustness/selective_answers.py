@@ -11,7 +11,8 @@ from torch import nn
 from tlcourse.data.imageset import ImageSet
 from tlcourse.evaluation.predict import predict
 from tlcourse.evaluation.selective import answered_and_right, keep_promise, risk_coverage
-from tlcourse.lessons.nb11_robustness.networks import FINE_TUNED, PROBE, SHIFT, network, pool_under, sheets
+from tlcourse.lessons.nb11_robustness.conditions import SHIFT, pool_under, sheets
+from tlcourse.lessons.nb11_robustness.networks import FINE_TUNED, PROBE, network
 from tlcourse.notebook.results import grid
 from tlcourse.training.recipe import CONVERGED
 

@@ -11,7 +11,7 @@ from torch import nn
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.predict import accuracy
-from tlcourse.lessons.nb11_robustness.conditions import KINDS, WORLD, corrupted, held_out, measured_pool, moved_pool
+from tlcourse.lessons.nb11_robustness.conditions import KINDS, SHIFT, TARGET, corrupted, pool_under, sheets
 from tlcourse.lessons.nb11_robustness.learning import TUNED, learned
 from tlcourse.notebook.results import grid
 from tlcourse.training.recipe import Recipe, train
@@ -44,10 +44,10 @@ def changed(data: ImageSet, change: str, seed: int = 0) -> ImageSet:
 def target(change: str, split: str) -> ImageSet:
     """Return a pool of handwriting after a change."""
     if change == DIAL:
-        return moved_pool(1.0) if split == "test" else load(WORLD, shift=1.0)
+        return pool_under(SHIFT, 1.0) if split == "test" else load(TARGET, shift=1.0)
     if split == "test" and change != RENAMED:
-        return measured_pool(change, STRONG)
-    return changed(load(WORLD, split=split), change, seed=7)
+        return pool_under(change, STRONG)
+    return changed(load(TARGET, split=split), change, seed=7)
 
 
 def mended(model: nn.Module, part: str, labelled: ImageSet, seed: int, recipe: Recipe, lr: float) -> nn.Module:
@@ -68,7 +68,7 @@ def trial(seed: int, *, changes: Sequence[str] = CHANGES, recipe: Recipe = AGAIN
 
     `accuracy`, in percent, is of the test pool after the change; `labels` come from the training pool.
     """
-    base = learned(TUNED, load(WORLD).few(BEFORE, seed), seed)
+    base = learned(TUNED, load(TARGET).few(BEFORE, seed), seed)
     rows = []
     for change in changes:
         labelled, test = target(change, "train").few(FEW, seed), target(change, "test")
@@ -95,7 +95,7 @@ def stages_longer(seeds: Sequence[int]) -> pd.DataFrame:
 
 def rates_trial(seed: int) -> list[dict[str, Any]]:
     """Try every rate for every part on held-out sheets of the training pool, after some changes."""
-    learn, watch = held_out()
+    learn, watch = sheets(held_out=False), sheets(held_out=True)
     base = learned(TUNED, learn.few(40, seed), seed)
     rows = []
     for change in SOME:

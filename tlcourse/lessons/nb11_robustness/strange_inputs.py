@@ -14,7 +14,8 @@ from tlcourse.data.worlds import blend, load
 from tlcourse.evaluation.ensemble import ensemble
 from tlcourse.evaluation.predict import extract_features, predict
 from tlcourse.evaluation.strange import auroc, class_distance, energy, missed, neighbour_distance, unsureness
-from tlcourse.lessons.nb11_robustness.networks import FINE_TUNED, PROBE, labelled, network, pool_under
+from tlcourse.lessons.nb11_robustness.conditions import pool_under
+from tlcourse.lessons.nb11_robustness.networks import FINE_TUNED, PROBE, labelled, network
 from tlcourse.lessons.nb11_robustness.sureness import MEMBERS
 from tlcourse.notebook.results import grid
 from tlcourse.repro import generator

@@ -12,15 +12,8 @@ from tlcourse.evaluation.calibration import chance_calibration_error, fit_temper
 from tlcourse.evaluation.corruptions import CORRUPTIONS, SEVERITIES
 from tlcourse.evaluation.ensemble import ensemble
 from tlcourse.evaluation.predict import predict
-from tlcourse.lessons.nb11_robustness.networks import (
-    FINE_TUNED,
-    LP_FT,
-    SHIFT,
-    held_out_under,
-    network,
-    pool_under,
-    sheets,
-)
+from tlcourse.lessons.nb11_robustness.conditions import SHIFT, held_out_under, pool_under, sheets
+from tlcourse.lessons.nb11_robustness.networks import FINE_TUNED, LP_FT, network
 from tlcourse.notebook.results import grid
 from tlcourse.training.recipe import CONVERGED
 
