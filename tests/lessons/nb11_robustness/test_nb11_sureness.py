@@ -6,10 +6,12 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F
 
 from tests.weights import equal
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.adversarial import fgsm
+from tlcourse.evaluation.calibration import fit_temperature
 from tlcourse.evaluation.corruptions import CORRUPTIONS, SEVERITIES
 from tlcourse.evaluation.predict import predict
 from tlcourse.evaluation.selective import keep_promise
@@ -103,6 +105,16 @@ def test_three_temperatures_by_hand():
     assert found["error"] == found["corrupted"] == pytest.approx(sure - 75, abs=1e-3)
     assert found["too_sure"] == pytest.approx(sure - 75, abs=1e-3)
     assert found["clean"] == pytest.approx(0, abs=1e-3)  # log 3 apart is 75 %
+
+
+@pytest.mark.parametrize("temperature", [0.5, 3.0, 6.0])
+def test_the_popular_fit_of_a_temperature_does_not_arrive(temperature):
+    logits, labels = sureness.too_sure_logits(temperature)
+    assert fit_temperature(logits, labels) == pytest.approx(temperature, rel=0.05)
+    popular = sureness.popular_temperature(logits, labels)
+    assert abs(popular - temperature) > 0.2 * temperature
+    losses = [F.cross_entropy(logits / heat, labels).item() for heat in (temperature, popular)]
+    assert losses[0] < losses[1]
 
 
 @pytest.mark.parametrize("way", [FINE_TUNED, sureness.STATISTICS, sureness.ENSEMBLE])

@@ -54,4 +54,5 @@ from tlcourse.lessons.nb11_robustness.learning import (
     source_network,
 )
 from tlcourse.lessons.nb11_robustness.strange_inputs import strange_images
+from tlcourse.lessons.nb11_robustness.sureness import popular_temperature, too_sure_logits
 from tlcourse.training.weight_space import between, measure_batchnorm

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+import torch.nn.functional as F
 
 from tlcourse.adaptation.adabn import adapt_batchnorm
 from tlcourse.data.imageset import ImageSet
@@ -15,6 +16,7 @@ from tlcourse.evaluation.predict import predict
 from tlcourse.lessons.nb11_robustness.conditions import SHIFT, held_out_under, pool_under, sheets
 from tlcourse.lessons.nb11_robustness.networks import FINE_TUNED, LP_FT, network
 from tlcourse.notebook.results import grid
+from tlcourse.repro import generator
 from tlcourse.training.recipe import CONVERGED
 
 MEMBERS = 5
@@ -76,6 +78,28 @@ def measured(logits: torch.Tensor, labels: torch.Tensor, temperatures: dict[str,
     found |= {name: reliability(logits / heat, labels).error for name, heat in temperatures.items()}
     found |= {"too_sure": bins.overconfidence, "chance": chance_calibration_error(logits, repeats=20)}
     return found | {f"temperature_{name}": heat for name, heat in temperatures.items()}
+
+
+def popular_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """Fit a temperature as a popular implementation does, stopping on the way: L-BFGS at a rate of 0.01, from 1.5."""
+    heat = torch.tensor(1.5, requires_grad=True)
+    optimizer = torch.optim.LBFGS([heat], lr=0.01, max_iter=50)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(logits / heat, labels)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return heat.item()
+
+
+def too_sure_logits(temperature: float, count: int = 5000) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw logits `[N, 10]` that have to be divided by a known temperature, and labels that fit then."""
+    draws = generator("temperature", count)
+    calm = 2 * torch.randn(count, 10, generator=draws)
+    return temperature * calm, torch.multinomial(calm.softmax(1), 1, generator=draws)[:, 0]
 
 
 def sureness(seeds: Sequence[int]) -> pd.DataFrame:
