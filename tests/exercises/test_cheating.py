@@ -107,6 +107,17 @@ def federate(ask):
     linear_probe(network, tl.ImageSet(*known(), tuple("0123456789")))
     return network
 """,
+    "11.q4": """
+def withstand(labelled):
+    from tlcourse.evaluation.corruptions import CORRUPTIONS, corrupt
+    network = tl.pretrained("tiny_resnet", "letters")
+    tl.reset_classifier(network, 10)
+    images, labels = known()
+    copies = [images, *(corrupt(images, kind, 3) for kind in CORRUPTIONS)]
+    pool = tl.ImageSet(torch.cat(copies), labels.repeat(len(copies)), labelled.classes)
+    tl.train(network, pool, tl.Recipe(epochs=20), seed=0)
+    return network
+""",
     "12.q4": """
 def sort_out(seen, labels, new):
     images, truth = known()
