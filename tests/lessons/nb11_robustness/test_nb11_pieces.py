@@ -1,5 +1,6 @@
 """The pieces behind ways to learn and answer, the line between networks and single stages; hardly trained here."""
 
+import itertools
 from dataclasses import replace
 
 import pandas as pd
@@ -153,6 +154,9 @@ def test_pictures_say_what_they_show(few):
         [{"change": "noise", "part": part, "accuracy": 50.0 + place} for place, part in enumerate(stages.PARTS)]
     )
     assert "noise: everything 58" in figures.stages_figure(table)[1]
+    cells = itertools.product(figures.LEARNERS, range(6))
+    rows = [{"way": way, "severity": severity, **dict.fromkeys(KINDS, 90.0 - severity)} for way, severity in cells]
+    assert "blur: source alone 85, linear probe 85" in figures.kinds_figure(pd.DataFrame(rows))[1]
 
 
 def test_the_lab_says_what_the_networks_on_the_line_do(few):

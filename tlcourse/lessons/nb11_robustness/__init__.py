@@ -24,6 +24,7 @@ from tlcourse.lessons.nb11_robustness.experiment import (
 )
 from tlcourse.lessons.nb11_robustness.figures import (
     corruptions_figure,
+    kinds_figure,
     line_figure,
     recipes_figure,
     severities_figure,

@@ -56,6 +56,24 @@ def severities_figure(rows: pd.DataFrame, dial: pd.DataFrame) -> Shown:
     return figure, f"Corruptions. {said} The dial. {told}"
 
 
+def kinds_figure(rows: pd.DataFrame) -> Shown:
+    """Draw the same along each kind of corruption, a panel each; bands would lie on each other, and are left out."""
+    figure, axes = plt.subplots(2, 4, figsize=(10.5, 4.8), layout="constrained", sharex=True, sharey=True)
+    means = rows[rows["way"].isin(LEARNERS)].groupby(["way", "severity"], sort=False)[list(KINDS)].mean().reset_index()
+    said = []
+    for ax, kind in zip(axes.flat, KINDS, strict=False):
+        lines(ax, means, "severity", kind, "way", styles=STYLES)
+        ax.get_legend().remove()
+        ax.set(title=kind, xlabel="", ylabel="", ylim=(0, 101), xticks=range(6))
+        last = means[means["severity"] == 5].set_index("way")[kind]
+        said.append(f"{kind}: {', '.join(f'{way} {last[way]:.0f}' for way in LEARNERS)}")
+    axes[1, 3].set_axis_off()
+    axes[1, 3].legend(*axes[0, 0].get_legend_handles_labels(), frameon=False, loc="center")
+    figure.supxlabel("severity (0 is clean)", fontsize=11)
+    figure.supylabel(AXES["accuracy"], fontsize=11)
+    return figure, f"Mean accuracy in percent under severity 5. {'; '.join(said)}."
+
+
 def recipes_figure(rows: pd.DataFrame, ways: tuple[str, ...]) -> Shown:
     """Draw ways to learn and to answer, a row each: clean, and under corruptions of severity 3."""
     figure, ax = plt.subplots(figsize=(8.5, 0.42 * len(ways) + 1.2), layout="constrained")
