@@ -2,7 +2,9 @@
 
 import pandas as pd
 import pytest
+from agreement import within_seeds
 
+from tlcourse.data.worlds import load
 from tlcourse.lessons.nb11_robustness import alpha, choosing, experiment, learning, stages
 from tlcourse.lessons.nb11_robustness.alpha import ANEW, AVERAGED
 from tlcourse.lessons.nb11_robustness.conditions import KINDS
@@ -64,6 +66,16 @@ def test_two_remedies_do_nearly_all(rows):
     met = met[(met["lr"] == learning.RATES[learning.VARIED]) & (met["place"] == choosing.STILL) & ~met["by_batch"]]
     means = met.groupby("way")["corrupted"].mean()
     assert round(means[learning.VARIED] - means[TUNED]) == 6
+
+
+def test_a_fresh_training_and_the_source_agree_with_the_shipped_ones(rows):
+    """One training on this machine, against those of all seeds that came with the course."""
+    tuned = learning.learned(TUNED, load("handwritten-photo").few(5, 0), 0)
+    third = rows[rows["severity"] == 3]
+    fresh = experiment.measured(experiment.always(experiment.as_it_is(tuned)), 3)["accuracy"]
+    assert within_seeds([fresh], third.loc[third["way"] == TUNED, "accuracy"])
+    source = experiment.measured(experiment.always(experiment.as_it_is(learning.source_network())), 3)
+    assert source["accuracy"] == pytest.approx(mean(rows, learning.SOURCE, 3), abs=0.5), "nothing is trained in it"
 
 
 def test_fine_tuning_costs_no_robustness(rows):
