@@ -7,15 +7,15 @@ from torch import nn
 
 from tests.adaptation.domains import network, source, target
 from tests.weights import changed, copies
-from tlcourse.adaptation import adabn
 from tlcourse.adaptation.adabn import adapt_batchnorm
 from tlcourse.data.normalisation import scale
 from tlcourse.models.small_cnn import SmallCNN
+from tlcourse.training import weight_space
 
 
 @pytest.mark.parametrize("size", [300, 10])
 def test_statistics_are_the_mean_of_those_of_batches(monkeypatch, size):
-    monkeypatch.setattr(adabn, "BATCH", size)
+    monkeypatch.setattr(weight_space, "BATCH", size)
     model, images = network(), target().images
     with torch.no_grad():
         maps = model.conv(scale(images)).double().numpy()  # [30, 6, 4, 4]

@@ -72,7 +72,7 @@ def test_statistics_are_those_of_the_images_and_not_the_mean_of_statistics(netwo
 
 def test_measuring_again_changes_no_weight_and_needs_no_label(networks, data):
     model = copy.deepcopy(networks[0])
-    measure_batchnorm(model, data)
+    measure_batchnorm(model, data.images)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), networks[0].parameters(), strict=True))
 
 

@@ -2,12 +2,9 @@
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import update_bn
 
 from tlcourse.adaptation.target import unlabelled
-from tlcourse.data.normalisation import scale
-
-BATCH = 300  # images at a time; larger batches have steadier statistics
+from tlcourse.training.weight_space import measure_batchnorm
 
 
 def adapt_batchnorm(model: nn.Module, target: torch.Tensor) -> nn.Module:
@@ -17,7 +14,4 @@ def adapt_batchnorm(model: nn.Module, target: torch.Tensor) -> nn.Module:
 
     Source: Li et al., "Revisiting batch normalization for practical domain adaptation", 2016, arXiv 1603.04779.
     """
-    images = unlabelled(target).images
-    batches = images.chunk(max(1, round(len(images) / BATCH)))  # of nearly the same size, as each counts the same
-    update_bn((scale(batch) for batch in batches), model, device=next(model.parameters()).device)
-    return model
+    return measure_batchnorm(model, unlabelled(target).images)

@@ -9,10 +9,9 @@ from torch.optim.swa_utils import update_bn
 
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.normalisation import scale
-from tlcourse.repro import pick_device
 
 State = Mapping[str, torch.Tensor]  # what `model.state_dict()` gives
-BATCH = 250  # images at a time when statistics are measured
+BATCH = 300  # images at a time; larger batches have steadier statistics
 
 
 def average_weights(states: Sequence[State], shares: Sequence[float] | None = None) -> dict[str, torch.Tensor]:
@@ -45,14 +44,13 @@ def interpolate(source: State, tuned: State, alpha: float) -> dict[str, torch.Te
     return average_weights([source, tuned], [1 - alpha, alpha])
 
 
-def measure_batchnorm(model: nn.Module, data: ImageSet) -> nn.Module:
-    """Measure the running statistics of every batch normalisation anew, on images as they are, in place.
+def measure_batchnorm(model: nn.Module, images: torch.Tensor) -> nn.Module:
+    """Measure the running statistics of every batch normalisation anew, in place; no weight changes.
 
-    The statistics belong to the weights that they were measured with. The mean of two networks' variances is not the
-    variance of the mean network, and it raises no error. Labels are not looked at.
+    `images` are as they are, uint8 `[N, 3, H, W]`. The statistics belong to the weights that they were measured with.
+    The mean of two networks' variances is not the variance of the mean network, and it raises no error.
     """
-    batches = data.images.chunk(max(1, round(len(data) / BATCH)))  # of nearly the same size, as each counts the same
-    model.to(pick_device())
+    batches = images.chunk(max(1, round(len(images) / BATCH)))  # of nearly the same size, as each counts the same
     update_bn((scale(batch) for batch in batches), model, device=next(model.parameters()).device)
     return model
 
@@ -71,7 +69,7 @@ def with_weights(like: nn.Module, state: State, data: ImageSet | None) -> nn.Mod
     """Return a copy of a network with other weights; the network itself stays as it is."""
     model = copy.deepcopy(like)
     model.load_state_dict(state)
-    return model if data is None else measure_batchnorm(model, data)
+    return model if data is None else measure_batchnorm(model, data.images)
 
 
 def _check(states: Sequence[State], shares: Sequence[float]) -> None:

@@ -83,14 +83,15 @@ def test_ways_to_answer(few, small):
     model = learning.learned(learning.PROBE, few, 0)
     plain = experiment.as_it_is(model)(small)
     torch.testing.assert_close(plain.exp().sum(1), torch.ones(40))
-    torch.testing.assert_close(experiment.together([experiment.as_it_is(model)] * 2)(small).softmax(1), plain.exp())
+    twice = experiment.together([experiment.as_it_is(model)] * 2)(small)
+    torch.testing.assert_close(twice.float().softmax(1), plain.exp())
     torch.testing.assert_close(
-        experiment.in_batches(model, small),
+        experiment.in_batches(model, small).float(),
         next(by_batch_statistics(model, [small.images])).log_softmax(1),
         atol=1e-4,
         rtol=1e-4,
     )
-    views = experiment.in_views(model, small).softmax(1)
+    views = experiment.in_views(model, small).float().softmax(1)
     assert not torch.allclose(views, plain.exp(), atol=1e-3)
     assert (views.argmax(1) == plain.argmax(1)).double().mean() > 0.5
 

@@ -15,6 +15,7 @@ from tlcourse.data.imageset import ImageSet
 from tlcourse.data.normalisation import scale
 from tlcourse.data.worlds import load
 from tlcourse.evaluation.calibration import calibration_error
+from tlcourse.evaluation.ensemble import ensemble
 from tlcourse.evaluation.predict import evaluation_mode, predict
 from tlcourse.lessons.nb11_robustness.conditions import KINDS, MIDDLE, SHIFT, SHIFTS, TARGET, pool_under, right
 from tlcourse.lessons.nb11_robustness.learning import (
@@ -120,7 +121,7 @@ def as_it_is(model: nn.Module) -> Answer:
 
 def together(answers: Sequence[Answer]) -> Answer:
     """Average the probabilities of several networks."""
-    return lambda data: mean_of([answer(data) for answer in answers])
+    return lambda data: ensemble([answer(data) for answer in answers])
 
 
 @torch.no_grad()
@@ -135,7 +136,7 @@ def in_batches(model: nn.Module, data: ImageSet, views: int = 0) -> torch.Tensor
         with batch_statistics(model) as device:
             x = scale(part).to(device)
             seen = [augment(x, draws) for _ in range(views)] if views else [x]
-            answers.append(mean_of([model(each) for each in seen]))
+            answers.append(ensemble([model(each).cpu() for each in seen]))
     return torch.cat(answers)[order.argsort()]
 
 
@@ -145,12 +146,7 @@ def in_views(model: nn.Module, data: ImageSet) -> torch.Tensor:
     draws, augment = generator("views", 0), Augment()
     with evaluation_mode(model) as device:
         x = scale(data.images).to(device)
-        return mean_of([model(augment(x, draws)) for _ in range(VIEWS)])
-
-
-def mean_of(logits: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return the logarithm of the mean of the probabilities of several answers, float `[N, classes]` on the CPU."""
-    return F.log_softmax(torch.stack([F.log_softmax(each, 1) for each in logits]).logsumexp(0), 1).float().cpu()
+        return ensemble([model(augment(x, draws)).cpu() for _ in range(VIEWS)])
 
 
 def above(rows: pd.DataFrame, ways: Sequence[str], severity: int, than: str = TUNED) -> pd.DataFrame:

@@ -56,7 +56,7 @@ def mended(model: nn.Module, part: str, labelled: ImageSet, seed: int, recipe: R
     if part == NOTHING:
         return model
     if part == STATISTICS:
-        return measure_batchnorm(model, labelled)
+        return measure_batchnorm(model, labelled.images)
     if part != EVERYTHING:
         free_only(model, part)
     train(model, labelled, recipe, seed=seed, lr=lr)
