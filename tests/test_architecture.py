@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tlcourse"
 # Lowest first. A folder imports from itself and from folders before it; a single module is a floor of its own.
 FLOORS = (
-    *("repro", "storage", "pages"),
+    *("allocator", "repro", "storage", "pages"),
     *("data", "evaluation", "transfer", "models", "training", "adaptation", "unlabelled", "federated", "multitask"),
     *("notebook", "photos", "exercises", "lessons", "teaching"),
     *("cli", "__main__"),

@@ -12,6 +12,7 @@ from typing import Any
 # times. OpenMP reads this when PyTorch is imported; no number that is computed depends on it.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
+from tlcourse.allocator import keep_freed_memory
 from tlcourse.data.augmentations import Augment
 from tlcourse.data.batches import Batches
 from tlcourse.data.cache import CacheError
@@ -33,6 +34,8 @@ from tlcourse.transfer.heads import get_classifier, reset_classifier
 from tlcourse.transfer.weights import LoadReport, compare_weights, load_weights
 
 __version__ = "0.1.0"
+
+keep_freed_memory()
 
 # What only notebooks need is imported when it is first asked for: pandas, matplotlib and widgets take a while.
 FOR_NOTEBOOKS = {
