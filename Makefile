@@ -1,15 +1,19 @@
 # make lab    set up what is missing and open JupyterLab on notebook 00
 # make test   set up what is missing and run everything that must pass
+# make bench  measure the course beside what a learner would pick instead (half an hour or more; close other programs)
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 # Learners get the course alone; nbgrader, which only the tests need, would put a menu of its own into JupyterLab.
 TEST_READY := .venv/.ready-for-tests
+BENCH_READY := .venv/.ready-for-bench
+# such as BENCH_FLAGS='--rounds 1 --workloads few scratch', or '--device cuda'
+BENCH_FLAGS ?=
 # JupyterLab refuses to run as root unless told; in a container there is often nobody else.
 LAB_FLAGS ?= $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test tidy
+.PHONY: lab test bench tidy
 
 lab: $(READY)
 	$(BIN)/jupyter lab $(LAB_FLAGS) notebooks/00_start_here.ipynb
@@ -19,6 +23,9 @@ test: $(TEST_READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python tools/run_notebooks.py
+
+bench: $(BENCH_READY)
+	$(BIN)/python -m benchmarks.peers $(BENCH_FLAGS)
 
 # Put code and notebooks into the form that `make test` wants to see.
 tidy: $(TEST_READY)
@@ -41,3 +48,7 @@ $(READY): pyproject.toml constraints.txt
 $(TEST_READY): $(READY)
 	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[test]'
 	@touch $(TEST_READY)
+
+$(BENCH_READY): $(READY)
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[bench]'
+	@touch $(BENCH_READY)

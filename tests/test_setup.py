@@ -81,13 +81,13 @@ def test_every_requirement_has_a_lower_bound_and_no_upper_one():
     assert all([s.operator for s in r.specifier] == [">="] for r in requirements())
 
 
-def test_oracles_flower_and_onnx_are_pinned():
+def test_what_few_need_is_pinned():
     extras = PROJECT["project"]["optional-dependencies"]
-    assert set(extras) == {"test", "oracles", "federated", "onnx"}
-    for line in [*extras["oracles"], *extras["federated"], *extras["onnx"]]:
+    assert set(extras) == {"test", "oracles", "federated", "onnx", "bench"}
+    for line in [*extras["oracles"], *extras["federated"], *extras["onnx"], *extras["bench"]]:
         assert [s.operator for s in Requirement(line).specifier] == ["=="]
     told = (ROOT / "environment.yml").read_text()
-    assert all(f"'.[{extra}]'" in told for extra in ("oracles", "federated", "onnx"))
+    assert all(f"'.[{extra}]'" in told for extra in ("oracles", "federated", "onnx", "bench"))
 
 
 def test_the_last_verified_versions_are_within_bounds():
