@@ -77,10 +77,10 @@ def test_without_the_course_there_is_no_ratio_and_a_dash():
 
 
 def test_the_page_says_ratio_interval_target_and_machine():
-    page = table.page(rows({COURSE: [1.0, 2.0], "timm": [2.0, 5.0]}))
+    page = table.page(rows({COURSE: [1.0, 2.0], "timm": [2.0, 5.0]}), "a picture")
     found = table.ratio([2.0, 5.0], [1.0, 2.0])
     assert f"{found.mean:.2f} [{found.low:.2f}, {found.high:.2f}]" in page
-    assert "Time to 75 %" in page
+    assert "to 80 %: course 0.75 s; timm 1.75 s" in page
     assert f"torch {torch.__version__.split('+')[0]}" in page
     assert "cores of" in page
 

@@ -37,7 +37,9 @@ def main() -> int:
     failed = measure_all(possible(options.workloads), options.contestants, options.rounds, options.device)
     if "floor" not in options.skip and not FLOOR.exists():
         print("the floor, and what the rest is", flush=True)
-        measure(["-m", "benchmarks.peers.floor", options.device], options.device, WORK / "log.txt")
+        # the course first, as for a learner, since it sets some settings of PyTorch before that is imported
+        code = f"import tlcourse, benchmarks.peers.floor as floor; floor.main({options.device!r})"
+        measure(["-c", code], options.device, WORK / "log.txt")
     if "growth" not in options.skip:
         measure_growth(options.device)
     # here, since PyTorch and pandas must not be in this process while it starts others

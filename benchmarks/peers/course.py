@@ -71,9 +71,11 @@ def sweep(job: Job) -> dict[str, Any]:
 
     pool, test = tl.load("handwritten-photo"), held_out(job.workload)
 
+    recipe = tl.Recipe(epochs=job.settings.updates // tl.Recipe.steps)
+
     def trial(seed: int) -> dict[str, float]:
         model = starting(job.workload, seed)
-        tl.train(model, pool.few(LABELS_PER_CLASS, seed), tl.Recipe(epochs=3), seed=seed)
+        tl.train(model, pool.few(LABELS_PER_CLASS, seed), recipe, seed=seed)
         return {"accuracy": tl.accuracy(model, test)}
 
     clock = Clock(job)

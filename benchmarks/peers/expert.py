@@ -34,11 +34,18 @@ def learn(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, job: Job
     for rows in order.to(images.device).split(settings.batch):
         x = look(images[rows]).to(memory_format=torch.channels_last)
         optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(model(x), labels[rows]).backward()
+        with sixteen_bits(job):
+            loss = F.cross_entropy(model(x), labels[rows])
+        loss.backward()
         optimizer.step()
         schedule.step()
         if clock is not None:
             clock.update(model)
+
+
+def sixteen_bits(job: Job) -> torch.autocast:
+    """Compute in bfloat16 on a GPU, as one does there."""
+    return torch.autocast(job.device, torch.bfloat16, enabled=job.device == "cuda")
 
 
 def train(job: Job) -> dict[str, Any]:
@@ -80,7 +87,8 @@ def federated(job: Job) -> dict[str, Any]:
     given, clock, look = job.tensors(), Clock(job), varied(job.settings.light)
     torch.manual_seed(job.seed)
     counts = torch.tensor([len(client["labels"]) for client in given["clients"]])
-    shared, model = given["weights"], fast(job, given["weights"])
+    model = fast(job, given["weights"])
+    shared = model.state_dict()
     clock.start()
     for _ in range(ROUNDS):
         states = [at_home(model, shared, client, job, look) for client in given["clients"]]
@@ -101,7 +109,10 @@ def at_home(
     for _ in range(LOCAL_EPOCHS):
         for rows in torch.randperm(len(images), device=images.device).split(job.settings.batch):
             optimizer.zero_grad(set_to_none=True)
-            F.cross_entropy(model(look(images[rows]).to(memory_format=torch.channels_last)), labels[rows]).backward()
+            x = look(images[rows]).to(memory_format=torch.channels_last)
+            with sixteen_bits(job):
+                loss = F.cross_entropy(model(x), labels[rows])
+            loss.backward()
             optimizer.step()
     return {key: value.clone() for key, value in model.state_dict().items()}
 

@@ -28,6 +28,7 @@ from benchmarks.peers.network import network
 from benchmarks.peers.workloads import Job, real_data
 
 ADAMW = partial(OptimWrapper, opt=torch.optim.AdamW)
+PROBE_EPOCHS = 3  # with the body frozen
 SAME = (0.9, 0.9, 0.9)  # momentum, which fit_one_cycle would vary
 
 
@@ -73,7 +74,7 @@ def train(job: Job) -> dict[str, Any]:
 
 
 def probe(job: Job) -> dict[str, Any]:
-    return _photos(job, lambda learn: learn.fit_one_cycle(5, 3e-3))
+    return _photos(job, lambda learn: learn.fit_one_cycle(PROBE_EPOCHS, 3e-3))
 
 
 def finetune(job: Job) -> dict[str, Any]:

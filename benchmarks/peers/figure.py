@@ -13,16 +13,17 @@ PEERS = [name for name in CONTESTANTS if name != COURSE]
 STYLES = dict(zip(PEERS, zip(PALETTE, SHAPES, strict=False), strict=False))
 
 
-def draw(rows: pd.DataFrame, growth: pd.DataFrame | None = None) -> Figure:
-    """Draw the ratios of all workloads, and beside them time and memory against size."""
+def draw(rows: pd.DataFrame, growth: pd.DataFrame | None = None) -> tuple[Figure, str]:
+    """Draw the ratios of all workloads, and beside them time and memory against size; return the alt text, too."""
+    found = summary(rows)
     columns = 1 if growth is None else 2
     figure = plt.figure(figsize=(7.5 * columns, 7), layout="constrained")
     grid = figure.add_gridspec(2, columns, width_ratios=[1.3, 1][:columns])
-    draw_ratios(figure.add_subplot(grid[:, 0]), summary(rows))
+    draw_ratios(figure.add_subplot(grid[:, 0]), found)
     if growth is not None:
-        draw_growth(figure.add_subplot(grid[0, 1]), growth, "seconds", "time (s)")
-        draw_growth(figure.add_subplot(grid[1, 1]), growth, "memory", "largest memory (MiB)")
-    return figure
+        draw_time(figure.add_subplot(grid[0, 1]), growth)
+        draw_memory(figure.add_subplot(grid[1, 1]), growth)
+    return figure, in_words(found, growth)
 
 
 def draw_ratios(ax: Axes, found: pd.DataFrame) -> None:
@@ -56,8 +57,48 @@ def draw_growth(ax: Axes, growth: pd.DataFrame, value: str, label: str) -> None:
     for (what, mine), colour, marker in zip(growth.groupby("what", sort=False), PALETTE, SHAPES, strict=False):
         ax.plot(mine["size"], mine[value], color=colour, marker=marker, linewidth=2, label=what)
     ax.set_xscale("log")
-    ax.set_yscale("log")
-    ax.set_xlabel("images, classes or photographs", fontsize=11)
+    ticks = (1, 10, 100, 1_000, 10_000, 100_000)
+    ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    ax.set_xlim(1, 100_000)
+    ax.set_xlabel("how many", fontsize=11)
     ax.set_ylabel(label, fontsize=11)
-    ax.legend(frameon=False)
     plain(ax)
+
+
+def draw_time(ax: Axes, growth: pd.DataFrame) -> None:
+    """Draw seconds, and a line along which they would grow in proportion."""
+    draw_growth(ax, growth, "seconds", "time (s)")
+    largest = growth.loc[growth["size"].idxmax()]
+    low = growth["seconds"].min() / 2
+    start = largest["size"] * low / largest["seconds"]
+    ax.plot([start, largest["size"]], [low, largest["seconds"]], color=GREY, linestyle=":", label="in proportion")
+    ax.set_yscale("log")
+    ticks = [tick for tick in (0.1, 1, 10, 100, 1_000) if low < tick < 3 * growth["seconds"].max()]
+    ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.legend(frameon=False, fontsize=10)
+    ax.set_title("How the course's cost grows", fontsize=12)
+
+
+def draw_memory(ax: Axes, growth: pd.DataFrame) -> None:
+    draw_growth(ax, growth, "memory", "largest memory (MiB)")
+    ax.set_ylim(0, 1.15 * growth["memory"].max())
+
+
+def in_words(found: pd.DataFrame, growth: pd.DataFrame | None) -> str:
+    """Say what the picture shows."""
+    said = []
+    for workload in found["workload"].unique():
+        peers = found[(found["workload"] == workload) & found["ratio_mean"].notna() & (found["contestant"] != COURSE)]
+        times = [f"{line['contestant']} {line['ratio_mean']:.1f}" for line in peers.to_dict("records")]
+        said.append(f"{WORKLOADS[workload].title}: {', '.join(times)}")
+    words = f"How many times as long as the course others take. {'; '.join(said)}."
+    if growth is None:
+        return words
+    lines = []
+    for what, mine in growth.groupby("what", sort=False):
+        first, last = mine.iloc[0], mine.iloc[-1]
+        lines.append(
+            f"{what}: {first['seconds']:.1f} s and {first['memory']:.0f} MiB for {first['size']:,}, "
+            f"{last['seconds']:.1f} s and {last['memory']:.0f} MiB for {last['size']:,}"
+        )
+    return f"{words} How the course's cost grows. {'; '.join(lines)}."

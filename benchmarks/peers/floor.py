@@ -1,7 +1,5 @@
 """The least that the course's work could take on this machine, how near it comes, and what the rest is.
 
-    python -m benchmarks.peers.floor [DEVICE]
-
 Multiply-adds are divided by the measured rate of products of matrices, bytes by the measured rate of a copy. Decoding
 photographs, augmentation and optimiser are in no floor: a profile says what they take.
 """
@@ -19,7 +17,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.peers import clock, course
-from benchmarks.peers.workloads import FLOOR, PHOTOS, WORKLOADS, Job, real_data
+from benchmarks.peers.workloads import FLOOR, GROCERIES, WORKLOADS, Job, real_data
 from tlcourse.cli import main as command
 from tlcourse.models.cost import Cost, layer_costs
 from tlcourse.models.tiny_resnet import TinyResNet
@@ -33,7 +31,8 @@ TRAINING, ANSWERING = (3, 5), (1, 2)
 SHOWN = 4  # kinds of operations
 
 
-def main(device: str = "cpu") -> None:
+def main(device: str) -> None:
+    """Measure all floors, and write them."""
     clock.EVALUATE_EVERY = sys.maxsize  # nothing but the work
     rates = peaks(device)
     rows = [small_row(name, device, rates) for name in (*TRAINED, "answers")]
@@ -98,7 +97,7 @@ def probe_row(device: str, rates: tuple[float, float]) -> dict[str, Any]:
     with profiled(device) as events:
         wall = work()
     title = WORKLOADS["probe"].title
-    return row(title, seconds, sum(PHOTOS), once, ANSWERING, rates, said(events, wall))
+    return row(title, seconds, sum(GROCERIES), once, ANSWERING, rates, said(events, wall))
 
 
 def row(
@@ -139,12 +138,10 @@ def profiled(device: str) -> Iterator[list[Any]]:
 
 def said(events: list[Any], wall: float) -> str:
     """Say which operations take the most, of the time that all of them and everything else take."""
-    own = sorted(((event.self_cpu_time_total / 1e6, event.key) for event in events), reverse=True)
+    on_gpu = any(event.self_device_time_total for event in events)
+    name = "self_device_time_total" if on_gpu else "self_cpu_time_total"
+    own = sorted(((getattr(event, name) / 1e6, event.key) for event in events), reverse=True)
     within = sum(seconds for seconds, _ in own)
     whole = max(wall, within)
     words = [f"{name.removeprefix('aten::')} {100 * seconds / whole:.0f} %" for seconds, name in own[:SHOWN]]
     return f"{', '.join(words)}, outside of PyTorch's operations {100 * (whole - within) / whole:.0f} %"
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -52,21 +52,17 @@ def images(count: int) -> Callable[[], object]:
 
 def classes(count: int) -> Callable[[], object]:
     """Prepare one epoch of images whose labels say nothing, for so many classes."""
-    import torch
-
     import tlcourse as tl
 
     drawn = tl.load("printed-photo", "letters", count=5_000)
-    data = tl.ImageSet(drawn.images, torch.arange(len(drawn)) % count, tuple(map(str, range(count))))
+    data = tl.ImageSet(drawn.images, drawn.labels.new_tensor(range(len(drawn))) % count, tuple(map(str, range(count))))
     model = tl.TinyResNet(count)
     return lambda: tl.train(model, data, tl.Recipe(epochs=1, steps=None, batch=BATCH))
 
 
 def photographs(count: int, folder: Path) -> Callable[[], object]:
     """Prepare a probe on so many links, a fifth of which are for the test."""
-    import torch
-
-    from tlcourse.photos.photoset import PhotoSet
+    from tlcourse.photos.photoset import PhotoSet, torch  # not torch itself: the course comes first
     from tlcourse.photos.pipeline import train_on_photos
 
     photos = sorted((real_data() / "groceries" / "train").glob("*/*"))[:DIFFERENT]

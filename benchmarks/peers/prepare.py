@@ -28,7 +28,7 @@ from benchmarks.peers.workloads import (
 from tlcourse.federated.clients import by_label
 from tlcourse.training.pretrain import RECIPE
 
-HELD_OUT = {"scratch": 2_000, "answers": 10_000}  # images of printed letters; of handwriting all there are
+HELD_OUT = {"scratch": 1_000, "answers": 10_000}  # images of printed letters; of handwriting all there are
 
 
 def labelled(workload: str, seed: int) -> tl.ImageSet:

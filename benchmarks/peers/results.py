@@ -28,8 +28,9 @@ def write(folder: Path) -> None:
     """Write `speed.md` and `speed.png` from the tables of a folder."""
     tables = [pd.read_csv(path) if (path := folder / name).exists() else None for name in TABLES.values()]
     rows, floor, growth = tables
-    write_atomically(folder / "speed.md", page(rows, floor, growth).encode())
-    draw(rows, growth).savefig(folder / "speed.png", dpi=150, facecolor="white")
+    figure, words = draw(rows, growth)
+    figure.savefig(folder / "speed.png", dpi=150, facecolor="white")
+    write_atomically(folder / "speed.md", page(rows, words, floor, growth).encode())
     print(f"written: {folder / 'speed.md'} and speed.png beside it")
 
 

@@ -14,8 +14,8 @@ from tlcourse.evaluation.intervals import Interval, t_interval
 
 PACKAGES = ("tlcourse", "torch", "torchvision", "fastai", "lightning", "timm", "scikit-learn", "numpy", "pillow")
 HEADER = (
-    *("contestant", "seconds", "times as long as the course", "images a second", "processor, s", "memory, MiB"),
-    *("whole process, s", "accuracy, %"),
+    *("work", "contestant", "seconds", "times as long as the course", "images a second", "processor, s", "memory, MiB"),
+    *("cold start to end, s", "accuracy, %"),
 )
 
 
@@ -72,13 +72,12 @@ def _line(of: pd.DataFrame, course: pd.Series, workload: str) -> dict[str, float
     }
 
 
-def page(rows: pd.DataFrame, floor: pd.DataFrame | None = None, growth: pd.DataFrame | None = None) -> str:
-    """Return the whole result as Markdown."""
+def page(rows: pd.DataFrame, words: str, floor: pd.DataFrame | None = None, growth: pd.DataFrame | None = None) -> str:
+    """Return the whole result as Markdown; `words` say what the picture beside it shows."""
     found = summary(rows)
-    parts = ["# The course beside what a learner would pick instead", *conditions(rows)]
-    for workload in found["workload"].unique():
-        mine = found[found["workload"] == workload]
-        parts += [f"## {WORKLOADS[workload].title}", *explained(workload), markdown(mine), *targets(mine, workload)]
+    notes = "\n".join(f"* {WORKLOADS[name].title}: {explained(name)}" for name in found["workload"].unique())
+    parts = ["# The course beside what a learner would pick instead", f"![{words}](speed.png)"]
+    parts += [*conditions(rows), markdown(found), notes, *targets(found)]
     if floor is not None:
         parts += ["## How near to the floor", *floor_in_words(), markdown_of(floor)]
     if growth is not None:
@@ -94,10 +93,10 @@ def conditions(rows: pd.DataFrame) -> list[str]:
         f"Measured on {date.today()} on {processor()}, device {', '.join(rows['device'].unique())}, with Python "
         f"{platform.python_version()}, {versions}.",
         f"{_span(rounds)} rounds, each with a seed of its own; contestants take turns, each in a process of its own. "
-        "Seconds, processor, memory and whole process are medians; what is in brackets are 95 % t intervals over "
-        "rounds. Memory is that of the largest process. Initial weights, images, updates, batch, optimiser and "
-        "schedule are the same within a workload. The augmentation is of the same strength, but for two things: only "
-        "the course bends images, and the expert's transforms move all images of a batch alike.",
+        "Seconds, processor, memory and cold start to end (the whole process, imports included) are medians; brackets "
+        "hold 95 % t intervals over rounds. Memory is that of the largest process. Initial weights, images, updates, "
+        "batch, optimiser and schedule are the same within a work. The augmentation is of the same strength, but for "
+        "two things: only the course bends images, and the expert's transforms move all images of a batch alike.",
     ]
 
 
@@ -124,40 +123,43 @@ def processor() -> str:
     return f"{cores} cores of {names[0] if names else platform.processor() or platform.machine()}"
 
 
-def explained(workload: str) -> list[str]:
-    """Say what was done, where the title does not."""
+def explained(workload: str) -> str:
+    """Say what was done, where the title does not, and which seconds are compared."""
     settings = WORKLOADS[workload]
-    if settings.does == "train":
-        said = f"{settings.updates} updates of {settings.batch} images of 32x32, AdamW, one cycle up to {settings.lr:g}"
-        return [f"{said}; seconds are those of work, without imports and without reading images."]
-    if settings.compared == TO:
-        return ["Seconds are those of the whole process."]
-    return ["Seconds are those of work, without imports and without reading images."]
+    how = f"{settings.updates} updates of {settings.batch} images of 32x32, AdamW, one cycle up to {settings.lr:g}; "
+    trained = settings.does in ("train", "sweep")
+    seconds = "of the whole process" if settings.compared == TO else "of work, without imports and reading"
+    return f"{how if trained else ''}{settings.note}{'; ' if settings.note else ''}seconds {seconds}."
 
 
 def markdown(found: pd.DataFrame) -> str:
-    """Write lines of `summary` as a table."""
-    rows = []
+    """Write lines of `summary` as a table; the name of a work stands in its first line alone."""
+    rows, before = [], None
     for line in found.to_dict("records"):
+        title = "" if line["workload"] == before else WORKLOADS[line["workload"]].title
+        before = line["workload"]
         times = _interval(line, "ratio", 2) if line["contestant"] != COURSE else "1"
         speed, right = f"{line['images_a_second']:,.0f}", _interval(line, "accuracy", 1)
         cells = [f"{line['seconds']:.2f}", times, speed, f"{line['processor']:.1f}", f"{line['memory']:,.0f}"]
-        rows.append([line["contestant"], *cells, f"{line['whole']:.1f}", right])
+        rows.append([title, line["contestant"], *cells, f"{line['whole']:.1f}", right])
     return table(HEADER, rows)
 
 
-def targets(found: pd.DataFrame, workload: str) -> list[str]:
-    """Say when contestants first got the target right, in median; looked at after every so many updates."""
-    target = WORKLOADS[workload].target
-    if target is None:
+def targets(found: pd.DataFrame) -> list[str]:
+    """Say when contestants first got the target of a workload right, in median; asked after every so many updates."""
+    said = []
+    for workload in found["workload"].unique():
+        target, times = WORKLOADS[workload].target, []
+        for line in found[found["workload"] == workload].to_dict("records"):
+            reached = line["to_target"] == line["to_target"]
+            times.append(
+                f"{line['contestant']} {line['to_target']:.2f} s" if reached else f"{line['contestant']} never"
+            )
+        if target is not None:
+            said.append(f"* {WORKLOADS[workload].title}, to {target:g} %: {'; '.join(times)}.")
+    if not said:
         return []
-    times = [
-        f"{line['contestant']} {line['to_target']:.2f} s"
-        if line["to_target"] == line["to_target"]
-        else f"{line['contestant']} never"
-        for line in found.to_dict("records")
-    ]
-    return [f"Time to {target:g} % of the held-out images, asked every {EVALUATE_EVERY} updates: {'; '.join(times)}."]
+    return [f"Time to a target on held-out images, asked every {EVALUATE_EVERY} updates:", "\n".join(said)]
 
 
 def _interval(line: dict[str, float], name: str, digits: int) -> str:
@@ -194,6 +196,5 @@ def _cell(value: object) -> str:
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    header = list(header)
-    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+    lines = [list(header), ["---"] * len(list(header)), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
