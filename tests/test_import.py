@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import tlcourse
+from tlcourse import cli
 
 CODE = """
 import os, random, sys
@@ -21,7 +22,7 @@ sys.addaudithook(lambda event, args: opened.append(args[0]) if event == "open" a
 def is_writing(args):
     mode, access = args[1], args[2]
     return bool(access & (os.O_WRONLY | os.O_RDWR)) if isinstance(access, int) else "w" in (mode or "")
-import tlcourse
+from tlcourse import *
 assert state() == before, "a global state moved"
 assert not opened, f"files were opened for writing: {opened}"
 heavy = {"matplotlib", "pandas", "ipywidgets", "IPython", "sklearn", "scipy.ndimage"} & set(sys.modules)
@@ -43,6 +44,24 @@ def test_threads_that_wait_do_not_spin_for_long_unless_somebody_says_otherwise(e
         known = {name: value for name, value in environment.items() if name != "GOMP_SPINCOUNT"} | given
         run = subprocess.run([sys.executable, "-c", code], env=known, capture_output=True, text=True)
         assert run.stdout.strip() == expected, run.stderr
+
+
+def test_a_command_hears_ctrl_c_before_pytorch_is_there(environment):
+    """Its import takes seconds; whoever stops it then shall see no traceback."""
+    code = "import sys, tlcourse.__main__; assert not {'torch', 'numpy'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0
+    code = """
+import builtins, sys
+from tlcourse.__main__ import main
+true_import = builtins.__import__
+def stop(name, *rest):
+    if name == "torch": raise KeyboardInterrupt
+    return true_import(name, *rest)
+builtins.__import__ = stop
+sys.exit(main(["finetune", "a", "--out", "b"]))
+"""
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (cli.STOPPED, "\nstopped.\n")
 
 
 def test_everything_exported_exists():

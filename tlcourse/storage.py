@@ -58,6 +58,13 @@ def write_atomically(path: Path | str, data: bytes) -> Path:
     return path
 
 
+def check_writable(path: Path | str) -> None:
+    """Raise StorageError where a file cannot be written; ask before the long work, not after it."""
+    if Path(path).is_dir():
+        raise StorageError(f"{path} is a folder, but the name of a file was expected.")
+    write_atomically(f"{path}.trial", b"").unlink()
+
+
 def temporary_beside(path: Path) -> Path:
     """Return a new name beside `path` for what is not whole yet; delete what killed processes left under such names.
 

@@ -236,11 +236,19 @@ def test_with_a_test_folder_all_others_judge_but_copies(folder, tmp_path, capsys
         (["--backbones", "resnet18", "--weights-dir", "nowhere"], "--weights-dir is nowhere, but a folder"),
         (["--backbones", "tiny_resnet", "--out", "photo.jpg"], "the name of a page was expected, which ends in .html"),
         (["--backbones", "tiny_resnet", "--out", "PHOTOS/x.html"], "lies in the folder of photographs"),
+        (
+            ["--backbones", "tiny_resnet", "--test", "WEIGHTS", "--out", "WEIGHTS/x.html"],
+            "lies in the folder of photographs",
+        ),
+        (["--backbones", "tiny_resnet", "--out", "FOLDER.html"], "FOLDER.html is a folder, but the name of a file"),
         (["--backbones", "tiny_resnet,small_cnn", "--side", "64"], "SmallCNN was to see 64 x 64 pixels."),
     ],
 )
-def test_wrong_arguments_are_told_before_the_photographs_are_looked_at(folder, weights, capsys, words, message):
-    places = {"WEIGHTS": weights, "PHOTOS": folder}
+def test_wrong_arguments_are_told_before_the_photographs_are_looked_at(
+    folder, weights, tmp_path, capsys, words, message
+):
+    (tmp_path / "x.html").mkdir()
+    places = {"WEIGHTS": weights, "PHOTOS": folder, "FOLDER.html": tmp_path / "x.html"}
     for name, place in places.items():
         words, message = [word.replace(name, str(place)) for word in words], message.replace(name, str(place))
     assert choose(folder, *words) == 1
@@ -267,7 +275,7 @@ def test_too_few_photographs_and_one_class(tmp_path, capsys):
     )
     one = write_image_folder(some.subset(some.labels < 1), tmp_path / "one")
     assert choose(one, "--backbones", "tiny_resnet") == 1
-    assert "1 classes were found" in capsys.readouterr().err
+    assert "choose: one: 1 classes were found" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("where", ["look", "compare_backbones", "choice_page"])

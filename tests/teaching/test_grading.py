@@ -566,12 +566,12 @@ def test_judges_share_the_work_and_an_interruption_ends_them():
         judges._judges[0].ask(max, 1, 2)
 
 
-def test_a_run_goes_on_where_an_interrupted_one_stopped(tmp_path, monkeypatch):
+def test_a_run_goes_on_where_an_interrupted_one_stopped(tmp_path, monkeypatch, capsys):
     """On a console of Windows, which cannot write all names."""
 
     def marked(judge, path, name, seed, trusted, numbers):
         asked.append((path.parent.name, seed))
-        if path.parent.name == stop_at:
+        if path.parent.name in stop_at:
             raise KeyboardInterrupt
         return Mark(name, "CORRECT", "", share=1)
 
@@ -586,10 +586,15 @@ def test_a_run_goes_on_where_an_interrupted_one_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(grade, "_mark", marked)
     monkeypatch.setattr(grade, "fair_seed", lambda judges, numbers, seed, trusted: 9 if seed is None else seed)
     monkeypatch.setattr(Judge, "ask", lambda judge, work, *arguments: work(*arguments))
+    asked, stop_at = [], "abц"
+    out.write_text("an older table")
+    assert said()[0] == cli.STOPPED
+    assert out.read_text() == "an older table"
     asked, stop_at = [], "ц"
     status, text = said()
-    assert (status, list(marks_in(out))) == (1, ["a", "b"])
+    assert (status, list(marks_in(out))) == (cli.STOPPED, ["a", "b"])
     assert "2 of 3 notebooks" in text
+    assert capsys.readouterr().err.endswith("the same command goes on from there.\n")
     put(tmp_path / "ц", "b", notebook("00", {"q1": "x = 1"}))
     asked, stop_at = [], ""
     status, text = said()

@@ -21,7 +21,7 @@ from tlcourse.photos.options import (
 )
 from tlcourse.photos.splits import set_test_aside
 from tlcourse.repro import pick_device
-from tlcourse.storage import StorageError, write_atomically
+from tlcourse.storage import StorageError, check_writable, write_atomically
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,6 +75,7 @@ def _check(options: argparse.Namespace) -> list[str]:
         check_outside(options.out, options.folder)
         if options.out.suffix != ".html":
             raise ValueError(f"--out is {options.out}, but the name of a page was expected, which ends in .html.")
+        check_writable(options.out)
     check_test(options)
     names = _names(options.backbones)
     folder = options.weights_dir

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from tlcourse.exercises.card import Outcome
 from tlcourse.exercises.kinds import Challenge
 from tlcourse.lessons.registry import exercises_of
-from tlcourse.storage import write_atomically
+from tlcourse.storage import check_writable, write_atomically
 from tlcourse.teaching import bubblewrap, marking
 from tlcourse.teaching.judges import Bench, Judge, JudgeError
 from tlcourse.teaching.marking import clean
@@ -28,6 +28,7 @@ HIGHEST_SEED = 1_000_000
 DRAWS = 5  # how often a seed is drawn until the course's own answers reach their goals with it
 FENCED = "Answers ran fenced in by bubblewrap: no network, no solutions, and one small folder to write in."
 TRUSTED = "Answers ran without a fence (--trusted): as programs of the teacher's, with limits on time and memory alone."
+GOES_ON = "What is marked is kept, and the same command goes on from there."
 NO_FENCE = """handed-in answers are programs, and here nothing would fence them in: {}. Nothing was marked. Two ways on:
   * in a container, with the command in the README (on Debian and Ubuntu, `apt install bubblewrap` may be all it takes)
   * --trusted, for a class that you trust: its answers run as programs of yours, with limits on time and memory alone"""
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Mark, write the table and the reports, and say where they are; returns 1 when it was interrupted.
+    """Mark, write the table and the reports, and say where they are, of what was marked when Ctrl-C stopped it, too.
 
     Raises OSError when something cannot be written, ValueError for nothing to mark or an option without sense.
     """
@@ -67,14 +68,15 @@ def run(options: argparse.Namespace) -> int:
             unfinished.begin(seed)
             _mark_all(judges, read, rows, unfinished, options.trusted)
         except KeyboardInterrupt:
-            print("\nstopped; the table holds what was marked until now, and the same command goes on from there")
+            if not rows:  # an older table stays
+                raise KeyboardInterrupt(GOES_ON) from None
     for row in rows.values():
         page = report(row, seed, time.strftime("%Y-%m-%d %H:%M"), fence)
         write_atomically(reports / _page(row.submission), page.encode("utf-8", "replace"))
     write_marks(options.out, [row for _, row in sorted(rows.items())], sandbox)
     print(f"{options.out}: {len(rows)} of {len(submissions)} notebooks. What students may read is in {reports}.")
     if len(rows) < len(submissions):
-        return 1
+        raise KeyboardInterrupt(GOES_ON)
     unfinished.finish()
     return 0
 
@@ -91,8 +93,7 @@ def _check(options: argparse.Namespace, submissions: Sequence[Submission], repor
         raise ValueError(f"--reports {reports} is a file. Expected a folder, or a name that is still free.")
     if not options.trusted and (reason := bubblewrap.why_not()):
         raise ValueError(NO_FENCE.format(reason))
-    trial = write_atomically(options.out.with_name(f"{options.out.name}.trial"), b"")  # says why, when it cannot
-    trial.unlink()
+    check_writable(options.out)
 
 
 def fair_seed(judges: Bench, numbers: Collection[str], seed: int | None = None, trusted: bool = False) -> int:

@@ -6,7 +6,7 @@ import queue
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Any
@@ -73,7 +73,8 @@ class Judge:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_judge, args=(theirs, self._folder.name), daemon=True)
-        self._process.start()
+        with _deaf():  # and so is the new process, while it imports
+            self._process.start()
         theirs.close()
         if not self._pipe.poll(AROUND) or self._pipe.recv() != READY:
             raise TimeoutError(f"it was not ready after {AROUND:g} seconds")
@@ -83,6 +84,19 @@ class Judge:
         if process is not None:
             process.kill()
             process.join()
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Keep Ctrl-C from this thread and from the processes that it starts, where the system can."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _judge(pipe: Connection, folder: str) -> None:

@@ -24,6 +24,7 @@ LOOK_EVERY = 0.2  # seconds between two looks at how much is used
 LAST_WORDS = 1.0  # seconds in which a process may say where it was when its time was over
 START_SECONDS = 180  # importing PyTorch on a busy machine with a slow disk
 COPY_SECONDS = 20  # letting one answer go, and beginning the next
+COURSE = "from tlcourse import *\n"  # imported once, and then there in every copy
 TRAINING = "import torch._dynamo\n"  # what PyTorch imports by itself at the first training step, which takes seconds
 
 
@@ -106,7 +107,7 @@ class Sandbox:
         path = os.pathsep.join([str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
         own = {"PYTHONPATH": path, "TLCOURSE_PROGRESS": "off", "TLCOURSE_DEVICE": "cpu"}
         self._process = subprocess.Popen(
-            [*self.fence, sys.executable, "-m", "tlcourse.exercises.runner.worker", self.now, self.later],
+            [*self.fence, sys.executable, "-m", "tlcourse.exercises.runner.worker", COURSE + self.now, self.later],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**self.environment, **own},
