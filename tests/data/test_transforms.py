@@ -77,6 +77,7 @@ def test_to_json_and_back():
         ({"crop": 300}, "resize is 256 and crop is 300.*at most as large"),
         ({"crop": 0}, "at least 1 pixel"),
         ({"resize": 256.5}, "Expected whole numbers"),
+        ({"resize": 10_000}, "were to be resized to 10000 pixels. Expected at most 8000"),
         ({"std": (0.2, 0.0, 0.2)}, "those of std above 0"),
         ({"mean": (0.5, 0.5)}, "Expected three numbers each"),
         ({"interpolation": "nearest"}, "'nearest'. Expected one of bilinear, bicubic"),

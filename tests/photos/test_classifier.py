@@ -1,7 +1,9 @@
 """A saved classifier: whole or absent, the same answers in a fresh process, and clear words for every broken file."""
 
+import errno
 import json
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -157,6 +159,8 @@ def test_missing_and_damaged_files(saved, tmp_path):
         ({"classes": ["a", "b"]}, r"head.weight \[4, 128\] for \[2, 128\]"),
         ({"classes": "abcd"}, "classes must be a list"),
         ({"sha256": 5}, "backbone and sha256 texts"),
+        ({"training": ["seed"]}, "card.json cannot be used: metrics, counts, training and versions must be objects"),
+        ({"counts": None}, "must be objects with a value by name"),
         ({"backbone": "mobilenet_v9"}, "no network 'mobilenet_v9'. Did you mean 'mobilenet_v2'"),
         ({"backbone": "small_cnn"}, r"model.safetensors do not fit SmallCNN"),
         ({"temperature": "warm"}, "the temperature is 'warm'"),
@@ -240,6 +244,31 @@ def test_a_failure_at_any_move_leaves_the_older_one(saved, network, monkeypatch,
     monkeypatch.undo()
     assert load_classifier(saved).temperature == 1.7
     assert sorted(path.name for path in saved.parent.iterdir()) == ["model"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="making links needs rights on Windows")
+def test_a_link_stays_a_link_and_what_lies_behind_it_is_replaced(saved, network, tmp_path):
+    link, circle, nowhere = (tmp_path / name for name in ("link", "circle", "nowhere"))
+    link.symlink_to(saved)
+    assert save(link, network, temperature=2.0) == saved
+    assert link.is_symlink()
+    assert load_classifier(link).temperature == load_classifier(saved).temperature == 2.0
+    nowhere.symlink_to(tmp_path / "there")
+    assert save(nowhere, network) == tmp_path / "there"
+    circle.symlink_to(circle)
+    with pytest.raises(StorageError, match="circle is a link that leads nowhere, but a folder"):
+        check_model_folder(circle)
+    with pytest.raises(StorageError, match="circle does not exist, but the folder of a saved classifier was"):
+        load_classifier(circle)
+
+
+def test_a_full_disk_is_told_once(saved, network, monkeypatch):
+    def full(file):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match=r"model to .*model: No space left on device\. What was there before"):
+        save(saved, network)
 
 
 def test_a_machine_that_stops_between_the_two_moves(saved, network):

@@ -148,7 +148,7 @@ def test_wrong_arguments_are_told_before_anything_is_read(trained, tmp_path, cap
 
 def test_places_and_classes_that_do_not_fit(trained, photos, tmp_path, capsys):
     assert shrink(trained, photos, trained) == 1
-    assert "MODEL and --out are both" in capsys.readouterr().err
+    assert "lies in the folder of the classifier" in capsys.readouterr().err
     assert shrink(trained, photos, photos / "small") == 1
     assert "lies in the folder of photographs" in capsys.readouterr().err
     assert shrink(tmp_path / "nothing", photos, tmp_path / "out") == 1

@@ -164,13 +164,14 @@ def test_a_table_of_labels_and_classes_of_which_there_is_no_photograph(folders, 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["MODEL", "FOREIGN"], "have the classes 'cat', which there are none of"),
+        (["MODEL", "FOREIGN"], "FOREIGN has the classes 'cat', which there are none of"),
         (["nowhere", "TEST"], "the folder of a saved classifier was expected"),
         (["MODEL", "nowhere"], "nowhere does not exist"),
         (["MODEL", "ONE"], "1 usable photographs were found. Expected at least 2"),
         (["MODEL", "TEST", "--device", "abacus"], "the device is 'abacus'"),
         (["MODEL", "TEST", "--out", "MODEL"], "which would be lost"),
         (["MODEL", "TEST", "--out", "TEST/out"], "lies in the folder of photographs"),
+        (["MODEL", "TEST", "--out", "MODEL/out"], "lies in the folder of the classifier"),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_written(folders, tmp_path, capsys, words, message):

@@ -12,7 +12,8 @@ from tlcourse.data.normalisation import ChannelStatistics
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of red, green and blue, over the training images of ImageNet, from 0 to 1
 IMAGENET_STD = (0.229, 0.224, 0.225)
 INTERPOLATIONS = ("bilinear", "bicubic")
-MOST_PIXELS = 64_000_000  # a strip of 1 x 10,000 pixels would grow to 232 x 2,320,000, and fill the memory
+MOST_SIDE = 8_000
+MOST_PIXELS = MOST_SIDE**2  # a strip of 1 x 10,000 pixels would grow to 232 x 2,320,000, and fill the memory
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Preprocessing:
                 f"resize is {self.resize} and crop is {self.crop}. Expected whole numbers, a crop of at least "
                 "1 pixel and at most as large as the resized image."
             )
+        if self.resize**2 > MOST_PIXELS:
+            raise ValueError(f"images were to be resized to {self.resize} pixels. Expected at most {MOST_SIDE}.")
         if len(self.mean) != 3 or len(self.std) != 3 or not all(value > 0 for value in self.std):
             raise ValueError(
                 f"mean is {self.mean} and std is {self.std}. Expected three numbers each, those of std above 0."

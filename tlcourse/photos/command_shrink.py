@@ -9,6 +9,7 @@ from tlcourse.photos.inspection import inspect
 from tlcourse.photos.networks import check_network
 from tlcourse.photos.onnx_export import check_packages
 from tlcourse.photos.options import (
+    IN_MODEL,
     NETWORKS_SAID,
     add_folder,
     add_shared,
@@ -102,12 +103,13 @@ def _shrink(options: argparse.Namespace, classifier: Classifier, parts: PhotoPar
 def _check(options: argparse.Namespace) -> Classifier:
     """Try what the long work will need; return the classifier."""
     pick_device(options.device)
-    if options.out.resolve() == options.model.resolve():
-        raise ValueError(f"MODEL and --out are both {options.out}. Expected another folder: the model is kept.")
+    check_outside(options.out, options.model, IN_MODEL)
     check_outside(options.out, options.folder)
     check_test(options)
     _check_student(options)
     check_unlabelled(options)
+    if options.unlabelled is not None:
+        scan_unlabelled(options.unlabelled)  # refuses what is no folder
     classifier = load_classifier(options.model)
     if options.to == "onnx":
         check_packages()

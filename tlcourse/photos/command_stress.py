@@ -6,7 +6,7 @@ from pathlib import Path
 from tlcourse.notebook.display import table_as_text
 from tlcourse.photos.classifier import load_classifier
 from tlcourse.photos.inspection import inspect
-from tlcourse.photos.options import add_computing, add_table, check_outside, nothing_written
+from tlcourse.photos.options import IN_MODEL, add_computing, add_table, check_outside, nothing_written
 from tlcourse.photos.scan import scan
 from tlcourse.photos.splits import with_classes
 from tlcourse.photos.stress import stress
@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
     device = pick_device(options.device)
     out = check_target(options.out, (PAGE, TABLE))
     check_outside(options.out, options.folder)
+    check_outside(options.out, options.model, IN_MODEL)
     classifier = load_classifier(options.model, device)
     folder = inspect(scan(options.folder, options.csv, options.label_column), at_least=1)
     print(folder)

@@ -11,6 +11,7 @@ import pandas as pd
 from tlcourse.photos.findings import FileFinding, FolderError
 from tlcourse.photos.layout import parts
 from tlcourse.photos.read import printable
+from tlcourse.photos.whole_folder import real_path
 
 FILE_COLUMNS = ("file", "filename", "file_name", "path", "filepath", "image", "image_path", "name", "id", "image_id")
 LABEL_COLUMNS = (
@@ -217,4 +218,4 @@ def _compose(text: str) -> str:
 
 def _is_file(first: Path, second: Path) -> bool:
     """Whether two paths are one file: the table itself may lie in the folder."""
-    return first.name == second.name and first.resolve() == second.resolve()
+    return first.name == second.name and real_path(first) == real_path(second)

@@ -104,9 +104,12 @@ def _parsed(record: dict[str, Any]) -> dict[str, Any]:
     """Turn the parts of a record that JSON has no types for into what they were."""
     if not isinstance(record["classes"], list) or not all(isinstance(record[n], str) for n in ("backbone", "sha256")):
         raise ValueError("classes must be a list, backbone and sha256 texts.")
+    if not all(isinstance(record[name], dict) for name in ("metrics", "counts", "training", "versions")):
+        raise ValueError("metrics, counts, training and versions must be objects with a value by name.")
     metrics = {k: Interval(**v) if isinstance(v, dict) else float(v) for k, v in record["metrics"].items()}
     return {
         "classes": tuple(record["classes"]),
         "preprocessing": Preprocessing.from_json(record["preprocessing"]),
         "metrics": metrics,
+        "training": {name: str(text) for name, text in record["training"].items()},
     }

@@ -11,6 +11,7 @@ from tlcourse.photos.inspection import inspect
 from tlcourse.photos.networks import photo_network
 from tlcourse.photos.scan import scan
 from tlcourse.photos.splits import PARTS
+from tlcourse.photos.whole_folder import real_path
 
 NETWORKS_SAID = "any classification network of torchvision, or tiny_resnet, which came with the course"
 
@@ -81,18 +82,19 @@ def tell_left_out(left_out: Sequence[Path], notes: Sequence[str]) -> None:
         print(f"  not used, since it, or one that looks like it, is among the test photographs: {path}")
 
 
-def check_outside(out: Path, folder: Path) -> None:
-    """Refuse to write among the photographs."""
-    if out.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(
-            f"--out is {out}, which lies in the folder of photographs, where it would look like a class. "
-            "Choose a place outside."
-        )
+AMONG_PHOTOGRAPHS = "the folder of photographs, where it would look like a class"
+IN_MODEL = "the folder of the classifier, which could not be replaced any more"
+
+
+def check_outside(out: Path, folder: Path, what: str = AMONG_PHOTOGRAPHS) -> None:
+    """Refuse to write into a folder that was given."""
+    if real_path(out).is_relative_to(real_path(folder)):
+        raise ValueError(f"--out is {out}, which lies in {what}. Choose a place outside.")
 
 
 def check_apart(names: str, one: Path, other: Path, way_out: str = "") -> None:
     """Refuse a folder that was given twice, and folders of which one holds the other; `way_out` ends the error."""
-    first, second = one.resolve(), other.resolve()
+    first, second = real_path(one), real_path(other)
     if first == second:
         raise ValueError(f"{names} are both {one}. Expected two folders of different photographs.{way_out}")
     if first.is_relative_to(second) or second.is_relative_to(first):
@@ -104,6 +106,8 @@ def check_apart(names: str, one: Path, other: Path, way_out: str = "") -> None:
 
 def check_test(options: argparse.Namespace) -> None:
     """Refuse a test on what is learned from; a table of labels may say which files of a folder are which."""
+    if options.test is not None and options.out is not None:
+        check_outside(options.out, options.test)
     if options.test is not None and options.csv is None:
         way_out = " Such as data/train and --test data/test; or leave --test out: a fifth is kept then."
         check_apart("FOLDER and --test", options.folder, options.test, way_out)

@@ -14,6 +14,7 @@ from tlcourse.photos.findings import FileFinding, FolderError, class_lines
 from tlcourse.photos.label_table import read_table
 from tlcourse.photos.layout import check_layout
 from tlcourse.photos.read import printable
+from tlcourse.photos.whole_folder import real_path
 
 UNLABELLED = "unlabelled"  # the one class of photographs of which no label is read
 SYSTEM_FILES = {"thumbs.db", "desktop.ini", "__macosx"}
@@ -86,8 +87,8 @@ def scan_unlabelled(folder: Path | str, table: Path | None = None) -> Scan:
     file in it.
     """
     folder, found, findings = _listed(folder)
-    tables = () if table is None else (table.resolve(), (folder / table).resolve())
-    files = tuple(sorted(name for name in found if not tables or (folder / name).resolve() not in tables))
+    tables = () if table is None else (real_path(table), real_path(folder / table))
+    files = tuple(sorted(name for name in found if not tables or real_path(folder / name) not in tables))
     if not files:
         raise FolderError(f"{printable(folder)} holds no file. Expected photographs; subfolders may be there or not.")
     return Scan(folder, files, torch.zeros(len(files), dtype=torch.int64), (UNLABELLED,), tuple(findings))

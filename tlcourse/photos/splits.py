@@ -72,7 +72,7 @@ def with_classes(photos: PhotoSet, classes: Sequence[str]) -> PhotoSet:
     unknown = [name for name in present if name not in classes]
     if unknown:
         raise ValueError(
-            f"the test photographs have the classes {', '.join(map(repr, unknown[:5]))}, which there are none of to "
+            f"{photos.name} has the classes {', '.join(map(repr, unknown[:5]))}, which there are none of to "
             f"learn from. Expected only: {', '.join(map(repr, classes[:10]))}. Rename their folders, or take them out."
         )
     place = {name: number for number, name in enumerate(classes)}
@@ -86,9 +86,10 @@ def check_enough(photos: PhotoSet, parts: int, each: str = "one for every part")
     few = {name: size for name, size in sizes.items() if size < parts}
     if few or len(sizes) < 2:
         named = ", ".join(f"{name!r} ({size})" for name, size in list(few.items())[:5])
+        lacking = f"too few different photographs in {named}" if few else f"{len(sizes)} classes were found"
         raise ValueError(
-            f"{f'too few different photographs in {named}' if few else f'{len(sizes)} classes were found'}. Expected "
-            f"at least 2 classes and {parts} different photographs in each, {each}. Add some, or take the class out."
+            f"{photos.name}: {lacking}. Expected at least 2 classes and {parts} different photographs in each, {each}. "
+            "Add some, or take the class out."
         )
 
 

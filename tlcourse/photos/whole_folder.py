@@ -30,12 +30,13 @@ def new_folder(folder: Path) -> Iterator[Path]:
 def check_target(folder: Path | str, ours: Collection[str]) -> Path:
     """Refuse a place that cannot be written, or that holds what would be lost. Ask before the long work, not after it.
 
-    `ours` are names of files that may be replaced there. Returns the absolute path; raises StorageError.
+    `ours` are names of files that may be replaced there. Returns the path behind all links; raises StorageError.
     """
-    folder = Path(folder).expanduser().absolute()
+    folder = real_path(folder)
     restore(folder)
-    if folder.exists() and not folder.is_dir():
-        raise StorageError(f"{folder} is a file, but a folder for a saved model was expected. Choose another name.")
+    if (folder.exists() or folder.is_symlink()) and not folder.is_dir():
+        what = "a link that leads nowhere" if folder.is_symlink() else "a file"
+        raise StorageError(f"{folder} is {what}, but a folder for a saved model was expected. Choose another name.")
     others = sorted(entry.name for entry in folder.iterdir() if entry.name not in ours) if folder.exists() else []
     if others:
         raise StorageError(
@@ -55,7 +56,7 @@ def check_target(folder: Path | str, ours: Collection[str]) -> Path:
 
 
 def write_folder(folder: Path | str, files: Mapping[str, bytes], *, replaces: Collection[str] = ()) -> Path:
-    """Write a folder so that a reader finds the old one or the new one, never a mixture; returns its absolute path.
+    """Write a folder so that a reader finds the old one or the new one, never a mixture; returns its real path.
 
     The files go into a new folder beside it, and are forced to disk. Then the old folder is put aside, the new one
     takes its place, and the old one is deleted. If the machine stops between these steps, the old folder is put back by
@@ -76,9 +77,10 @@ def write_folder(folder: Path | str, files: Mapping[str, bytes], *, replaces: Co
         if not isinstance(error, OSError):
             raise
         kept = " What was there before is unchanged." if folder.exists() else ""
+        reason = getattr(error.__cause__ or error, "strerror", None) or error  # of a StorageError, what it came from
         raise StorageError(
-            f"could not write a saved model to {folder}: {getattr(error, 'strerror', None) or error}.{kept} Free "
-            "some space, close what has its files open, or choose another folder."
+            f"could not write a saved model to {folder}: {reason}.{kept} Free some space, close what has its files "
+            "open, or choose another folder."
         ) from error
     shutil.rmtree(aside, ignore_errors=True)
     return folder
@@ -86,10 +88,15 @@ def write_folder(folder: Path | str, files: Mapping[str, bytes], *, replaces: Co
 
 def restore(folder: Path | str) -> None:
     """Put a folder back that a stopped `write_folder` had put aside."""
-    folder = Path(folder).expanduser().absolute()
+    folder = real_path(folder)
     if not folder.exists() and _aside(folder).is_dir():
         with contextlib.suppress(OSError):
             os.replace(_aside(folder), folder)
+
+
+def real_path(path: Path | str) -> Path:
+    """Return the absolute path behind all links; for links in a circle, Path.resolve() would raise RuntimeError."""
+    return Path(os.path.realpath(Path(path).expanduser()))
 
 
 def _aside(folder: Path) -> Path:
