@@ -1,8 +1,6 @@
 """From a folder to a measured classifier: every step against what it promises, and the whole on real photographs."""
 
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -499,14 +497,6 @@ def test_what_was_kept_is_told_with_its_recipe(trained):
     assert words["label smoothing"] == "0.1"
     assert words["mirrored"] == "no"
     assert "tried and dropped" not in words
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-def test_nothing_half_written_is_read_after_a_kill(tmp_path, environment):
-    command = [sys.executable, Path(__file__).parents[1] / "killed_while_working.py", tmp_path, "3"]
-    ways = ["fine_tuning", "saving", "downloading"]
-    found = subprocess.run([*command, *ways], env=environment, capture_output=True, text=True)
-    assert found.stdout.count("all was whole") == len(ways), found.stderr
 
 
 # on real photographs
