@@ -108,7 +108,7 @@ def _judge(pipe: Connection, folder: str) -> None:
 
         _, most = resource.getrlimit(resource.RLIMIT_AS)
         resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + MEMORY, most))
-    with contextlib.suppress(EOFError):
+    with contextlib.suppress(EOFError, ConnectionError):  # when the grader is gone
         pipe.send(READY)
         while True:
             work, arguments = pipe.recv()
