@@ -116,6 +116,8 @@ def test_an_unknown_column_and_a_missing_table_are_named(flat):
         read(flat, table_of("image,sex,dx", STEMS, SEXES, CLASSES), label_column="breed")
     with pytest.raises(FolderError, match="could not read the table"):
         scan(flat, "gone.csv")
+    with pytest.raises(FolderError, match=r"the column 'dx' was named, but no table of .* was given \(--csv\)"):
+        scan(flat, label_column="dx")
 
 
 def test_a_class_may_be_called_none_or_hold_a_comma(flat):

@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Inspect, adapt, choose, predict, save."""
     methods, out = _check(options), check_target(options.out, (*FILES, PREDICTIONS))
-    known = scan(options.source, options.csv, options.label_column)
+    column = options.label_column if options.csv or not options.labels else None  # else it is that of the labels
+    known = scan(options.source, options.csv, column)
     asked = scan_unlabelled(options.target, options.labels)
     print(f"{asked.ignored()}; every photograph will be taken for one of the source's classes, whatever it shows.")
     labels = _labels(options, known.classes)

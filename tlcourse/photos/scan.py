@@ -60,9 +60,13 @@ def scan(folder: Path | str, csv: Path | str | None = None, label_column: str | 
     `species`, in the only other column, or in `label_column`; or one column for every class, with a 1 in one of them.
     It may lie in the folder. Links that lead out of the folder are not followed. Hidden files, and those of systems,
     such as `Thumbs.db`, are passed over. Raises FolderError where no class is found, where folders look like parts of a
-    data set, and where more than one column could hold the classes.
+    data set, where more than one column could hold the classes, and where one is named without a table.
     """
     folder, found, findings = _listed(folder)
+    if csv is None and label_column is not None:
+        raise FolderError(
+            f"the column {label_column!r} was named, but no table of {printable(folder)} was given (--csv)."
+        )
     if csv is None:
         class_of, notes = _by_subfolder(folder, found, findings)
     else:
