@@ -3,6 +3,7 @@
 import ast
 import math
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +11,7 @@ import torch
 from scipy import stats
 
 import tlcourse as tl
-from benchmarks.peers import measure, table
+from benchmarks.peers import figure, measure, table
 from benchmarks.peers.network import network
 from benchmarks.peers.workloads import CONTESTANTS, COURSE, ROOT, WORKLOADS
 
@@ -83,6 +84,28 @@ def test_the_page_says_ratio_interval_target_and_machine():
     assert "to 80 %: course 0.75 s; timm 1.75 s" in page
     assert f"torch {torch.__version__.split('+')[0]}" in page
     assert "cores of" in page
+
+
+def test_one_table_holds_all_works_and_names_each_once():
+    found = table.summary(
+        pd.concat([rows({COURSE: [1.0, 2.0], "timm": [2.0, 4.0]}), rows({COURSE: [1.0, 2.0]}, "answers")])
+    )
+    lines = table.markdown(found).splitlines()
+    assert len(lines) == 2 + 3
+    assert [line.split(" | ")[0].strip("| ") for line in lines[2:]] == [
+        WORKLOADS["few"].title,
+        "",
+        WORKLOADS["answers"].title,
+    ]
+
+
+def test_the_picture_says_ratios_and_growth_in_words():
+    sizes = {"what": "images, one epoch", "size": [1_000, 50_000], "seconds": [1.0, 40.0], "memory": [500.0, 700.0]}
+    picture, words = figure.draw(rows({COURSE: [1.0, 2.0], "timm": [2.0, 4.0]}), pd.DataFrame(sizes))
+    assert f"{WORKLOADS['few'].title}: timm 2.0" in words
+    assert "1.0 s and 500 MiB for 1,000, 40.0 s and 700 MiB for 50,000" in words
+    assert all(ax.get_xlabel() for ax in picture.axes)
+    plt.close(picture)
 
 
 @pytest.mark.parametrize("workload", ["few", "scratch"])

@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.peers.growth import measure_growth
@@ -36,12 +37,9 @@ def main() -> int:
         forget()
     failed = measure_all(possible(options.workloads), options.contestants, options.rounds, options.device)
     if "floor" not in options.skip and not FLOOR.exists():
-        print("the floor, and what the rest is", flush=True)
-        # the course first, as for a learner, since it sets some settings of PyTorch before that is imported
-        code = f"import tlcourse, benchmarks.peers.floor as floor; floor.main({options.device!r})"
-        measure(["-c", code], options.device, WORK / "log.txt")
+        failed += _failed(measure_floor, options.device)
     if "growth" not in options.skip:
-        measure_growth(options.device)
+        failed += _failed(measure_growth, options.device)
     # here, since PyTorch and pandas must not be in this process while it starts others
     from benchmarks.peers.results import publish
 
@@ -51,6 +49,24 @@ def main() -> int:
     else:
         forget()
     return min(failed, 1)
+
+
+def measure_floor(device: str) -> None:
+    """Measure what the work could take at the least, and what the rest is."""
+    print("the floor, and what the rest is", flush=True)
+    # the course first, as for a learner, since it sets some settings of PyTorch before that is imported
+    code = f"import tlcourse, benchmarks.peers.floor as floor; floor.main({device!r})"
+    measure(["-c", code], device, WORK / "log.txt")
+
+
+def _failed(work: Callable[[str], None], device: str) -> int:
+    """Do it, and return 1 where a process of it failed, which shall not cost what was measured before."""
+    try:
+        work(device)
+    except OSError as error:
+        print(f"FAILED: {error}", flush=True)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -69,8 +69,7 @@ def sweep(job: Job) -> dict[str, Any]:
     from benchmarks.peers.clock import Clock
     from benchmarks.peers.prepare import held_out, starting
 
-    pool, test = tl.load("handwritten-photo"), held_out(job.workload)
-
+    pool, test, grid = tl.load("handwritten-photo"), held_out(job.workload), tl.grid
     recipe = tl.Recipe(epochs=job.settings.updates // tl.Recipe.steps)
 
     def trial(seed: int) -> dict[str, float]:
@@ -80,7 +79,7 @@ def sweep(job: Job) -> dict[str, Any]:
 
     clock = Clock(job)
     clock.start()
-    rows = tl.grid(trial, seed=range(RUNS * job.seed, RUNS * (job.seed + 1)), progress=False)
+    rows = grid(trial, seed=range(RUNS * job.seed, RUNS * (job.seed + 1)), progress=False)
     clock.stop()
     return clock.result(rows["accuracy"].mean())
 

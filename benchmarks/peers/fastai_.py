@@ -19,8 +19,10 @@ from fastai.vision.all import (
     Resize,
     accuracy,
     aug_transforms,
+    imagenet_stats,
     vision_learner,
 )
+from fastai.vision.learner import default_split, model_meta
 from torchvision.models import mobilenet_v2
 
 from benchmarks.peers.clock import Clock
@@ -85,11 +87,15 @@ def finetune(job: Job) -> dict[str, Any]:
     return _photos(job, all_of_it)
 
 
-def imagenet(weights: object = None) -> torch.nn.Module:
+def imagenet(pretrained: bool = True) -> torch.nn.Module:
     """The architecture as `vision_learner` asks for it, with weights from a file instead of a download."""
     net = mobilenet_v2()
     net.load_state_dict(torch.load(real_data() / "imagenet_weights" / "mobilenet_v2.pth", weights_only=True))
     return net
+
+
+# what vision_learner must know of an architecture that fastai does not: where its head begins, and how it is normalised
+model_meta[imagenet] = {"cut": -1, "split": default_split, "stats": imagenet_stats}
 
 
 def _photos(job: Job, teach: Any) -> dict[str, Any]:
@@ -101,7 +107,7 @@ def _photos(job: Job, teach: Any) -> dict[str, Any]:
         train="train",
         valid="test",
         item_tfms=Resize(224),
-        batch_tfms=[*aug_transforms(), Normalize.from_stats([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])],
+        batch_tfms=aug_transforms(),
         bs=16,
         device=torch.device(job.device),
     )

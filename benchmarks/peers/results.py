@@ -16,6 +16,8 @@ TABLES = {ROWS: "speed.csv", FLOOR: "floor.csv", GROWTH: "growth.csv"}
 
 def publish(folder: Path) -> None:
     """Copy what was measured into a folder, and draw it; what was not measured this time is not kept from before."""
+    if not ROWS.exists():
+        raise SystemExit("nothing was measured, so there is no table. See above what failed.")
     folder.mkdir(parents=True, exist_ok=True)
     for measured, name in TABLES.items():
         (folder / name).unlink(missing_ok=True)
