@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.peers.growth import measure_growth
-from benchmarks.peers.measure import forget, measure, measure_all, possible
+from benchmarks.peers.measure import forget, measure, measure_all, possible, with_the_course
 from benchmarks.peers.workloads import CONTESTANTS, FLOOR, RESULTS, WORK, WORKLOADS
 
 
@@ -54,9 +54,7 @@ def main() -> int:
 def measure_floor(device: str) -> None:
     """Measure what the work could take at the least, and what the rest is."""
     print("the floor, and what the rest is", flush=True)
-    # the course first, as for a learner, since it sets some settings of PyTorch before that is imported
-    code = f"import tlcourse, benchmarks.peers.floor as floor; floor.main({device!r})"
-    measure(["-c", code], device, WORK / "log.txt")
+    measure(with_the_course("floor", device), device, WORK / "log.txt")
 
 
 def _failed(work: Callable[[str], None], device: str) -> int:

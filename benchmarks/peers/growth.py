@@ -1,19 +1,16 @@
 """How the course's cost grows with images, classes and photographs: time should be linear, a folder's memory flat.
 
-    python -m benchmarks.peers.growth WHAT SIZE DEVICE FILE
-
 Each size is a process of its own. Photographs are links to 200 of them, at 64 pixels.
 """
 
 import csv
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.peers.measure import measure
+from benchmarks.peers.measure import measure, with_the_course
 from benchmarks.peers.workloads import GROWTH, WORK, real_data
 
 IMAGES, CLASSES, PHOTOS = "images, one epoch", "classes, one epoch of 5,000 images", "photographs, a probe"
@@ -31,7 +28,7 @@ def measure_growth(device: str) -> None:
             if (what, size) in done or (what == PHOTOS and real_data() is None):
                 continue
             result = WORK / "result.json"
-            words = ["-m", "benchmarks.peers.growth", what, str(size), device, str(result)]
+            words = with_the_course("growth", what, str(size), str(result))
             cost = measure(words, device, WORK / "log.txt")
             seconds = json.loads(result.read_text(encoding="utf-8"))
             rows.append({"what": what, "size": size, "seconds": f"{seconds:.3f}", "memory": f"{cost['memory']:.0f}"})
@@ -47,22 +44,27 @@ def images(count: int) -> Callable[[], object]:
     import tlcourse as tl
 
     data, model = tl.load("printed-photo", "letters", count=count), tl.TinyResNet(35)
-    return lambda: tl.train(model, data, tl.Recipe(epochs=1, steps=None, batch=BATCH))
+    train, recipe = tl.train, tl.Recipe(epochs=1, steps=None, batch=BATCH)
+    return lambda: train(model, data, recipe)
 
 
 def classes(count: int) -> Callable[[], object]:
     """Prepare one epoch of images whose labels say nothing, for so many classes."""
+    import torch
+
     import tlcourse as tl
 
     drawn = tl.load("printed-photo", "letters", count=5_000)
-    data = tl.ImageSet(drawn.images, drawn.labels.new_tensor(range(len(drawn))) % count, tuple(map(str, range(count))))
-    model = tl.TinyResNet(count)
-    return lambda: tl.train(model, data, tl.Recipe(epochs=1, steps=None, batch=BATCH))
+    data = tl.ImageSet(drawn.images, torch.arange(len(drawn)) % count, tuple(map(str, range(count))))
+    model, train, recipe = tl.TinyResNet(count), tl.train, tl.Recipe(epochs=1, steps=None, batch=BATCH)
+    return lambda: train(model, data, recipe)
 
 
 def photographs(count: int, folder: Path) -> Callable[[], object]:
     """Prepare a probe on so many links, a fifth of which are for the test."""
-    from tlcourse.photos.photoset import PhotoSet, torch  # not torch itself: the course comes first
+    import torch
+
+    from tlcourse.photos.photoset import PhotoSet
     from tlcourse.photos.pipeline import train_on_photos
 
     photos = sorted((real_data() / "groceries" / "train").glob("*/*"))[:DIFFERENT]
@@ -76,7 +78,7 @@ def photographs(count: int, folder: Path) -> Callable[[], object]:
     return lambda: train_on_photos(given, "mobilenet_v2", weights, side=SIDE, probe_only=True, progress=False)
 
 
-def main(what: str, size: str, device: str, file: str) -> None:
+def main(what: str, size: str, file: str) -> None:
     """Do the work of one size, and write its seconds; the device is the one in TLCOURSE_DEVICE."""
     with tempfile.TemporaryDirectory() as folder:
         if what == PHOTOS:
@@ -87,7 +89,3 @@ def main(what: str, size: str, device: str, file: str) -> None:
         work()
         seconds = time.perf_counter() - begin
     Path(file).write_text(json.dumps(seconds), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

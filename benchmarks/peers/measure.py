@@ -42,6 +42,12 @@ def measure(words: list[str], device: str, log: Path) -> dict[str, float]:
     return {"whole": whole, "processor": usage.ru_utime + usage.ru_stime, "memory": usage.ru_maxrss / unit}
 
 
+def with_the_course(module: str, *words: str) -> list[str]:
+    """Return the words that run a module's `main` after the course was imported: it sets settings of PyTorch before."""
+    code = f"import sys, tlcourse; from benchmarks.peers.{module} import main; main(*sys.argv[1:])"
+    return ["-c", code, *words]
+
+
 def run(job: Job) -> dict[str, Any]:
     """Let a contestant do its job, and return a row without what was measured in pauses of its clock."""
     file = WORK / "result.json"
