@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 SIDE = 16  # height and width of a thumbnail in pixels
 NEAR = 0.02  # largest distance of near duplicates: 1 minus the correlation of their thumbnails
@@ -55,5 +53,10 @@ def _unit(thumbnails: np.ndarray) -> np.ndarray:
 
 def joined(count: int, pairs: list[tuple[int, int]]) -> list[int]:
     """Give `count` pictures groups, so that every pair is in one, and what hangs on either, too."""
+    if not pairs:
+        return list(range(count))
+    from scipy.sparse import coo_matrix  # takes a while to import
+    from scipy.sparse.csgraph import connected_components
+
     a, b = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     return connected_components(coo_matrix((np.ones(len(a)), (a, b)), (count, count)), directed=False)[1].tolist()

@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 
 from tlcourse.photos.findings import FileFinding, FolderError, class_lines
-from tlcourse.photos.label_table import read_table
 from tlcourse.photos.layout import check_layout
 from tlcourse.photos.read import printable
 from tlcourse.photos.whole_folder import real_path
@@ -70,6 +69,8 @@ def scan(folder: Path | str, csv: Path | str | None = None, label_column: str | 
     if csv is None:
         class_of, notes = _by_subfolder(folder, found, findings)
     else:
+        from tlcourse.photos.label_table import read_table  # which takes a while to import
+
         csv = Path(csv) if Path(csv).is_file() else folder / csv
         class_of, notes = read_table(csv, folder, found, findings, label_column)
     if not class_of:
