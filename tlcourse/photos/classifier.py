@@ -17,6 +17,7 @@ from tlcourse.models.compression.quantized import is_int8, with_int8
 from tlcourse.photos.memory import read_for
 from tlcourse.photos.model_card import ModelCard, card_from_json
 from tlcourse.photos.networks import check_network, photo_network
+from tlcourse.photos.one_pass import one_pass
 from tlcourse.photos.read import to_rgb
 from tlcourse.photos.whole_folder import check_target, restore, write_folder
 from tlcourse.storage import StorageError, read_tensors, sha256
@@ -26,7 +27,6 @@ WEIGHTS, CARD, PAGE, REPORT = "model.safetensors", "model_card.json", "MODEL_CAR
 ONNX = "model.onnx"
 FILES = (WEIGHTS, CARD, PAGE, REPORT)
 Photo = Path | str | Image.Image
-BATCH = 32
 
 
 class Answer(NamedTuple):
@@ -86,17 +86,12 @@ class Classifier:
             raise ValueError(f"temperature is {temperature}, but a number above 0 was expected; 1 changes nothing.")
         return (self.logits(images) / temperature).softmax(1)
 
-    @torch.inference_mode()
     def logits(self, images: Sequence[Photo]) -> torch.Tensor:
         """Return the logits, before the softmax, float32 `[N, classes]` on the CPU."""
         if not len(images):
             raise ValueError("there is no photograph, but at least one was expected.")
-        device = next(self.model.parameters()).device
-        parts = []
-        for start in range(0, len(images), BATCH):
-            x = torch.stack([self.prepare(image) for image in images[start : start + BATCH]])
-            parts.append(self.model(x.to(device)).float().cpu())
-        return torch.cat(parts)
+        read = lambda rows: torch.stack([self.prepare(images[row]) for row in rows.tolist()])  # noqa: E731
+        return one_pass(self.model, read, len(images), self.preprocessing.crop)
 
     def prepare(self, image: Photo) -> torch.Tensor:
         """Return a photograph as the network takes it, float32 `[3, crop, crop]`.

@@ -7,9 +7,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tlcourse.photos.classifier import Answer, load_classifier
+from tlcourse.photos.classifier import Answer, Classifier, load_classifier
 from tlcourse.photos.read import printable
 from tlcourse.photos.scan import is_system_file
+
+AT_ONCE = 256  # photographs that are asked about together; answers are printed after so many
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,13 +29,11 @@ def run(options: argparse.Namespace) -> int:
     if options.top < 1:
         raise ValueError(f"--top is {options.top}, but at least 1 was expected.")
     classifier, records, failed = load_classifier(options.model), [], False
-    for image in _expanded(options.images):
-        try:
-            answers = classifier.classify(image, top=options.top)
-        except (OSError, ValueError) as error:
+    for image, answers in _answered(classifier, list(_expanded(options.images)), options.top):
+        if isinstance(answers, Exception):
             failed = True
-            records.append({"image": printable(image), "error": str(error)})
-            print(f"tlcourse predict: {error}", file=sys.stderr)
+            records.append({"image": printable(image), "error": str(answers)})
+            print(f"tlcourse predict: {answers}", file=sys.stderr)
             continue
         records.append({"image": printable(image), "answers": [_record(answer) for answer in answers]})
         if not options.json:
@@ -41,6 +41,22 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(records, indent=2))
     return int(failed)
+
+
+def _answered(
+    classifier: Classifier, images: list[str], top: int
+) -> Iterator[tuple[str, list[Answer] | OSError | ValueError]]:
+    """Yield each photograph with its answers, or with the error where it has none."""
+    for start in range(0, len(images), AT_ONCE):
+        some = images[start : start + AT_ONCE]
+        try:
+            yield from zip(some, classifier.classify(some, top), strict=True)
+        except (OSError, ValueError) as error:
+            if len(some) == 1:
+                yield some[0], error
+            else:  # one of them cannot be read: which?
+                for image in some:
+                    yield from _answered(classifier, [image], top)
 
 
 def _record(answer: Answer) -> dict[str, str | float]:

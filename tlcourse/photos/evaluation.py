@@ -9,9 +9,9 @@ from torch import nn
 from tlcourse.evaluation.calibration import Reliability, chance_calibration_error, fit_temperature, reliability
 from tlcourse.evaluation.intervals import Interval, wilson_interval
 from tlcourse.evaluation.metrics import class_report, confusion_matrix
-from tlcourse.evaluation.predict import confident_mistakes, predict
+from tlcourse.evaluation.predict import confident_mistakes
 from tlcourse.photos.memory import PhotoSource
-from tlcourse.repro import progress_bar
+from tlcourse.photos.one_pass import one_pass
 
 FEW = 500  # photographs
 
@@ -102,8 +102,9 @@ def evaluate_photos(
     model: nn.Module, photos: PhotoSource, temperature: float = 1.0, progress: bool = False
 ) -> Evaluation:
     """Ask a network about test photographs; the temperature, by which logits are divided, is fitted on validation."""
-    batches = progress_bar(photos.in_order(), "test", shown=progress)
-    return Evaluation(predict(model, batches) / temperature, photos.labels, photos.classes, temperature)
+    shown = "test" if progress else None
+    logits = one_pass(model, photos.prepared, len(photos), photos.preprocessing.crop, progress=shown)
+    return Evaluation(logits / temperature, photos.labels, photos.classes, temperature)
 
 
 def careful_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:

@@ -16,15 +16,17 @@ def how_many() -> int:
     return min(torch.get_num_threads(), MOST) if pick_device().type == "cpu" else 1
 
 
-def side_by_side(function: Callable[..., Any], plan: Sequence[tuple], progress: bool = True) -> list[Any]:
+def side_by_side(
+    function: Callable[..., Any], plan: Sequence[tuple], progress: bool = True, name: str = "trainings"
+) -> list[Any]:
     """Call a function for every entry of a plan, several at the same time; return the answers in the plan's order.
 
     The course's networks are so small that two cores working on the same batch mostly wait for each other. Two
     trainings side by side, on one core each, are done about a quarter sooner. The function must not use PyTorch's
     global generator outside `seeded`. Raises what the first call that fails raises; calls that have not begun are then
-    dropped.
+    dropped. `name` is that of the bar.
     """
-    bar = progress_bar(total=len(plan), desc="trainings", shown=progress)
+    bar = progress_bar(total=len(plan), desc=name, shown=progress)
     workers, threads = how_many(), torch.get_num_threads()
     pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(max(1, threads // workers),))
     try:

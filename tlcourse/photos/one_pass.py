@@ -1,0 +1,55 @@
+"""Many photographs through a network that does not learn: batches side by side, and batch normalisation folded.
+
+Two cores that work on one batch wait for each other after every layer, and while one of them reads photographs, the
+network waits. So each core has a batch of its own, which it reads and then sends through. Folding saves a pass over
+memory for every convolution, and moves logits by rounding alone.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from tlcourse.evaluation.predict import evaluation_mode
+from tlcourse.models.compression.folding import fold_batchnorm
+from tlcourse.repro import generator
+from tlcourse.training.parallel import side_by_side
+
+AT_A_TIME = 16  # photographs in a batch; what layers make of more leaves the processor's cache
+FOLDED_FROM = 64  # photographs; folding takes about as long as it saves on a few dozen
+
+
+def one_pass(
+    model: nn.Module,
+    read: Callable[[torch.Tensor], torch.Tensor],
+    count: int,
+    side: int,
+    *,
+    features: bool = False,
+    progress: str | None = None,
+) -> torch.Tensor:
+    """Return logits of `count` photographs, or what the head sees of them: float32 `[count, ...]` on the CPU.
+
+    `read` gives those of some numbers as the network takes them, float32 `[B, 3, side, side]`, and is called in
+    several threads. The network's own mode is put back afterwards. `progress` names a bar, None shows none.
+    """
+    rows = torch.arange(count).split(AT_A_TIME)
+    with evaluation_mode(model) as device:
+        network = _folded(model, side) if count >= FOLDED_FROM and device.type == "cpu" else model
+        ask = network.forward_features if features else network
+
+        @torch.no_grad()  # not inference_mode: features are learned from
+        def answer(some: torch.Tensor) -> torch.Tensor:
+            x = read(some).to(device).contiguous(memory_format=torch.channels_last)
+            return ask(x).float().cpu()
+
+        return torch.cat(side_by_side(answer, [(some,) for some in rows], progress is not None, progress or ""))
+
+
+def _folded(model: nn.Module, side: int) -> nn.Module:
+    """Return a copy without batch normalisation, or the network itself where folding would change its answers."""
+    noise = torch.randn(1, 3, side, side, generator=generator("folding"))
+    try:
+        return fold_batchnorm(model, noise).to(memory_format=torch.channels_last)
+    except ValueError:
+        return model
