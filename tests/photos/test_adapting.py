@@ -8,7 +8,7 @@ import torch
 from tlcourse.adaptation.coral import covariance, recolouring
 from tlcourse.photos import adapting
 from tlcourse.photos.adapting import METHODS, Domains, aligned, check_method
-from tlcourse.photos.finetuning import CachedFeatures
+from tlcourse.photos.probe import CachedFeatures
 
 
 def cloud(n, seed, d=6):

@@ -16,11 +16,11 @@ from tlcourse.models.pretrained import FOLDER
 from tlcourse.photos import choosing, command_choose
 from tlcourse.photos.choice_page import choice_rows
 from tlcourse.photos.choosing import FOLDS, Judged, judge, probe_folds, ranked
-from tlcourse.photos.finetuning import CachedFeatures
 from tlcourse.photos.image_folder import write_image_folder
 from tlcourse.photos.inspection import inspect
 from tlcourse.photos.networks import about_weights, weights_in
 from tlcourse.photos.photoset import PhotoSet
+from tlcourse.photos.probe import CachedFeatures
 from tlcourse.photos.scan import scan
 from tlcourse.photos.splits import set_test_aside, train_validation_test
 from tlcourse.repro import generator, seeded

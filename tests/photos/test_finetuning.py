@@ -18,22 +18,14 @@ from tlcourse.models.tiny_resnet import TinyResNet
 from tlcourse.photos import memory
 from tlcourse.photos.classifier import load_classifier
 from tlcourse.photos.evaluation import Evaluation, careful_temperature
-from tlcourse.photos.finetuning import (
-    CachedFeatures,
-    Tuned,
-    cache_features,
-    class_loss,
-    fine_tune,
-    refitted,
-    set_statistics,
-    solve_photo_probe,
-)
+from tlcourse.photos.finetuning import Tuned, class_loss, fine_tune, set_statistics
 from tlcourse.photos.image_folder import write_image_folder
 from tlcourse.photos.inspection import inspect
 from tlcourse.photos.memory import open_photos, read_for
 from tlcourse.photos.networks import COURSE_PREPROCESSING, photo_network
 from tlcourse.photos.photoset import PhotoSet
 from tlcourse.photos.pipeline import train_on_photos
+from tlcourse.photos.probe import cache_features, solve_photo_probe
 from tlcourse.photos.read import PhotoError
 from tlcourse.photos.recipe import RECIPES, PhotoRecipe, choose_recipe
 from tlcourse.photos.scan import scan
@@ -196,7 +188,6 @@ def photos_of(labels, classes):
 
 
 NOTHING = photos_of([0], ("a",)).subset(torch.zeros(0, dtype=torch.int64))
-FEATURES = CachedFeatures(torch.randn(4, 3), torch.tensor([0, 1, 0, 1]))
 
 
 def test_classes_of_the_test_are_found_by_name_and_not_by_number():
@@ -222,51 +213,12 @@ def test_classes_of_the_test_are_found_by_name_and_not_by_number():
             r"too few different photographs in 'few' \(2\)",
         ),
         (lambda: train_validation_test(photos_of([0] * 3, ("one",))), "1 classes were found"),
-        (lambda: solve_photo_probe(FEATURES, FEATURES, 2, ()), "no penalty was given"),
         (lambda: set_statistics(None, "freeze"), "Expected 'adapt' or 'keep'"),
     ],
 )
 def test_what_cannot_be_is_refused(ask, message):
     with pytest.raises(ValueError, match=message):
         ask()
-
-
-# the probe
-
-
-def test_the_probe_does_not_depend_on_the_size_of_the_features():
-    x = torch.randn(60, 5, generator=draws())
-    y = (x[:, 0] > 0).long() + (x[:, 1] > 0.5).long()
-    small, large = (
-        solve_photo_probe(CachedFeatures(x[:40] * s, y[:40]), CachedFeatures(x[40:] * s, y[40:]), 3)
-        for s in (1e-3, 1e3)
-    )
-    assert small.penalty == large.penalty
-    assert torch.allclose(small.probe.weight, large.probe.weight * 1e6, rtol=1e-3)
-    assert small.validation_loss == pytest.approx(large.validation_loss, abs=1e-4)
-
-
-def test_validation_chooses_the_penalty():
-    noise = torch.randn(40, 30, generator=draws(1))
-    y = torch.arange(40) % 2
-    train, other = CachedFeatures(noise, y), CachedFeatures(torch.randn(40, 30, generator=draws(2)), y)
-    assert solve_photo_probe(train, train, 2).penalty == 0.1  # what was learned by heart is right again
-    assert solve_photo_probe(train, other, 2).penalty == 100.0  # on others, noise should be believed least
-
-
-def test_after_the_choice_the_probe_learns_from_validation_too():
-    from sklearn.linear_model import LogisticRegression
-
-    x, y = torch.randn(60, 5, generator=draws()), torch.arange(60) % 3
-    known = [CachedFeatures(x[:40], y[:40]), CachedFeatures(x[40:], y[40:])]
-    chosen = solve_photo_probe(*known, 3)
-    again = refitted(chosen)
-    theirs = LogisticRegression(C=1 / chosen.penalty, class_weight="balanced", tol=1e-8, max_iter=5000)
-    theirs.fit(x.double() / x.double().std(), y)
-    assert np.allclose(again.probe.weight * x.double().std(), theirs.coef_, atol=1e-4)
-    assert (again.mistakes, again.validation_loss) == (chosen.mistakes, chosen.validation_loss)
-    assert "validation photographs too" in again.in_words()["penalty of the probe"]
-    assert "too" not in chosen.in_words()["penalty of the probe"]
 
 
 # the training
@@ -485,7 +437,7 @@ def test_a_fine_tuning_that_harms_is_taken_back_and_told_as_dropped(digits):
     assert "1 epochs, batches of 16, rate up to 1" in words["tried and dropped"]
     assert not {"recipe", "label smoothing", "epoch that was kept", "mirrored"} & set(words)
     assert str(tuned).startswith("kept: linear probe. On validation, fine-tuning came to")
-    assert f"linear probe to {result.probe.validation_accuracy:.1f} %" in str(tuned)
+    assert f"linear probe to {tuned.probe.validation_accuracy:.1f} %" in str(tuned)
 
 
 def test_what_was_kept_is_told_with_its_recipe(trained):

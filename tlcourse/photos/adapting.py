@@ -22,7 +22,7 @@ from tlcourse.adaptation.coral import covariance, recolouring
 from tlcourse.adaptation.dann import DANN
 from tlcourse.adaptation.mcc import MCC
 from tlcourse.adaptation.validators import Evidence, Outputs
-from tlcourse.photos.finetuning import CachedFeatures, ChosenProbe, solve_photo_probe
+from tlcourse.photos.probe import CachedFeatures, ChosenProbe, solve_photo_probe
 from tlcourse.photos.pseudo_labels import self_trained
 from tlcourse.repro import generator
 from tlcourse.training.loop import updates

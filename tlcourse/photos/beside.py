@@ -2,22 +2,14 @@
 
 from dataclasses import replace
 
-import torch
 from torch import nn
 
 from tlcourse.photos.consistency import BATCH, Consistency
-from tlcourse.photos.finetuning import (
-    CachedFeatures,
-    ChosenProbe,
-    Tuned,
-    cache_features,
-    fine_tune_or_keep,
-    refitted,
-)
+from tlcourse.photos.finetuning import Tuned, fine_tune_or_keep
 from tlcourse.photos.memory import PhotoSource
-from tlcourse.photos.pseudo_labels import answers_of, cross_validated, self_trained
+from tlcourse.photos.probe import ChosenProbe, answers_of, cache_features
+from tlcourse.photos.pseudo_labels import cross_validated, self_trained
 from tlcourse.photos.recipe import PhotoRecipe
-from tlcourse.photos.splits import PhotoParts
 from tlcourse.photos.unlabelled import Unlabelled, Worth
 from tlcourse.training.checkpoint import copy_weights
 from tlcourse.transfer.linear_probe import write_head
@@ -26,38 +18,32 @@ from tlcourse.transfer.linear_probe import write_head
 def pseudo_label_beside(
     model: nn.Module,
     probe: ChosenProbe,
-    parts: PhotoParts,
+    classes: tuple[str, ...],
     unknown: PhotoSource,
     used: Unlabelled,
-    seed: int = 0,
     progress: bool = False,
 ) -> tuple[ChosenProbe, Worth]:
     """Return the probe that learned from pseudo-labels too, in the network, or the one that came; and their worth.
 
-    That is measured in cross-validation over all labelled photographs but the test's. What is kept learned from all.
+    That is measured in the folds in which the penalty of the probe was chosen.
     """
     features = cache_features(model, unknown, progress).features
-    known = CachedFeatures(*(torch.cat(part) for part in zip(probe.train, probe.validation, strict=True)))
-    groups = torch.cat([parts.train.groups, parts.validation.groups])
-    classes = parts.train.classes
-    without, beside = cross_validated(known, groups, features, len(classes), probe.penalty, seed)
-    whole = refitted(probe)
-    head, learned = self_trained(known, features, whole.probe, len(classes), probe.penalty)
+    head, learned = self_trained(probe.known, features, probe.probe, len(classes), probe.penalty)
     worth = Worth(
         used,
         classes,
         "pseudo-labels on cached features",
-        f"{len(known.labels):,} labelled photographs in cross-validation",
-        known.labels,
-        without,
-        beside,
+        f"{len(probe.asked.labels):,} labelled photographs in cross-validation",
+        probe.asked.labels,
+        probe.logits,
+        cross_validated(probe, features, len(classes)),
         learned,
         answers_of(head, features).softmax(1).max(1).values,
     )
     if not worth.kept:
         return probe, worth
     write_head(model, head)
-    return replace(whole, probe=head), worth
+    return replace(probe, probe=head), worth
 
 
 def fine_tune_beside(

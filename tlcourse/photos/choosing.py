@@ -17,11 +17,11 @@ import torch
 
 from tlcourse.data.splits import stratified_group_folds
 from tlcourse.evaluation.intervals import Interval, paired_difference, t_interval
-from tlcourse.photos.finetuning import CachedFeatures, cache_features, refitted, solve_photo_probe
 from tlcourse.photos.memory import open_photos
 from tlcourse.photos.networks import about_weights, photo_network, weights_in
 from tlcourse.photos.photoset import PhotoSet
 from tlcourse.photos.pipeline import Tell
+from tlcourse.photos.probe import CachedFeatures, answers_of, cache_features, fitted, solve_photo_probe
 from tlcourse.photos.splits import check_enough
 from tlcourse.repro import generator, pick_device
 from tlcourse.training.parallel import side_by_side
@@ -187,8 +187,8 @@ def probe_folds(known: CachedFeatures, groups: torch.Tensor, classes: int, seed:
     def ask(fold: int) -> float:
         (rest, held_out), chooses = deals[fold], deals[(fold + 1) % FOLDS][1]
         learned, asked = known.subset(rest[~torch.isin(rest, chooses)]), known.subset(held_out)
-        probe = refitted(solve_photo_probe(learned, known.subset(chooses), classes)).probe
-        answers = (asked.features.double() @ probe.weight.T + probe.bias).argmax(1)
+        penalty = solve_photo_probe(learned, known.subset(chooses), classes).penalty
+        answers = answers_of(fitted(known.subset(rest), classes, penalty), asked.features).argmax(1)
         return 100 * (answers == asked.labels).double().mean().item()
 
     return side_by_side(ask, [(fold,) for fold in range(FOLDS)], progress=False)

@@ -22,10 +22,10 @@ from tlcourse.evaluation.intervals import Interval, wilson_interval
 from tlcourse.photos.adapting import ADABN, METHODS, SOURCE, AdaptedHead, Domains
 from tlcourse.photos.classifier import save_classifier
 from tlcourse.photos.evaluation import careful_temperature
-from tlcourse.photos.finetuning import cache_features
 from tlcourse.photos.memory import PhotoSource, open_photos
 from tlcourse.photos.networks import photo_network
 from tlcourse.photos.photoset import PhotoSet, in_order_of_content
+from tlcourse.photos.probe import cache_features
 from tlcourse.photos.read import printable
 from tlcourse.photos.splits import check_enough
 from tlcourse.repro import generator, pick_device, progress_bar

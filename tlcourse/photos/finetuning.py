@@ -1,79 +1,31 @@
-"""From photographs to a trained classifier, in steps: probe on cached features, fine-tune, and a start from scratch.
+"""Fine-tuning from the linear probe, and going back to it where that is not seen to help; or training from scratch.
 
 Notebook 12 calls the steps one by one; the command `tlcourse finetune` runs them in a row. The test photographs are
 looked at by none of them: `evaluate_photos` does that, once, at the end. How the recipe was chosen is told in `recipe`.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tlcourse.evaluation.predict import Loss, extract_features, predict
+from tlcourse.evaluation.predict import Loss, predict
 from tlcourse.models.adapters.lora import add_lora, merge_lora
 from tlcourse.photos.consistency import Consistency
 from tlcourse.photos.evaluation import careful_temperature
 from tlcourse.photos.memory import PhotoSource
+from tlcourse.photos.probe import ChosenProbe
 from tlcourse.photos.recipe import PhotoRecipe
-from tlcourse.repro import pick_device, progress_bar, seeded
+from tlcourse.repro import pick_device, seeded
 from tlcourse.training.checkpoint import History, copy_weights
 from tlcourse.training.loop import fit
 from tlcourse.training.recipe import adamw
 from tlcourse.transfer.freezing import freeze, layerwise_lr
 from tlcourse.transfer.heads import get_classifier
-from tlcourse.transfer.linear_probe import Probe, solve_probe, write_head
-
-PENALTIES = (0.1, 1.0, 10.0, 100.0)  # of the probe, among which validation chooses; for features of about unit size
-
-
-class CachedFeatures(NamedTuple):
-    """What a frozen backbone made of photographs, once: float32 `[N, F]`, and their labels, int64 `[N]`."""
-
-    features: torch.Tensor
-    labels: torch.Tensor
-
-    def subset(self, rows: torch.Tensor) -> "CachedFeatures":
-        """Return those of some photographs, by their numbers."""
-        return CachedFeatures(self.features[rows], self.labels[rows])
-
-
-@dataclass(frozen=True)
-class ChosenProbe:
-    """A linear head for cached features, as validation chose it."""
-
-    probe: Probe
-    penalty: float
-    train: CachedFeatures
-    validation: CachedFeatures
-    logits: torch.Tensor  # for the validation photographs, float64 [N, classes]; also after a refit those from before
-    refitted: bool = False  # to the validation photographs too, after the choice
-
-    @property
-    def validation_loss(self) -> float:
-        """Mean cross-entropy on validation, in nats."""
-        return F.cross_entropy(self.logits, self.validation.labels).item()
-
-    @property
-    def mistakes(self) -> int:
-        """How many validation photographs it takes for another class."""
-        return int((self.logits.argmax(1) != self.validation.labels).sum())
-
-    @property
-    def validation_accuracy(self) -> float:
-        """Share of right answers on validation, in percent."""
-        return 100 * (1 - self.mistakes / len(self.logits))
-
-    def in_words(self) -> dict[str, str]:
-        """Say for a model card what was kept, where it is the probe."""
-        then = "; then fitted to the validation photographs too" if self.refitted else ""
-        return {
-            "what was kept": "the linear probe on the frozen network",
-            "penalty of the probe": f"{self.penalty:g}, chosen on validation{then}",
-        }
+from tlcourse.transfer.linear_probe import write_head
 
 
 @dataclass(frozen=True)
@@ -111,54 +63,20 @@ class Tuned:
         if self.kept == "linear probe":
             return self.probe.in_words() | {"tried and dropped": f"fine-tuning, {self.recipe}. {self._compared()}"}
         statistics = {"adapt": "follows these photographs", "keep": "as in the source"}
-        return (
-            self.probe.in_words()
-            | {
-                "what was kept": f"{self.recipe.trained}, fine-tuned from the linear probe",
-                "recipe": str(self.recipe),
-                "label smoothing": f"{self.recipe.smoothing:g}",
-                "epoch that was kept": f"number {self.history.best_epoch + 1}, of the lowest loss on validation",
-                "batch normalisation": statistics[self.recipe.batchnorm],
-                "mirrored": "yes" if self.recipe.view.mirror else "no",
-            }
-            | self._cut_short()
-        )
+        return self.probe.in_words() | {
+            "what was kept": f"{self.recipe.trained}, fine-tuned from the linear probe",
+            "recipe": str(self.recipe),
+            "label smoothing": f"{self.recipe.smoothing:g}",
+            "epoch that was kept": f"number {self.history.best_epoch + 1}, of the lowest loss on validation",
+            "batch normalisation": statistics[self.recipe.batchnorm],
+            "mirrored": "yes" if self.recipe.view.mirror else "no",
+            **self._cut_short(),
+        }
 
     def _cut_short(self) -> dict[str, str]:
         """Say where a time budget ended the training."""
         cut = self.history.stopped_early  # a lack of progress never does, see `fine_tune`
         return {"stopped": f"by the clock, in epoch {len(self.history)} of {self.recipe.epochs}"} if cut else {}
-
-
-def cache_features(model: nn.Module, photos: PhotoSource, progress: bool = False) -> CachedFeatures:
-    """Send photographs through the frozen backbone once; a head on what comes out before its own trains in a second."""
-    batches = progress_bar(photos.in_order(), "features", shown=progress)
-    return CachedFeatures(extract_features(model, batches), photos.labels)
-
-
-def solve_photo_probe(
-    train: CachedFeatures, validation: CachedFeatures, classes: int, penalties: Sequence[float] = PENALTIES
-) -> ChosenProbe:
-    """Find the best linear head for cached features; validation chooses how strongly its weights are held back.
-
-    Every class counts the same, however few photographs it has. Raises ValueError where shapes do not agree, or no
-    penalty is given.
-    """
-    tried = []
-    for penalty in penalties:
-        probe = solve_probe(*train, classes, penalty, balanced=True, unit_size=True)
-        logits = validation.features.double() @ probe.weight.T + probe.bias
-        tried.append(ChosenProbe(probe, penalty, train, validation, logits))
-    if not tried:
-        raise ValueError("no penalty was given, but at least one was expected, such as (1.0,).")
-    return min(tried, key=lambda one: one.validation_loss)
-
-
-def refitted(chosen: ChosenProbe) -> ChosenProbe:
-    """Fit a chosen probe once more, to all that is labelled; what it says of validation stays that from before."""
-    everything = (torch.cat(part) for part in zip(chosen.train, chosen.validation, strict=True))
-    probe = solve_probe(*everything, chosen.logits.shape[1], chosen.penalty, balanced=True, unit_size=True)
-    return replace(chosen, probe=probe, refitted=True)
 
 
 def fine_tune(

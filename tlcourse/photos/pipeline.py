@@ -3,8 +3,8 @@
 import contextlib
 import time
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -16,20 +16,16 @@ from tlcourse.photos.budget import Budget, check_alone, check_time, seconds_an_u
 from tlcourse.photos.classifier import save_classifier
 from tlcourse.photos.consistency import lengthened
 from tlcourse.photos.evaluation import Evaluation, careful_temperature, evaluate_photos
-from tlcourse.photos.finetuning import (
-    ChosenProbe,
-    Tuned,
-    cache_features,
-    refitted,
-    solve_photo_probe,
-)
+from tlcourse.photos.finetuning import Tuned
 from tlcourse.photos.memory import PhotoSource, open_photos
 from tlcourse.photos.networks import photo_network
 from tlcourse.photos.photoset import PhotoSet
+from tlcourse.photos.probe import CachedFeatures, ChosenProbe, cache_features, cross_validated_probe, solve_photo_probe
 from tlcourse.photos.recipe import PhotoRecipe, choose_recipe
 from tlcourse.photos.splits import PhotoParts, train_validation_test
 from tlcourse.photos.unlabelled import Worth, apart_from
 from tlcourse.repro import pick_device
+from tlcourse.transfer.heads import get_classifier
 from tlcourse.transfer.linear_probe import write_head
 
 Tell = Callable[[str], None]
@@ -62,7 +58,7 @@ class TrainedPhotos:
     parts: PhotoParts
     probe: ChosenProbe
     tuned: Tuned | None  # None where only the probe was wanted
-    temperature: float  # fitted on the validation photographs
+    temperature: float  # fitted on validation photographs, or in cross-validation
     evaluation: Evaluation  # of what was kept, on the test photographs
     seconds: dict[str, float] = field(default_factory=dict)  # by step
     worth: Worth | None = None  # of photographs without labels, where there were some
@@ -86,7 +82,9 @@ class TrainedPhotos:
     def in_words(self) -> dict[str, str]:
         """Say how the classifier was trained."""
         extras = [part.in_words() for part in (self.worth, self.budget) if part]
-        return (self.tuned or self.probe).in_words() | dict(ChainMap(*extras)) | {"seed": f"{self.seed}"}
+        tuned = self.tuned.in_words() if self.tuned else {}
+        whole = self.probe.in_words() if self.probe.folds else {}  # also found once more after a fine-tuning
+        return tuned | whole | dict(ChainMap(*extras)) | {"seed": f"{self.seed}"}
 
 
 def train_on_photos(
@@ -128,8 +126,8 @@ def train_on_photos(
         sources = [open_photos(part, preprocessing, **kept) for part in (parts.train, parts.validation)]
         unknown = None if used is None else open_photos(used.photos, preprocessing, **kept)
     with step("probe", "Probe: photographs go once through the frozen network, then the best linear head is found."):
-        probe, tuned, worth = probe_photos(model, *sources, progress), None, None
-    tell(f"  {probe.validation_accuracy:.1f} % right on validation, {probe.mistakes} mistakes.")
+        probe, tuned, worth = _first_probe(model, sources, probe_only, **how), None, None
+    tell(f"  {probe}")
     chosen = None if probe_only else _recipe(recipe, probe, changes or {}, unknown)
     if chosen is not None and budget is not None:
         chosen, how["stop"] = _planned(budget, chosen, model, sources[0], parts, step, device), budget.over
@@ -139,10 +137,10 @@ def train_on_photos(
             tuned, worth = fine_tune_beside(model, *sources, unknown, used, chosen, probe, device=device, **how)
     elif used is not None:
         with step("pseudo-labels", f"Pseudo-labels: the head answers for {len(unknown):,} photographs without labels."):
-            probe, worth = pseudo_label_beside(model, probe, parts, unknown, used, **how)
+            probe, worth = pseudo_label_beside(model, probe, photos.classes, unknown, used, progress)
     for words in [*([f"{tuned}."] if tuned else []), *(worth.in_lines() if worth else [])]:
         tell(f"  {words}")
-    probe, tuned, temperature = _settled(model, parts, probe, tuned, worth, tell)
+    probe, temperature = _settled(model, parts, probe, tuned, worth, seed, tell)
     with step("test", f"Test: {len(parts.test):,} photographs that had no part in any choice."):
         evaluation = evaluate_photos(model, open_photos(parts.test, preprocessing, most_bytes=0), temperature, progress)
     network = (backbone, model, preprocessing, seed)
@@ -175,21 +173,46 @@ def _recipe(wanted: str, probe: ChosenProbe, changes: Mapping[str, object], unkn
     chosen = choose_recipe(wanted, probe.mistakes, **changes)
     if unknown is None or "epochs" in changes:
         return chosen
-    return lengthened(chosen, len(probe.train.labels), len(unknown))
+    return lengthened(chosen, len(probe.known.labels), len(unknown))
 
 
 def _settled(
-    model: nn.Module, parts: PhotoParts, probe: ChosenProbe, tuned: Tuned | None, worth: Worth | None, tell: Tell
-) -> tuple[ChosenProbe, Tuned | None, float]:
-    """Fit the temperature on what chose, and a probe that was kept once more, with the validation photographs."""
+    model: nn.Module,
+    parts: PhotoParts,
+    probe: ChosenProbe,
+    tuned: Tuned | None,
+    worth: Worth | None,
+    seed: int,
+    tell: Tell,
+) -> tuple[ChosenProbe, float]:
+    """Fit the temperature on what chose; a probe that was kept beside a fine-tuning learns from validation too."""
     if worth is not None and worth.kept:
-        return probe, tuned, careful_temperature(worth.beside, worth.labels)
+        return probe, careful_temperature(worth.beside, worth.labels)
     if tuned is not None and tuned.kept == "fine-tuned":
-        return probe, tuned, careful_temperature(tuned.logits, parts.validation.labels)
-    tell("  The probe is fitted once more, to the validation photographs too; what was said of it is from before.")
-    whole = refitted(probe)
-    write_head(model, whole.probe)
-    return whole, tuned and replace(tuned, probe=whole), careful_temperature(probe.logits, parts.validation.labels)
+        return probe, careful_temperature(tuned.logits, parts.validation.labels)
+    if not probe.folds:
+        groups = torch.cat([parts.train.groups, parts.validation.groups])
+        probe = _of_all(model, probe.known.joined(probe.asked), groups, seed)
+        tell(f"  The probe is found once more, from the validation photographs too: {probe}")
+    return probe, careful_temperature(probe.logits, probe.asked.labels)
+
+
+def _first_probe(
+    model: nn.Module, sources: Sequence[PhotoSource], probe_only: bool, seed: int, progress: bool
+) -> ChosenProbe:
+    """Find the probe of all photographs, or where it will be fine-tuned, of those for training."""
+    if not probe_only:
+        return probe_photos(model, *sources, progress)
+    train, validation = (cache_features(model, photos, progress) for photos in sources)
+    groups = torch.cat([source.photos.groups for source in sources])
+    return _of_all(model, train.joined(validation), groups, seed)
+
+
+def _of_all(model: nn.Module, known: CachedFeatures, groups: torch.Tensor, seed: int) -> ChosenProbe:
+    """Find the probe of training and validation photographs together, and write it into the network."""
+    probe = cross_validated_probe(known, groups, get_classifier(model).out_features, seed)
+    write_head(model, probe.probe)
+    return probe
 
 
 def probe_photos(model: nn.Module, train: PhotoSource, validation: PhotoSource, progress: bool = False) -> ChosenProbe:

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from tlcourse.data.splits import stratified_group_folds
-from tlcourse.evaluation.predict import extract_features
 from tlcourse.photos.memory import PhotoSource
-from tlcourse.repro import generator, progress_bar
+from tlcourse.photos.one_pass import one_pass
+from tlcourse.repro import generator
 from tlcourse.transfer.linear_probe import Probe, solve_probe
 
 PENALTIES = (0.1, 1.0, 10.0, 100.0)  # among which is chosen; for features of about unit size
@@ -88,8 +88,8 @@ class ChosenProbe:
 
 def cache_features(model: nn.Module, photos: PhotoSource, progress: bool = False) -> CachedFeatures:
     """Send photographs through the frozen backbone once; a head on what comes out before its own trains in a second."""
-    batches = progress_bar(photos.in_order(), "features", shown=progress)
-    return CachedFeatures(extract_features(model, batches), photos.labels)
+    asked, shown = (photos.prepared, len(photos), photos.preprocessing.crop), "features" if progress else None
+    return CachedFeatures(one_pass(model, *asked, features=True, progress=shown), photos.labels)
 
 
 def fitted(known: CachedFeatures, classes: int, penalty: float) -> Probe:

@@ -19,7 +19,7 @@ class PhotoParts:
     """Photographs for three different uses; near duplicates are in one part only."""
 
     train: PhotoSet
-    validation: PhotoSet  # to choose the probe's penalty, the epoch and the temperature
+    validation: PhotoSet  # to choose recipe, epoch and temperature; a probe alone learns from it too
     test: PhotoSet  # looked at once, at the end
     left_out: tuple[Path, ...] = ()  # given for training, but among the test photographs too, or much like one
     notes: tuple[str, ...] = ()  # what a reader of the result has to know

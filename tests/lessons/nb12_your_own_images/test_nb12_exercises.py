@@ -8,8 +8,8 @@ from tlcourse.lessons.nb12_your_own_images import checks as ex
 from tlcourse.lessons.nb12_your_own_images import referrals
 from tlcourse.lessons.nb12_your_own_images.practice import backbone_table, practice_folder
 from tlcourse.lessons.nb12_your_own_images.relabelling import top_losses, trial
-from tlcourse.photos.finetuning import CachedFeatures
 from tlcourse.photos.inspection import inspect
+from tlcourse.photos.probe import CachedFeatures
 from tlcourse.photos.read import open_photo
 from tlcourse.photos.scan import scan
 

@@ -16,9 +16,10 @@ from tlcourse.lessons.nb12_your_own_images.relabelling import top_losses
 from tlcourse.notebook.evaluation_figures import describe_confusion, draw_confusion, draw_reliability
 from tlcourse.notebook.scripts import families, writable
 from tlcourse.photos.evaluation import Evaluation
-from tlcourse.photos.finetuning import Tuned, cache_features
+from tlcourse.photos.finetuning import Tuned
 from tlcourse.photos.memory import PhotoSource
 from tlcourse.photos.photoset import PhotoSet
+from tlcourse.photos.probe import cache_features
 from tlcourse.photos.recipe import PhotoRecipe
 from tlcourse.photos.training_figure import draw_tuning
 

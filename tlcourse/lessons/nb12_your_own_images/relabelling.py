@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from tlcourse.notebook.results import grid
-from tlcourse.photos.finetuning import CachedFeatures, cache_features
 from tlcourse.photos.memory import PhotoSource
+from tlcourse.photos.probe import CachedFeatures, cache_features
 from tlcourse.repro import generator
 from tlcourse.transfer.linear_probe import solve_probe
 
