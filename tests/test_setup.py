@@ -106,13 +106,14 @@ def test_no_pin_binds_to_one_kind_of_machine():
     ("target", "parts"),
     [
         ("lab", ["--editable .\n", "jupyter lab", "notebooks/00_start_here.ipynb"]),
+        ("bench", ["--editable '.[bench]'", "-m benchmarks.peers"]),
         (
             "test",
             ["--editable '.[test]'", "ruff check .", "ruff format --check .", "-m pytest", "tools/run_notebooks.py"],
         ),
     ],
 )
-def test_both_commands_install_verified_versions_and_then_run_what_they_promise(target, parts):
+def test_commands_install_verified_versions_and_then_run_what_they_promise(target, parts):
     commands = recipe(target)
     for part in ("-m venv .venv", "pip install --constraint constraints.txt --editable .", *parts):
         assert part in commands

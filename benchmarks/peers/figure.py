@@ -39,13 +39,14 @@ def draw_ratios(ax: Axes, found: pd.DataFrame) -> None:
         reach = [(mean - mine["ratio_low"]).fillna(0), (mine["ratio_high"] - mean).fillna(0)]
         ax.errorbar(mean, heights, xerr=reach, color=colour, marker=marker, linestyle="none", capsize=3, label=name)
     ax.axvline(1, color="black", linewidth=1)
-    ax.annotate("the course", (1, -0.62), ha="center", va="bottom", fontsize=10, annotation_clip=False)
+    ax.annotate("the course", (1, 1.01), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=11)
     for between in range(1, len(workloads)):
         ax.axhline(between - 0.5, color=GREY, linewidth=0.5, alpha=0.4)
     ax.set_yticks(range(len(workloads)), [WORKLOADS[workload].title for workload in workloads], fontsize=11)
     ax.set_ylim(len(workloads) - 0.5, -0.5)
     ax.set_xscale("log")
-    ticks = [tick for tick in (0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 8, 12) if tick < found["ratio_mean"].max() * 1.4]
+    low, high = ax.get_xlim()
+    ticks = [tick for tick in (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 8, 12, 20) if low <= tick <= high]
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
     ax.set_xlabel("times as long as the course (right: slower)", fontsize=11)
