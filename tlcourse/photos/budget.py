@@ -20,10 +20,10 @@ import torch
 from torch import nn
 
 from tlcourse.data.transforms import Preprocessing
-from tlcourse.evaluation.predict import extract_features
 from tlcourse.photos.finetuning import training_of
 from tlcourse.photos.memory import PhotoSource, open_photos
 from tlcourse.photos.photoset import PhotoSet
+from tlcourse.photos.probe import cache_features
 from tlcourse.photos.recipe import PhotoRecipe
 from tlcourse.photos.splits import PhotoParts
 from tlcourse.repro import pick_device
@@ -32,7 +32,7 @@ from tlcourse.training.loop import choose_precision, updates
 CAREFUL = 0.9  # share of what is left that is planned with: machines have other things to do
 FEWEST = 5  # updates; with fewer, the learning rate cannot rise and fall
 AT_THE_END = 8.0  # seconds for the report with its pictures, and for saving
-LOOKED_AT = 16  # photographs in a batch whose time is measured
+LOOKED_AT = 16  # photographs whose time is measured
 
 
 class Budget:
@@ -127,15 +127,12 @@ def check_time(budget: Budget | None, model: nn.Module, parts: PhotoParts, prepr
 
 
 def seconds_a_photograph(model: nn.Module, photos: PhotoSet, preprocessing: Preprocessing) -> float:
-    """Measure what reading a photograph and sending it through a network takes, on two batches; the second counts."""
-    some = open_photos(photos.subset(torch.arange(min(len(photos), 2 * LOOKED_AT))), preprocessing, most_bytes=0)
-    taken = []
+    """Measure what reading a photograph and sending it through a network takes, on a few; the second pass counts."""
+    some = open_photos(photos.subset(torch.arange(min(len(photos), LOOKED_AT))), preprocessing, most_bytes=0)
+    cache_features(model, some)
     begin = time.perf_counter()
-    for batch in some.in_order(LOOKED_AT):
-        extract_features(model, [batch])
-        taken.append((time.perf_counter() - begin) / len(batch[1]))
-        begin = time.perf_counter()
-    return taken[-1]
+    cache_features(model, some)
+    return (time.perf_counter() - begin) / len(some)
 
 
 def seconds_an_update(

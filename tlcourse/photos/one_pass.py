@@ -16,6 +16,7 @@ from tlcourse.repro import generator
 from tlcourse.training.parallel import side_by_side
 
 AT_A_TIME = 4  # photographs in a batch; for what layers make of more, threads get fresh memory from the system
+ON_A_GPU = 32  # of whose many cores a few photographs would keep most idle
 FOLDED_FROM = 200  # photographs; folding takes about as long as it saves on 64
 
 
@@ -33,8 +34,8 @@ def one_pass(
     `read` gives those of some numbers as the network takes them, float32 `[B, 3, side, side]`, and is called in
     several threads. The network's own mode is put back afterwards. `progress` names a bar, None shows none.
     """
-    rows = torch.arange(count).split(AT_A_TIME)
     with evaluation_mode(model) as device:
+        rows = torch.arange(count).split(AT_A_TIME if device.type == "cpu" else ON_A_GPU)
         network = _folded(model, side) if count >= FOLDED_FROM and device.type == "cpu" else model
         ask = network.forward_features if features else network
 
