@@ -30,7 +30,7 @@ from benchmarks.peers.network import network
 from benchmarks.peers.workloads import Job, real_data
 
 ADAMW = partial(OptimWrapper, opt=torch.optim.AdamW)
-PROBE_EPOCHS = 3  # with the body frozen
+PROBE_EPOCHS = 5  # with the body frozen
 SAME = (0.9, 0.9, 0.9)  # momentum, which fit_one_cycle would vary
 
 

@@ -92,7 +92,7 @@ WORKLOADS = {
         images=sum(GROCERIES),
         compared=TO,
         note="MobileNetV2 at 224 pixels on ten groceries, tested on 250 more: `tlcourse finetune --probe-only`, a "
-        "script with scikit-learn's LogisticRegression, and 3 epochs of fastai's vision_learner, its body frozen",
+        "script with scikit-learn's LogisticRegression, and 5 epochs of fastai's vision_learner, its body frozen",
     ),
     "photos": Workload(
         f"fine-tune all, {GROCERIES[0]} photographs",
