@@ -16,6 +16,8 @@ OVERRIDES = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
     # all cells stay in the page, so that a test can look at any of them without scrolling
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
+    # two saves at a time, on a slow machine, end in a question that nobody answers
+    "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
 }
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 # without a graphics processor, without a sandbox of its own (needed for root), and without calling home

@@ -164,7 +164,8 @@ def test_a_training_runs_to_its_end(notebook):
     before = notebook.picture()
     run.click()
     expect(lab).to_contain_text(
-        re.compile(r"Done: \d+ steps|Run \d+ took|% after \d+ (updates|rounds)"), timeout=60_000
+        re.compile(r"Done: \d+ steps|Run \d+ took|% after \d+ (updates|rounds)"),
+        timeout=240_000,  # no measure of speed: machines differ
     )
     expect(stop).to_be_disabled()
     assert notebook.picture() != before
