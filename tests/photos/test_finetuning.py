@@ -206,7 +206,7 @@ def test_classes_of_the_test_are_found_by_name_and_not_by_number():
         (lambda: photo_network("mobilenetv2", 3), r"no network 'mobilenetv2'\. Did you mean 'mobilenet_v2'"),
         (
             lambda: with_classes(photos_of([0, 1], ("b", "c")), ("a", "b")),
-            "have the classes 'c', which there are none of",
+            "photographs: the classes 'c' are not among those to learn from",
         ),
         (
             lambda: train_validation_test(photos_of([0] * 5 + [1] * 2, ("many", "few"))),

@@ -164,7 +164,7 @@ def test_a_table_of_labels_and_classes_of_which_there_is_no_photograph(folders, 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["MODEL", "FOREIGN"], "FOREIGN has the classes 'cat', which there are none of"),
+        (["MODEL", "FOREIGN"], "FOREIGN: the classes 'cat' are not among those to learn from"),
         (["nowhere", "TEST"], "the folder of a saved classifier was expected"),
         (["MODEL", "nowhere"], "nowhere does not exist"),
         (["MODEL", "ONE"], "1 usable photographs were found. Expected at least 2"),

@@ -72,8 +72,8 @@ def with_classes(photos: PhotoSet, classes: Sequence[str]) -> PhotoSet:
     unknown = [name for name in present if name not in classes]
     if unknown:
         raise ValueError(
-            f"{photos.name} has the classes {', '.join(map(repr, unknown[:5]))}, which there are none of to "
-            f"learn from. Expected only: {', '.join(map(repr, classes[:10]))}. Rename their folders, or take them out."
+            f"{photos.name}: the classes {', '.join(map(repr, unknown[:5]))} are not among those to learn from. "
+            f"Expected only: {', '.join(map(repr, classes[:10]))}. Rename their folders, or take them out."
         )
     place = {name: number for number, name in enumerate(classes)}
     new = torch.tensor([place.get(name, -1) for name in photos.classes])
