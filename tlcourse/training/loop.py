@@ -153,6 +153,8 @@ def check_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
 
 def _checked(batches: Pairs, model: nn.Module, device: torch.device) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield the batches on the device, images in the memory layout of the network's filters."""
+    if device.type == "cpu" and any(map(_errs_with_channels_last, model.modules())):
+        model.to(memory_format=torch.contiguous_format)
     filters = [p for p in model.parameters() if p.ndim == 4 and not p.is_contiguous()]
     layout, empty = torch.channels_last if filters else torch.preserve_format, True
     for x, y in batches:
@@ -163,6 +165,18 @@ def _checked(batches: Pairs, model: nn.Module, device: torch.device) -> Iterator
         raise ValueError(
             "there was nothing to train on: the batches were empty. Pass something that can be looped over again."
         )
+
+
+def _errs_with_channels_last(layer: nn.Module) -> bool:
+    """Say whether PyTorch computes a convolution's gradient wrongly, or crashes, where channels come last in memory.
+
+    It happens to 1x1 filters with a stride and fewer channels than oneDNN takes at a time, 8 with AVX2 and perhaps 16
+    with AVX-512: it writes past the memory that it set aside. Source: uxlfoundation/oneDNN, issue 6035; seen with
+    PyTorch 2.15 on AVX2.
+    """
+    if not isinstance(layer, nn.Conv2d) or layer.kernel_size != (1, 1) or layer.stride == (1, 1):
+        return False
+    return layer.in_channels // layer.groups < (8 if torch.backends.cpu.get_cpu_capability() == "AVX2" else 16)
 
 
 def _check_labels(model: nn.Module, labels: torch.Tensor) -> None:
