@@ -90,7 +90,10 @@ class Classifier:
         """Return the logits, before the softmax, float32 `[N, classes]` on the CPU."""
         if not len(images):
             raise ValueError("there is no photograph, but at least one was expected.")
-        read = lambda rows: torch.stack([self.prepare(images[row]) for row in rows.tolist()])  # noqa: E731
+
+        def read(rows: torch.Tensor) -> torch.Tensor:
+            return torch.stack([self.prepare(images[row]) for row in rows.tolist()])
+
         return one_pass(self.model, read, len(images), self.preprocessing.crop)
 
     def prepare(self, image: Photo) -> torch.Tensor:
