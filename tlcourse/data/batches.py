@@ -47,8 +47,8 @@ class Batches:
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         draws = generator("batches", self.seed, self.epoch)
         self.epoch += 1
-        for rows in self._order(draws).split(self.size):
-            rows = rows.to(self.images.device)
+        # moved once, as a GPU would be waited for at every batch
+        for rows in self._order(draws).to(self.images.device).split(self.size):
             x = scale(self.images.index_select(0, rows))  # uint8 -> float32, [B, 3, H, W]
             yield (self.transform(x, draws) if self.transform else x), self.labels.index_select(0, rows)
 

@@ -1,8 +1,9 @@
-"""Many photographs through a network that does not learn: batches side by side, and batch normalisation folded.
+"""Many photographs through a network that does not learn: batches side by side, batch normalisation folded, 16 bits.
 
 Two cores that work on one batch wait for each other after every layer, and while one of them reads photographs, the
 network waits. So each core has a batch of its own, which it reads and then sends through. Folding saves a pass over
-memory for every convolution, and moves logits by rounding alone.
+memory for every convolution, and moves logits by rounding alone. Processors that multiply numbers of 16 bits do so,
+which moves logits by about a hundredth; others compute in 32.
 """
 
 from collections.abc import Callable
@@ -38,15 +39,28 @@ def one_pass(
         rows = torch.arange(count).split(AT_A_TIME if device.type == "cpu" else ON_A_GPU)
         network = _folded(model, side) if count >= FOLDED_FROM and device.type == "cpu" else model
         ask = network.forward_features if features else network
+        short = multiplies_bfloat16(device)
 
         @torch.no_grad()  # not inference_mode: features are learned from
         def answer(some: torch.Tensor) -> torch.Tensor:
             x = read(some).to(device).contiguous(memory_format=torch.channels_last)
-            return ask(x).float().cpu()
+            with torch.autocast(device.type, torch.bfloat16, enabled=short):
+                return ask(x).float().cpu()
 
         if len(rows) == 1:  # of which every core takes a part
             return answer(rows[0])
         return torch.cat(side_by_side(answer, [(some,) for some in rows], progress is not None, progress or ""))
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Say whether this is a processor with instructions for bfloat16, AVX512-BF16 or AMX, with which it is faster.
+
+    Without them, PyTorch computes in bfloat16 too, but slower than in 32 bits.
+    """
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # PyTorch before 2.11
+        return False
+    able = torch.cpu.get_capabilities()
+    return able.get("avx512_bf16", False) or able.get("amx_bf16", False)
 
 
 def _folded(model: nn.Module, side: int) -> nn.Module:

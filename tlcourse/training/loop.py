@@ -158,7 +158,7 @@ def _checked(batches: Pairs, model: nn.Module, device: torch.device) -> Iterator
     filters = [p for p in model.parameters() if p.ndim == 4 and not p.is_contiguous()]
     layout, empty = torch.channels_last if filters else torch.preserve_format, True
     for x, y in batches:
-        _check_labels(model, y)
+        check_labels(model, y)
         empty = False
         yield x.to(device, memory_format=layout, non_blocking=True), y.to(device, non_blocking=True)
     if empty:
@@ -179,8 +179,8 @@ def _errs_with_channels_last(layer: nn.Module) -> bool:
     return layer.in_channels // layer.groups < (8 if torch.backends.cpu.get_cpu_capability() == "AVX2" else 16)
 
 
-def _check_labels(model: nn.Module, labels: torch.Tensor) -> None:
-    """Refuse labels that the head has no output for, while they are on the CPU and looking is cheap."""
+def check_labels(model: nn.Module, labels: torch.Tensor) -> None:
+    """Refuse labels int64 `[N]` that the head has no output for, while they are on the CPU and looking is cheap."""
     if labels.device.type != "cpu" or not hasattr(model, "head_name"):
         return
     classes = getattr(model, model.head_name).out_features

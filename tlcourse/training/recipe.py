@@ -10,8 +10,9 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 from tlcourse.data.augmentations import Augment
 from tlcourse.data.batches import Batches, Transform
 from tlcourse.data.imageset import ImageSet
+from tlcourse.repro import pick_device
 from tlcourse.training.checkpoint import History
-from tlcourse.training.loop import fit
+from tlcourse.training.loop import check_labels, fit
 from tlcourse.training.schedules import Schedule
 from tlcourse.transfer.freezing import parameter_groups, trainable
 
@@ -94,7 +95,8 @@ def train(
     `lr` replaces the recipe's, also by a rate for every stage and the head, by name; `schedule`, from the number of the
     update to a factor, replaces the cycle. Further options are those of `fit`.
     """
-    batches = recipe.batches(data, seed)
+    batches = recipe.batches(data.to(pick_device(options.get("device"))), seed)  # all images move once, not by batches
+    check_labels(model, data.labels)  # here, as a GPU would have to be waited for
     rates = recipe.lr if lr is None else lr
     total = max(1, recipe.epochs * len(batches))
     optimizer, schedule = adamw(model, rates, total, weight_decay=recipe.weight_decay, schedule=schedule)
