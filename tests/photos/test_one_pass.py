@@ -8,7 +8,7 @@ from torch import nn
 
 from tlcourse.photos import one_pass as module
 from tlcourse.photos.networks import photo_network
-from tlcourse.photos.one_pass import AT_A_TIME, FOLDED_FROM, one_pass
+from tlcourse.photos.one_pass import AT_A_TIME, FOLDED_FROM, multiplies_bfloat16, one_pass
 
 
 def draws():
@@ -24,10 +24,21 @@ def network(name="tiny_resnet"):
     return model
 
 
+def compute_in(bits, monkeypatch):
+    """Take the processor for one that multiplies numbers of 16 bits, or for one that does not."""
+    monkeypatch.setattr(module, "multiplies_bfloat16", lambda device: bits == 16)
+
+
+def largest_share(difference, of):
+    return (difference.abs().max() / of.abs().max()).item()
+
+
+@pytest.mark.parametrize(("bits", "rounding"), [(32, 1e-4), (16, 2e-2)])
 @pytest.mark.parametrize("count", [1, AT_A_TIME + 1, 23])
 @pytest.mark.parametrize("name", ["tiny_resnet", "squeezenet1_0"])
-def test_answers_are_those_of_the_network_in_order(name, count, monkeypatch):
+def test_answers_are_those_of_the_network_in_order(name, count, bits, rounding, monkeypatch):
     monkeypatch.setattr(module, "FOLDED_FROM", 20)
+    compute_in(bits, monkeypatch)
     model, x = network(name), torch.randn(count, 3, 32, 32, generator=draws())
     before = {key: value.clone() for key, value in model.state_dict().items()}
     logits = one_pass(model, lambda rows: x[rows], count, 32)
@@ -36,9 +47,25 @@ def test_answers_are_those_of_the_network_in_order(name, count, monkeypatch):
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     model.eval()
     with torch.no_grad():
-        assert torch.allclose(logits, model(x), rtol=1e-4, atol=1e-5)
-        assert torch.allclose(features, model.forward_features(x), rtol=1e-4, atol=1e-5)
+        pairs = (logits, model(x)), (features, model.forward_features(x))
+    assert all(largest_share(found - expected, expected) < rounding for found, expected in pairs)
     assert not features.is_inference()
+
+
+def test_the_head_computes_in_32_bits_so_that_no_two_classes_are_level(monkeypatch):
+    compute_in(16, monkeypatch)
+    x = torch.randn(AT_A_TIME, 3, 32, 32, generator=draws())
+    logits = one_pass(network(), lambda rows: x[rows], len(x), 32)
+    assert not torch.equal(logits, logits.bfloat16().float())
+
+
+def test_16_bits_are_for_processors_that_multiply_them(monkeypatch):
+    for able, wanted in (({}, False), ({"avx512_bf16": True}, True), ({"avx512_bf16": False, "amx_bf16": True}, True)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able, raising=False)
+        assert multiplies_bfloat16(torch.device("cpu")) is wanted
+    assert not multiplies_bfloat16(torch.device("cuda"))
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert not multiplies_bfloat16(torch.device("cpu"))
 
 
 def test_each_is_read_once_and_in_batches():
@@ -60,17 +87,23 @@ def test_many_are_asked_of_a_folded_copy_and_few_of_the_network(monkeypatch):
 class Forks(nn.Module):
     """What its convolution writes goes two ways, so folding would change the answers."""
 
+    head_name = "head"
+
     def __init__(self):
         super().__init__()
-        self.conv, self.norm = nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2)
+        self.conv, self.norm, self.head = nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2), nn.Linear(2, 2)
         self.norm.running_mean += 5
 
-    def forward(self, x):
+    def forward_features(self, x):
         x = self.conv(x)
         return (x + self.norm(x)).mean((2, 3))
 
+    def forward(self, x):
+        return self.head(self.forward_features(x))
 
-def test_what_cannot_be_folded_is_asked_as_it_is():
+
+def test_what_cannot_be_folded_is_asked_as_it_is(monkeypatch):
+    compute_in(32, monkeypatch)
     model, x = Forks().eval(), torch.randn(FOLDED_FROM, 3, 8, 8, generator=draws())
     with torch.no_grad():
         assert torch.allclose(one_pass(model, lambda rows: x[rows], len(x), 8), model(x), atol=1e-5)

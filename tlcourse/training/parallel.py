@@ -6,14 +6,17 @@ from typing import Any
 
 import torch
 
-from tlcourse.repro import pick_device, progress_bar
+from tlcourse.repro import progress_bar
 
 MOST = 4  # more at a time would wait for each other in Python, and ask for more memory
 
 
 def how_many() -> int:
-    """Return how many trainings run at the same time: one a thread that PyTorch uses, up to 4; on a GPU, one."""
-    return min(torch.get_num_threads(), MOST) if pick_device().type == "cpu" else 1
+    """Return how many trainings run at the same time: one a thread that PyTorch uses, and at most 4.
+
+    A GPU works on so small a network faster than one thread of Python can tell it what to do, so four tell it.
+    """
+    return min(torch.get_num_threads(), MOST)
 
 
 def side_by_side(
