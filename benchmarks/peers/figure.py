@@ -40,6 +40,7 @@ def draw_ratios(ax: Axes, found: pd.DataFrame) -> None:
         ax.errorbar(mean, heights, xerr=reach, color=colour, marker=marker, linestyle="none", capsize=3, label=name)
     ax.axvline(1, color="black", linewidth=1)
     ax.annotate("the course", (1, 1.01), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=11)
+    ax.set_title("The course beside what a learner would pick instead", fontsize=12, pad=22)
     for between in range(1, len(workloads)):
         ax.axhline(between - 0.5, color=GREY, linewidth=0.5, alpha=0.4)
     ax.set_yticks(range(len(workloads)), [WORKLOADS[workload].title for workload in workloads], fontsize=11)

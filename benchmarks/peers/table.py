@@ -88,10 +88,9 @@ def page(rows: pd.DataFrame, words: str, floor: pd.DataFrame | None = None, grow
 def conditions(rows: pd.DataFrame) -> list[str]:
     """Say where, when and with what it was measured."""
     versions = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
-    rounds = rows.groupby("workload")["seed"].nunique()
+    rounds, devices = rows.groupby("workload")["seed"].nunique(), ", ".join(map(device_name, rows["device"].unique()))
     return [
-        f"Measured on {date.today()} on {processor()}, device {', '.join(rows['device'].unique())}, with Python "
-        f"{platform.python_version()}, {versions}.",
+        f"Measured on {date.today()} on {processor()}, {devices}, with Python {platform.python_version()}, {versions}.",
         f"{_span(rounds)} rounds, each with a seed of its own; contestants take turns, each in a process of its own. "
         "Seconds, processor, memory and cold start to end (the whole process, imports included) are medians; brackets "
         "hold 95 % t intervals over rounds. Memory is that of the largest process. Initial weights, images, updates, "
@@ -121,6 +120,13 @@ def processor() -> str:
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return f"{cores} cores of {names[0] if names else platform.processor() or platform.machine()}"
+
+
+def device_name(device: str) -> str:
+    """Return a device's name, for a GPU with that of the card."""
+    import torch
+
+    return f"device {device}" + (f" ({torch.cuda.get_device_name()})" if device == "cuda" else "")
 
 
 def explained(workload: str) -> str:

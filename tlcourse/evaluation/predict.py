@@ -130,12 +130,12 @@ def _ask(
     """Run `function` over all batches in evaluation mode; return its answers and the labels."""
     answers, labels = [], []
     with evaluation_mode(model) as device:
-        for x, y in _in_order(data, batch_size):
-            answers.append(function(x.to(device).contiguous(memory_format=torch.channels_last)).float().cpu())
-            labels.append(y.cpu())
+        for x, y in _in_order(data.to(device) if isinstance(data, ImageSet) else data, batch_size):
+            answers.append(function(x.to(device).contiguous(memory_format=torch.channels_last)).float())
+            labels.append(y)
     if not answers:
         raise ValueError("there is nothing to evaluate: the data gave no batch. Expected at least one image.")
-    return torch.cat(answers), torch.cat(labels)
+    return torch.cat(answers).cpu(), torch.cat(labels).cpu()  # at the end, so that a GPU is waited for once
 
 
 def _in_order(data: ImageSet | Pairs, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
