@@ -20,7 +20,8 @@ import torch
 from torch import nn
 
 from tlcourse.data.transforms import Preprocessing
-from tlcourse.photos.finetuning import training_of
+from tlcourse.models.compression.folding import folded_in_training
+from tlcourse.photos.finetuning import glance, training_of
 from tlcourse.photos.memory import PhotoSource, open_photos
 from tlcourse.photos.photoset import PhotoSet
 from tlcourse.photos.probe import cache_features
@@ -144,7 +145,8 @@ def seconds_an_update(
     how = training_of(copied, train, recipe, device=device)
     how["batches"] = itertools.chain.from_iterable(itertools.repeat(how["batches"]))  # few have one batch an epoch
     ends = []
-    for loss in itertools.islice(updates(copied, **how, precision=choose_precision(device, None)), 1 + tried):
-        loss.item()  # waits for a GPU
-        ends.append(time.perf_counter())
+    with folded_in_training(copied, glance(copied, train)):
+        for loss in itertools.islice(updates(copied, **how, precision=choose_precision(device, None)), 1 + tried):
+            loss.item()  # waits for a GPU
+            ends.append(time.perf_counter())
     return (ends[-1] - ends[0]) / tried

@@ -14,12 +14,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tlcourse.evaluation.predict import Loss, predict
 from tlcourse.models.adapters.lora import add_lora, merge_lora
+from tlcourse.models.compression.folding import folded_in_training
 from tlcourse.photos.consistency import Consistency
 from tlcourse.photos.evaluation import careful_temperature
 from tlcourse.photos.memory import PhotoSource
 from tlcourse.photos.probe import ChosenProbe
 from tlcourse.photos.recipe import PhotoRecipe
-from tlcourse.repro import pick_device, seeded
+from tlcourse.repro import generator, pick_device, seeded
 from tlcourse.training.checkpoint import History, copy_weights
 from tlcourse.training.loop import fit
 from tlcourse.training.recipe import adamw
@@ -108,7 +109,8 @@ def fine_tune(
     if probe is not None:
         write_head(model, probe.probe)
     how = training_of(model, train, recipe, beside=beside, scratch=scratch, seed=seed, device=device)
-    with seeded("fine-tuning", seed):  # Dropout draws from PyTorch's own generator
+    # Dropout draws from PyTorch's own generator
+    with seeded("fine-tuning", seed), folded_in_training(model, glance(model, train)):
         history = fit(
             model,
             **how,
@@ -149,6 +151,12 @@ def training_of(
     how = {"weight_decay": recipe.weight_decay, "warm": recipe.warm, "fused": False}
     optimizer, schedule = adamw(model, rates, total, **how)
     return {"batches": batches, "optimizer": optimizer, "schedule": schedule, "loss": loss}
+
+
+def glance(model: nn.Module, photos: PhotoSource) -> torch.Tensor:
+    """Return an image of noise as a network takes these photographs, float32 `[1, 3, crop, crop]`, on its device."""
+    side = photos.preprocessing.crop
+    return torch.randn(1, 3, side, side, generator=generator("folding")).to(next(model.parameters()).device)
 
 
 def fine_tune_or_keep(
