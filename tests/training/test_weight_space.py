@@ -11,6 +11,7 @@ import tlcourse as tl
 from tlcourse.evaluation.predict import predict
 from tlcourse.repro import seeded
 from tlcourse.training.weight_space import average_weights, between, interpolate, measure_batchnorm, soup
+from tools.pretended_gpu import pretended_gpu
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +85,14 @@ def test_what_does_not_match_is_refused(networks):
         average_weights([state, state], [1.0, 0.5])
     with pytest.raises(ValueError, match="0 networks came with 0 shares"):
         average_weights([])
+
+
+def test_networks_on_different_devices_have_a_mean_where_the_tuned_one_is(networks, data):
+    source, tuned = networks[0], copy.deepcopy(networks[1])
+    expected = predict(between(source, tuned, 0.3, None), data)
+    with pretended_gpu():
+        middle = between(source, tuned.to("cuda"), 0.3, None)
+        assert {value.device.type for value in middle.state_dict().values()} == {"cuda"}
+        assert torch.equal(predict(middle, data), expected)
+        mean = average_weights([source.state_dict(), tuned.state_dict()])
+        assert {value.device.type for value in mean.values()} == {"cpu"}, "that of the first"

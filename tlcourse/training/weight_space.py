@@ -19,7 +19,7 @@ def average_weights(states: Sequence[State], shares: Sequence[float] | None = No
 
     Whole numbers, such as the count of batches that a batch normalisation has seen, are those of the first network.
     The running statistics are averaged like everything else, and that is wrong for them: `measure_batchnorm` mends it.
-    ValueError when networks do not match, or shares do not add up to 1.
+    The mean lies on the device of the first. ValueError when networks do not match, or shares do not add up to 1.
 
     Source: Wortsman et al., "Model soups: averaging weights of multiple fine-tuned models improves accuracy without
     increasing inference time", 2022, ICML.
@@ -30,7 +30,8 @@ def average_weights(states: Sequence[State], shares: Sequence[float] | None = No
     mean = {}
     for name, tensor in first.items():
         if tensor.is_floating_point():
-            mean[name] = sum(share * state[name] for share, state in zip(shares, states, strict=True))
+            parts = zip(shares, (state[name].to(tensor.device) for state in states), strict=True)
+            mean[name] = sum(share * part for share, part in parts)
         else:
             mean[name] = tensor.clone()
     return mean
