@@ -15,6 +15,7 @@ from tlcourse.models.pretrained import pretrained
 from tlcourse.notebook.results import results
 from tlcourse.repro import generator, seeded
 from tlcourse.training.recipe import Recipe
+from tools.pretended_gpu import pretended_gpu
 
 
 @pytest.fixture(scope="module")
@@ -188,3 +189,10 @@ def test_the_same_seed_gives_the_same():
     first = peeking.peek(4)
     with seeded("elsewhere"):
         assert peeking.peek(4) == first
+
+
+def test_mixed_images_are_trained_on_here_and_on_a_gpu():
+    once = Recipe(epochs=1, steps=2)
+    here = experiment.worth_trial("CutMix", "scratch", 0, once)
+    with pretended_gpu():
+        assert experiment.worth_trial("CutMix", "scratch", 0, once) == here

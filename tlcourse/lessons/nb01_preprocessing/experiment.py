@@ -115,6 +115,15 @@ class MixedSet:
     images: ImageSet
     mixing: Mixing
 
+    @property
+    def labels(self) -> torch.Tensor:
+        """The labels of the set, before they are mixed."""
+        return self.images.labels
+
+    def to(self, device: torch.device | str) -> "MixedSet":
+        """Return the set with images and labels on `device`."""
+        return replace(self, images=self.images.to(device))
+
     def batches(self, size: int, *, steps: int, transform: Transform, seed: int) -> MixedBatches:
         """Return the batches of the set, mixed."""
         plain = self.images.batches(size, steps=steps, transform=transform, seed=seed)
