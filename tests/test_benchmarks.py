@@ -13,7 +13,7 @@ from scipy import stats
 import tlcourse as tl
 from benchmarks.peers import figure, measure, table
 from benchmarks.peers.network import network
-from benchmarks.peers.workloads import CONTESTANTS, COURSE, ROOT, WORKLOADS
+from benchmarks.peers.workloads import CONTESTANTS, COURSE, RESULTS, ROOT, WORKLOADS
 
 EVERYBODY = {COURSE, "tutorial", "tutorial, 2 workers", "expert", "fastai", "Lightning", "timm"}
 
@@ -165,3 +165,11 @@ def test_what_was_measured_is_not_measured_again(tmp_path, monkeypatch):
     assert [job.contestant for job in asked] == [COURSE, "expert", "expert"]
     assert measure.measure_all(["few"], [COURSE, "expert"], 1, "cpu") == 0
     assert len(asked) == 3
+
+
+def test_the_readme_shows_the_picture_with_the_ratios_that_were_measured():
+    rows, growth = (pd.read_csv(RESULTS / name) for name in ("speed.csv", "growth.csv"))
+    image = f"![{figure.in_words(table.summary(rows), growth)}]"
+    assert f"{image}(speed.png)" in (RESULTS / "speed.md").read_text(encoding="utf-8")
+    assert f"{image}(benchmarks/results/speed.png)" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert rows.groupby("workload")["seed"].nunique().min() >= 5

@@ -180,13 +180,14 @@ def floor_in_words() -> list[str]:
         "The least that the course's work could take here, on all threads: its multiply-adds at the rate of a product "
         "of matrices or a large convolution, or the bytes that its layers read and write at the rate of a copy, "
         "whichever takes longer. Decoding, augmentation and the optimiser are in no floor; a profile says where the "
-        "time goes.",
+        "time goes. It sees the main thread alone, not those that read photographs and ask the network about them.",
     ]
 
 
 def growth_in_words() -> list[str]:
     return [
-        "One run each. Memory of folders is what remains beside the features that a probe keeps, 5 kB a photograph.",
+        "One run each. A probe reads photographs when it needs them, and keeps the features, 5 kB a photograph, of "
+        "which the search for the head makes up to four copies.",
     ]
 
 

@@ -49,9 +49,16 @@ def one_pass(
                 seen = network.forward_features(x)
             return head(seen.float()).cpu()  # in 32 bits, so that no two classes get the same number
 
-        if len(rows) == 1:  # of which every core takes a part
-            return answer(rows[0])
-        return torch.cat(side_by_side(answer, [(some,) for some in rows], progress is not None, progress or ""))
+        first = answer(rows[0])  # of which every core takes a part
+        # One block for all: answers of their own would lie between what layers need, and keep it from being used again.
+        answers = first.new_empty(count, *first.shape[1:])
+        answers[rows[0]] = first
+
+        def keep(some: torch.Tensor) -> None:
+            answers[some] = answer(some)
+
+        side_by_side(keep, [(some,) for some in rows[1:]], progress is not None, progress or "")
+        return answers
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:

@@ -145,13 +145,13 @@ def cross_validated_probe(
 
 
 def _in_few_numbers(known: CachedFeatures) -> CachedFeatures:
-    """Return features of unit size, turned so that N photographs need at most N numbers each, float64.
+    """Return features of unit size; of few photographs turned so that N need at most N numbers each, in float64.
 
     The weights of a penalised head are a sum of the features that it learned from, so turning all of them changes no
-    answer, and heads are found several times sooner.
+    answer, and heads are found several times sooner. Many stay in float32, as copies would be most of the memory.
     """
-    x = (known.features - known.features.mean(0)).double() / (known.features.std().item() or 1.0)
-    return known._replace(features=torch.linalg.qr(x.T).R.T.contiguous() if len(x) < x.shape[1] else x)
+    x = (known.features - known.features.mean(0)).div_(known.features.std().item() or 1.0)
+    return known._replace(features=torch.linalg.qr(x.double().T).R.T.contiguous() if len(x) < x.shape[1] else x)
 
 
 def photo_folds(labels: torch.Tensor, groups: torch.Tensor, seed: int = 0) -> tuple[Fold, ...]:
