@@ -3,7 +3,7 @@
 Two cores that work on one batch wait for each other after every layer, and while one of them reads photographs, the
 network waits. So each core has a batch of its own, which it reads and then sends through. Folding saves a pass over
 memory for every convolution, and moves logits by rounding alone. Processors that multiply numbers of 16 bits (bfloat16)
-do so up to the head, in half of the time: features move by less than a hundredth of their size. Others compute in 32.
+do so up to the head, in half of the time: features move by about a hundredth of their size. Others compute in 32.
 """
 
 from collections.abc import Callable
@@ -66,7 +66,7 @@ def multiplies_bfloat16(device: torch.device) -> bool:
 
     Without them, PyTorch computes in bfloat16 too, but slower than in 32 bits.
     """
-    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # PyTorch before 2.11
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # an older PyTorch does not say
         return False
     able = torch.cpu.get_capabilities()
     return able.get("avx512_bf16", False) or able.get("amx_bf16", False)

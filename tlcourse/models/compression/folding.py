@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import itertools
 from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
@@ -57,8 +58,8 @@ def folded_in_training(model: nn.Module, x: torch.Tensor) -> Iterator[list[Pair]
     with evaluation_mode(model), torch.no_grad():
         before = model(x)
         pairs = [pair for pair in find_pairs(model, x) if getattr(model.get_submodule(pair.norm), "holds_still", False)]
-        folded = [model.get_submodule(name) for pair in pairs for name in pair]
-        for conv, norm in zip(folded[::2], folded[1::2], strict=True):
+        folded = [tuple(map(model.get_submodule, pair)) for pair in pairs]
+        for conv, norm in folded:
             conv.forward, norm.forward = partial(_convolve_and_normalise, conv, norm), _as_it_is
         if not _level(before, model(x)):
             _plain_again(folded)
@@ -77,8 +78,8 @@ def _as_it_is(x: torch.Tensor) -> torch.Tensor:
     return x
 
 
-def _plain_again(layers: list[nn.Module]) -> None:
-    for layer in layers:
+def _plain_again(folded: list[tuple[nn.Module, ...]]) -> None:
+    for layer in itertools.chain(*folded):
         vars(layer).pop("forward", None)
 
 
