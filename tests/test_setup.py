@@ -1,8 +1,10 @@
 """The two ways to set up agree, the two commands do what the README says, and everything needed is packed."""
 
+import importlib
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -14,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 import tlcourse
+from tlcourse import cli
 from tools import draw_pictures
 
 ROOT = Path(__file__).parent.parent
@@ -153,6 +156,30 @@ def test_the_readme_names_the_commands_and_every_notebook():
     assert CONDA["name"] == "tlcourse"
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
         assert f"notebooks/{notebook.name}" in readme
+
+
+def commands_in_the_readme():
+    """The lines of its blocks that call the course's own command, without what they say about it."""
+    blocks = re.findall(r"^```\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    return [shlex.split(line, comments=True) for line in lines if line.startswith("tlcourse ")]
+
+
+@pytest.mark.parametrize("words", commands_in_the_readme(), ids=" ".join)
+def test_a_command_in_the_readme_has_arguments_that_it_understands(words, monkeypatch):
+    asked = []
+    module = importlib.import_module(cli.COMMANDS[words[1]][0])
+    monkeypatch.setattr(module, "run", lambda options: asked.append(options) or 0)
+    assert cli.main(words[1:]) == 0
+    assert len(asked) == 1
+    assert all(re.fullmatch(r"[\w./,-]+", word) for word in words)
+
+
+def test_the_readme_shows_every_command_and_every_folder_of_the_module():
+    assert {words[1] for words in commands_in_the_readme()} == set(cli.COMMANDS) - {"progress"}
+    folders = [path.parent.name for path in (ROOT / "tlcourse").glob("*/__init__.py")]
+    line = next(line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `tlcourse/` |"))
+    assert [name for name in folders if f"`{name}`" not in line] == ["pages"]  # templates, no idea of the course
 
 
 def test_pictures_in_the_readme_exist_and_have_a_text():

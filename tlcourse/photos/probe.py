@@ -137,7 +137,7 @@ def cross_validated_probe(
     for penalty in _checked(penalties):
         logits = []
         for rest, held_out in folds:
-            probe = solve_probe(*short.subset(rest), classes, penalty, balanced=True)
+            probe = solve_probe(*short.subset(rest), classes, penalty, balanced=True, unit_size=short is known)
             logits.append(answers_of(probe, short.features[held_out]))
         tried.append((penalty, torch.cat(logits)))
     penalty, logits = min(tried, key=lambda one: F.cross_entropy(one[1], asked.labels).item())
@@ -145,13 +145,16 @@ def cross_validated_probe(
 
 
 def _in_few_numbers(known: CachedFeatures) -> CachedFeatures:
-    """Return features of unit size; of few photographs turned so that N need at most N numbers each, in float64.
+    """Return features of few photographs in unit size, turned so that N need at most N numbers each, in float64.
 
     The weights of a penalised head are a sum of the features that it learned from, so turning all of them changes no
-    answer, and heads are found several times sooner. Many stay in float32, as copies would be most of the memory.
+    answer, and heads are found several times sooner. Many stay as they are: copies would be most of the memory.
     """
-    x = (known.features - known.features.mean(0)).div_(known.features.std().item() or 1.0)
-    return known._replace(features=torch.linalg.qr(x.double().T).R.T.contiguous() if len(x) < x.shape[1] else x)
+    x = known.features
+    if len(x) >= x.shape[1]:
+        return known
+    x = (x - x.mean(0)).div_(x.std().item() or 1.0)
+    return known._replace(features=torch.linalg.qr(x.double().T).R.T.contiguous())
 
 
 def photo_folds(labels: torch.Tensor, groups: torch.Tensor, seed: int = 0) -> tuple[Fold, ...]:
