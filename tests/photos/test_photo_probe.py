@@ -53,6 +53,11 @@ def test_photographs_that_were_not_learned_from_choose_the_penalty():
     assert cross_validated_probe(twice, torch.arange(40).repeat(2), 2).penalty == 100.0
 
 
+def test_features_that_are_all_the_same_have_no_size_and_no_weight():
+    found = module.fitted(CachedFeatures(torch.ones(6, 2), torch.arange(6) % 2), 2, 1.0)
+    assert found.weight.abs().max() < 1e-12
+
+
 @pytest.mark.parametrize("features", [5, 100])
 def test_cross_validation_is_that_of_another_library(features):
     from sklearn.linear_model import LogisticRegression

@@ -85,7 +85,7 @@ def right(probe, known):
 
 def test_more_points_of_the_same_clouds_help_and_points_elsewhere_harm():
     known, unknown, asked = clouds(6, 1), clouds(300, 2), clouds(900, 3)
-    alone = solve_probe(*known, 3, 1.0, balanced=True, unit_size=True)
+    alone = solve_probe(*known, 3, 1.0, balanced=True, size=known.features.std().item())
     beside, learned = self_trained(known, unknown.features, alone, 3, 1.0)
     assert right(beside, asked) > right(alone, asked) + 0.1
     counts = [int(((answers_of(beside, unknown.features).argmax(1) == c) & (learned >= 0)).sum()) for c in range(3)]

@@ -51,14 +51,9 @@ def test_at_unit_size_a_penalty_means_the_same_for_features_of_any_size(at_a_tim
     x, y = cloud()
     expected = solve_probe(x.double() / x.std(), y, 4)
     for factor in (1.0, 64.0):
-        found = solve_probe(x * factor + 3, y, 4, unit_size=True)
+        found = solve_probe(x * factor + 3, y, 4, size=factor * x.std().item())
         assert torch.allclose(found.weight * factor * x.std(), expected.weight, atol=1e-5)
     assert not torch.allclose(solve_probe(x * 64, y, 4).weight * 64 * x.std(), expected.weight, atol=1e-2)
-
-
-def test_features_that_are_all_the_same_have_no_size_and_no_weight():
-    found = solve_probe(torch.ones(6, 2), torch.arange(6) % 2, 2, unit_size=True)
-    assert found.weight.abs().max() < 1e-12
 
 
 def test_only_the_head_is_written(network):
@@ -89,6 +84,12 @@ X, Y = cloud()
 def test_what_has_no_solution_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         solve_probe(*arguments)
+
+
+@pytest.mark.parametrize("size", [0.0, -1.0, float("nan")])
+def test_features_are_divided_by_what_is_above_0(size):
+    with pytest.raises(ValueError, match="above 0 was expected, such as the standard deviation"):
+        solve_probe(X, Y, 4, size=size)
 
 
 def test_what_does_not_converge_or_fit_is_refused(network):

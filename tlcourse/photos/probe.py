@@ -94,7 +94,7 @@ def cache_features(model: nn.Module, photos: PhotoSource, progress: bool = False
 
 def fitted(known: CachedFeatures, classes: int, penalty: float) -> Probe:
     """Return the best head of a penalty; every class counts the same, however few photographs it has."""
-    return solve_probe(*known, classes, penalty, balanced=True, unit_size=True)
+    return solve_probe(*known, classes, penalty, balanced=True, size=_size(known.features))
 
 
 def answers_of(probe: Probe, features: torch.Tensor) -> torch.Tensor:
@@ -133,19 +133,24 @@ def cross_validated_probe(
     """
     folds = photo_folds(known.labels, groups, seed)
     asked = known.subset(torch.cat([held_out for _, held_out in folds]))
-    short, tried = _in_few_numbers(known), []
+    short, size, tried = _in_few_numbers(known), _size(known.features), []
     for penalty in _checked(penalties):
         logits = []
         for rest, held_out in folds:
-            probe = solve_probe(*short.subset(rest), classes, penalty, balanced=True, unit_size=short is known)
+            probe = solve_probe(*short.subset(rest), classes, penalty, balanced=True, size=size)
             logits.append(answers_of(probe, short.features[held_out]))
         tried.append((penalty, torch.cat(logits)))
     penalty, logits = min(tried, key=lambda one: F.cross_entropy(one[1], asked.labels).item())
     return ChosenProbe(fitted(known, classes, penalty), penalty, known, asked, logits, folds)
 
 
+def _size(features: torch.Tensor) -> float:
+    """Return the standard deviation of all numbers, or 1 where they are all alike."""
+    return features.std().item() or 1.0
+
+
 def _in_few_numbers(known: CachedFeatures) -> CachedFeatures:
-    """Return features of few photographs in unit size, turned so that N need at most N numbers each, in float64.
+    """Return features of few photographs turned so that N need at most N numbers each, in float64.
 
     The weights of a penalised head are a sum of the features that it learned from, so turning all of them changes no
     answer, and heads are found several times sooner. Many stay as they are: copies would be most of the memory.
@@ -153,8 +158,8 @@ def _in_few_numbers(known: CachedFeatures) -> CachedFeatures:
     x = known.features
     if len(x) >= x.shape[1]:
         return known
-    x = (x - x.mean(0)).div_(x.std().item() or 1.0)
-    return known._replace(features=torch.linalg.qr(x.double().T).R.T.contiguous())
+    x = (x - x.mean(0)).double()
+    return known._replace(features=torch.linalg.qr(x.T).R.T.contiguous())
 
 
 def photo_folds(labels: torch.Tensor, groups: torch.Tensor, seed: int = 0) -> tuple[Fold, ...]:

@@ -39,7 +39,7 @@ def solve_probe(
     penalty: float = PENALTY,
     *,
     balanced: bool = False,
-    unit_size: bool = False,
+    size: float = 1.0,
 ) -> Probe:
     """Find the linear layer with the lowest loss on `[N, features]`: `cross-entropy + penalty/(2N) |W|^2`.
 
@@ -47,16 +47,15 @@ def solve_probe(
     schedule and no seed are needed. L-BFGS guesses the curvature from the last few gradients and gets there in some
     dozens of steps, from zeros. The bias is free. The more images there are, the less the penalty counts beside them;
     scikit-learn's `LogisticRegression(C=1 / penalty)` has the same minimum. With `balanced`, every class counts the
-    same in the loss, however few images it has, as by scikit-learn's `class_weight="balanced"`. With `unit_size`,
-    features are divided by their standard deviation, one number, so that a penalty means the same for every network;
-    the layer that is returned takes them as they are. ArithmeticError when L-BFGS did not converge.
+    same in the loss, however few images it has, as by scikit-learn's `class_weight="balanced"`. Features are divided by
+    `size`, such as their standard deviation, one number, so that a penalty means the same for every network; the layer
+    that is returned takes them as they are. ArithmeticError when L-BFGS did not converge.
 
     Source: Liu and Nocedal, "On the limited memory BFGS method for large scale optimization", 1989, Mathematical
     Programming.
     """
-    _check(features, labels, classes, penalty)
+    _check(features, labels, classes, penalty, size)
     middle = sum(part.double().sum(0) for part in features.split(AT_A_TIME)) / len(features)
-    size = (features.std().item() if unit_size else 1.0) or 1.0
     share = class_shares(labels.to(features.device), classes, balanced)  # of each image in the loss, [N, 1]
     portions = _portions(features, middle, size, labels, classes, share)
     weight, bias = middle.new_zeros(classes, len(middle)), middle.new_zeros(classes)
@@ -152,7 +151,7 @@ def linear_probe(model: nn.Module, labelled: ImageSet, penalty: float = PENALTY)
     return probe
 
 
-def _check(features: torch.Tensor, labels: torch.Tensor, classes: int, penalty: float) -> None:
+def _check(features: torch.Tensor, labels: torch.Tensor, classes: int, penalty: float, size: float) -> None:
     if features.ndim != 2 or labels.shape != features.shape[:1] or classes < 2:
         raise ValueError(
             f"features have shape {list(features.shape)}, labels {list(labels.shape)}, for {classes} classes. Expected "
@@ -169,4 +168,8 @@ def _check(features: torch.Tensor, labels: torch.Tensor, classes: int, penalty: 
         raise ValueError(
             f"penalty is {penalty}, but a number above 0 was expected: without it, labels that a line can separate "
             "call for infinite weights, and there is no minimum. Try 1."
+        )
+    if not size > 0:
+        raise ValueError(
+            f"size is {size}, but a number above 0 was expected, such as the standard deviation of the features."
         )
