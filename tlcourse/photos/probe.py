@@ -133,13 +133,12 @@ def cross_validated_probe(
     """
     folds = photo_folds(known.labels, groups, seed)
     asked = known.subset(torch.cat([held_out for _, held_out in folds]))
-    short, size, tried = _in_few_numbers(known), _size(known.features), []
-    for penalty in _checked(penalties):
-        logits = []
-        for rest, held_out in folds:
-            probe = solve_probe(*short.subset(rest), classes, penalty, balanced=True, size=size)
-            logits.append(answers_of(probe, short.features[held_out]))
-        tried.append((penalty, torch.cat(logits)))
+    short, size, answers = _in_few_numbers(known), _size(known.features), []
+    for rest, held_out in folds:
+        learned, shown = short.subset(rest), short.features[held_out]
+        probes = [solve_probe(*learned, classes, penalty, balanced=True, size=size) for penalty in _checked(penalties)]
+        answers.append([answers_of(probe, shown) for probe in probes])
+    tried = [(penalty, torch.cat(said)) for penalty, said in zip(penalties, zip(*answers, strict=True), strict=True)]
     penalty, logits = min(tried, key=lambda one: F.cross_entropy(one[1], asked.labels).item())
     return ChosenProbe(fitted(known, classes, penalty), penalty, known, asked, logits, folds)
 

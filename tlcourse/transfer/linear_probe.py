@@ -105,12 +105,14 @@ def _portions(
     """Return what gives features `[B, features]` and answers `[B, classes]` in float64, and shares `[B, 1]`.
 
     The free bias takes the shift to 0 up again; around 0, L-BFGS needs far fewer steps. Many images are not in float64
-    all at once, and of few that is done once.
+    all at once, but one portion after the other in the same memory, and of few that is done once.
     """
     parts = list(zip(features.split(AT_A_TIME), labels.split(AT_A_TIME), share.split(AT_A_TIME), strict=True))
+    memory = middle.new_empty(len(parts[0][0]), len(middle))
 
     def prepared(x: torch.Tensor, y: torch.Tensor, share: torch.Tensor) -> Portion:
-        return (x - middle).div_(size), F.one_hot(y.to(x.device), classes).double(), share
+        unit = torch.sub(x, middle, out=memory[: len(x)]).div_(size)
+        return unit, F.one_hot(y.to(x.device), classes).double(), share
 
     if len(parts) > 1:
         return lambda: itertools.starmap(prepared, parts)
