@@ -42,6 +42,13 @@ def test_importing_the_course_is_enough() -> None:
     assert new_pages("import tlcourse") < 20
 
 
+@needs_glibc
+def test_inside_a_block_that_was_freed_goes_back_and_afterwards_it_is_kept_again() -> None:
+    begin = "from tlcourse.allocator import large_blocks_go_back; inside = large_blocks_go_back(); inside.__enter__()"
+    assert new_pages(begin) > 100
+    assert new_pages(f"{begin}; inside.__exit__(None, None, None)") < 20
+
+
 @pytest.mark.parametrize("name", CHOSEN_BY_THE_USER)
 def test_what_the_environment_says_stays(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "1")

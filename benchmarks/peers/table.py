@@ -186,8 +186,8 @@ def floor_in_words() -> list[str]:
 
 def growth_in_words() -> list[str]:
     return [
-        "One run each. A probe reads photographs when it needs them, and keeps the features, 5 kB a photograph, of "
-        "which the search for the head makes up to four copies.",
+        "One run each. A probe reads photographs when it needs them, and keeps the features, 5 kB a photograph, and of "
+        "four fifths of them a copy while it looks for the head.",
     ]
 
 

@@ -46,6 +46,12 @@ def test_a_set_says_what_is_in_it_and_parts_keep_paths_and_labels_together(photo
     assert sorted(first.paths + second.paths) == sorted(photos.paths)
     assert first.paths == photos.split(0.75, seed=3)[0].paths
     assert first.paths != photos.split(0.75, seed=4)[0].paths
+    both, thumbnails = first.joined(second), torch.arange(12, dtype=torch.uint8)[:, None]
+    assert both.paths == first.paths + second.paths
+    assert both.labels.tolist() == [*first.labels.tolist(), *second.labels.tolist()]
+    assert both.groups.tolist() == [*first.groups.tolist(), *second.groups.tolist()]
+    shown = replace(photos, thumbnails=thumbnails)
+    assert shown.subset(photos.labels == 1).joined(shown).thumbnails.tolist()[:5] == [[8], [9], [10], [11], [0]]
 
 
 NOTHING = torch.tensor([], dtype=torch.int64)

@@ -58,6 +58,12 @@ class PhotoSet:
         thumbnails = None if self.thumbnails is None else self.thumbnails[rows]
         return replace(self, paths=paths, labels=self.labels[rows], groups=self.groups[rows], thumbnails=thumbnails)
 
+    def joined(self, others: "PhotoSet") -> "PhotoSet":
+        """Return these and then others of the same division, whose classes and groups are numbered as here."""
+        labels, groups = torch.cat([self.labels, others.labels]), torch.cat([self.groups, others.groups])
+        thumbnails = None if self.thumbnails is None else torch.cat([self.thumbnails, others.thumbnails])
+        return replace(self, paths=self.paths + others.paths, labels=labels, groups=groups, thumbnails=thumbnails)
+
     def few(self, per_class: int, seed: int = 0) -> "PhotoSet":
         """Keep a few photographs of every class, no two near duplicates; raises ValueError where there are fewer."""
         draws = generator("few", seed)

@@ -203,13 +203,9 @@ def _first_probe(
     """Find the probe of all photographs, or where it will be fine-tuned, of those for training."""
     if not probe_only:
         return probe_photos(model, *sources, progress)
-    groups = torch.cat([source.photos.groups for source in sources])
-    return _of_all(model, _of_both(model, *sources, progress), groups, seed)
-
-
-def _of_both(model: nn.Module, train: PhotoSource, validation: PhotoSource, progress: bool) -> CachedFeatures:
-    """Cache the features of all; those of either part alone are let go here, as they are most of the memory."""
-    return cache_features(model, train, progress).joined(cache_features(model, validation, progress))
+    photos = sources[0].photos.joined(sources[1].photos)
+    known = cache_features(model, PhotoSource(photos, sources[0].preprocessing), progress)
+    return _of_all(model, known, photos.groups, seed)
 
 
 def _of_all(model: nn.Module, known: CachedFeatures, groups: torch.Tensor, seed: int) -> ChosenProbe:

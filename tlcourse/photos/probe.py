@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tlcourse.allocator import large_blocks_go_back
 from tlcourse.data.splits import stratified_group_folds
 from tlcourse.photos.memory import PhotoSource
 from tlcourse.photos.one_pass import one_pass
@@ -116,6 +117,7 @@ def solve_photo_probe(
     return min(tried, key=lambda one: one.validation_loss)
 
 
+@large_blocks_go_back()
 def cross_validated_probe(
     known: CachedFeatures,
     groups: torch.Tensor,
