@@ -179,7 +179,7 @@ def test_the_readme_shows_every_command_and_every_folder_of_the_module():
     assert {words[1] for words in commands_in_the_readme()} == set(cli.COMMANDS) - {"progress"}
     folders = [path.parent.name for path in (ROOT / "tlcourse").glob("*/__init__.py")]
     line = next(line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `tlcourse/` |"))
-    assert [name for name in folders if f"`{name}`" not in line] == ["pages"]  # templates, no idea of the course
+    assert [name for name in folders if f"`{name}`" not in line] == []
 
 
 def test_pictures_in_the_readme_exist_and_have_a_text():

@@ -286,11 +286,11 @@ def test_scratch_looks_better_by_its_roc_than_by_its_precision(live, piles):
     assert precision["letters"] > 0.75
 
 
-def test_scratch_needs_cooling_and_what_it_does_to_the_others(converged):
+def test_scratch_needs_a_temperature_and_what_it_does_to_the_others(converged):
     errors = converged.melt(["network", "seed"], ["error_before", "error_after"], "when", "error")
-    cooled = paired(errors, "error", "when", "error_after", "error_before", by="network").set_index("network")
-    assert dict(cooled["verdict"]) == {"scratch": "lower", "letters": "lower", "digits": "open"}
-    letters = -cooled.loc["letters", ["mean", "high", "low"]]
+    scaled = paired(errors, "error", "when", "error_after", "error_before", by="network").set_index("network")
+    assert dict(scaled["verdict"]) == {"scratch": "lower", "letters": "lower", "digits": "open"}
+    letters = -scaled.loc["letters", ["mean", "high", "low"]]
     assert letters.tolist() == pytest.approx([2.3, 0.4, 4.3], abs=0.06)
     mean = errors.groupby(["network", "when"])["error"].mean()
     assert mean["scratch", "error_before"] == pytest.approx(25, abs=0.5)

@@ -33,11 +33,13 @@ def _neighbours(seed: int) -> list[Case]:
     draw = generator("05.q2", seed)
 
     def case(count: int, k: int, note: str = "", twins: bool = False) -> Case:
-        features = torch.randn(count, 2, generator=draw).mul(10).round() / 10
         labels = torch.arange(count) % 2
-        if twins:
-            features[2] = features[0]  # of the same class
-        return Case((features, labels, k), note=note)
+        while True:
+            features = torch.randn(count, 2, generator=draw).mul(10).round() / 10
+            if twins:
+                features[2] = features[0]  # of the same class
+            if not _ties_matter(features, labels, k):
+                return Case((features, labels, k), note=note)
 
     lonely = torch.tensor([[0.0, 0.0], [0.0, 0.0], [0.3, 0.0], [0.4, 0.0], [5.0, 0.0]])
     unlike = torch.tensor([[0.0, 0.0], [0.0, 0.0], [3.0, 0.0], [3.5, 0.0]])
@@ -50,6 +52,19 @@ def _neighbours(seed: int) -> list[Case]:
         case(8, 1, "two images are the same", twins=True),
     ]
     return edges + [case(count, k) for count, k in ((6, 1), (7, 3), (9, 5), (12, 3))]
+
+
+def _ties_matter(features: torch.Tensor, labels: torch.Tensor, k: int) -> bool:
+    """Whether images of both classes are equally far from another one, and only some of them are among its k nearest.
+
+    Which of them a right answer asks is then up to its sorting, and to how it rounds.
+    """
+    far = (10 * torch.cdist(features, features)).square().round()  # [N, N], whole numbers: what is equal is equal
+    far.fill_diagonal_(float("inf"))
+    last = far.sort(1).values[:, k - 1 : k]
+    tied, cut = far == last, (far <= last).sum(1) > k
+    of_both = (tied & (labels == 0)).any(1) & (tied & (labels == 1)).any(1)
+    return bool((of_both & cut).any())
 
 
 def _clouds(seed: int) -> list[Case]:

@@ -67,8 +67,12 @@ def _answers(seed: int) -> list[Case]:
         return Case((torch.tensor(confidence), torch.tensor(right).bool(), promise), note=note)
 
     def case(images: int, promise: float) -> Case:
-        confidence = (0.5 + 0.5 * torch.rand(images, generator=draw)).mul(20).round() / 20  # some are equal
-        return Case((confidence, torch.rand(images, generator=draw) < confidence, promise))
+        while True:
+            confidence = (0.5 + 0.5 * torch.rand(images, generator=draw)).mul(20).round() / 20  # some are equal
+            right = torch.rand(images, generator=draw) < confidence
+            shares = torch.stack([right[confidence >= least].double().mean() for least in confidence])
+            if (shares - promise).abs().min() > 1e-6:  # else rounding decides, as 9/10 is below 0.9 in 32 bits
+                return Case((confidence, right, promise))
 
     edges = [
         given([0.6], [1], 0.9, "one image"),
