@@ -240,11 +240,6 @@ def test_pictures_say_what_they_show():
     told = figures.strange_examples_figure(4)[1], figures.scenes_figure(4)[1]
     assert "blank patches" in told[0]
     assert "petals" in told[1]
-    scores = {"energy": torch.arange(5.0) + 3}, {"energy": torch.arange(5.0)}
-    assert "energy 92 %" in figures.roc_figure(*scores)[1]
-    confidence, right = torch.linspace(1, 0.5, 200), torch.arange(200) < 180
-    said = figures.coverage_figure(confidence, right, keep_promise(confidence, right, 95), 95)[1]
-    assert said == "With everything answered, 90.0 % are right; with 80 %, 100.0 %."
 
 
 def test_a_picture_of_an_attack_says_whose_answers_changed():

@@ -125,8 +125,14 @@ def test_sureness_along_the_dial(sure):
     }
 
 
+def over_corruptions(rows):
+    """The mean over all corruptions of what was measured, a row for each way and seed."""
+    some = rows[rows["kind"] != SHIFT]
+    return some.groupby(["way", "seed"], sort=False)[["accuracy", *sureness.ERRORS, "chance"]].mean().reset_index()
+
+
 def test_sureness_under_corruptions(sure):
-    mean = sureness.over_corruptions(sure)
+    mean = over_corruptions(sure)
     long = mean.melt(["way", "seed"], list(sureness.ERRORS), "temperature", "points")
     tuned = long[long["way"] == FINE_TUNED]
     assert said(mean, "error", "way") == {
@@ -180,7 +186,7 @@ def test_one_corrupted_temperature_does_not_fit_all_kinds(sure):
 
 
 def test_what_halves_the_calibration_error(sure):
-    mean = sureness.over_corruptions(sure).set_index("seed")
+    mean = over_corruptions(sure).set_index("seed")
     tuned = mean.loc[mean["way"] == FINE_TUNED, "error"]
     over = {}
     for way in sureness.WAYS:

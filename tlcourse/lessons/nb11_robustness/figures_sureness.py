@@ -1,7 +1,5 @@
 """Pictures of sureness, strange inputs, promises, attacks and backgrounds, each with the sentence that says it."""
 
-from collections.abc import Mapping
-
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
@@ -10,10 +8,7 @@ from torch import nn
 
 from tlcourse.data.imageset import ImageSet
 from tlcourse.data.worlds import load
-from tlcourse.evaluation.metrics import roc_curve
 from tlcourse.evaluation.predict import predict
-from tlcourse.evaluation.selective import Promise, answered_and_right, risk_coverage
-from tlcourse.evaluation.strange import auroc
 from tlcourse.lessons.nb11_robustness.attacks import FGSM, ITSELF, NOISE, PGD, RELATIVE, SOURCE, STRANGER
 from tlcourse.lessons.nb11_robustness.conditions import SHIFT, pool_under
 from tlcourse.lessons.nb11_robustness.networks import FINE_TUNED, PROBE
@@ -30,7 +25,6 @@ from tlcourse.notebook.figures import (
     dots,
     draw_images,
     lines,
-    plain,
     styles_of,
 )
 
@@ -100,38 +94,6 @@ def strange_figure(rows: pd.DataFrame) -> Shown:
     axes[0].get_legend().remove()
     axes[1].legend(**BESIDE)
     return figure, " ".join(said)
-
-
-def roc_figure(strange: Mapping[str, torch.Tensor], familiar: Mapping[str, torch.Tensor], title: str = "") -> Shown:
-    """Draw the ROC curve of every score, by name, of strange images and of familiar ones."""
-    figure, ax = plt.subplots(figsize=(5.5, 4.5), layout="constrained")
-    said = []
-    for colour, (name, scores) in zip(PALETTE, strange.items(), strict=False):
-        both = torch.cat([scores, familiar[name]])
-        curve = roc_curve(torch.arange(len(both)) < len(scores), both)
-        area = auroc(scores, familiar[name])
-        ax.plot(100 * curve.x, 100 * curve.y, color=colour, linewidth=2, label=f"{name}: {area:.0f} %")
-        said.append(f"{name} {area:.0f} %")
-    ax.plot([0, 100], [0, 100], color=GREY, linestyle=":")
-    ax.set(xlabel="digits called strange (%)", ylabel="strange images called so (%)", title=title)
-    ax.legend(title="area under the curve", frameon=False)
-    plain(ax)
-    return figure, f"ROC curves of scores of strangeness; areas: {'; '.join(said)}."
-
-
-def coverage_figure(confidence: torch.Tensor, right: torch.Tensor, found: Promise, promise: float) -> Shown:
-    """Draw which share of the answers is right while more is answered, and where a promise ends."""
-    figure, ax = plt.subplots(figsize=(6.5, 3.8), layout="constrained")
-    curve = risk_coverage(confidence, right)
-    ax.plot(100 * curve.coverage, 100 * (1 - curve.risk), color=BLUE, linewidth=2)
-    ax.axhline(promise, color=GREY, linestyle=":")
-    answered, of_these = answered_and_right(confidence, right, found.threshold)
-    ax.plot(answered, of_these, "o", color=ORANGE, markersize=9)
-    ax.set(xlabel="answered, the surest first (%)", ylabel="of these right (%)", xlim=(0, 101))
-    ax.set(title=f"{promise:g} % promised: {answered:.0f} % can be answered")
-    plain(ax)
-    last = 100 * (1 - curve.risk[-1].item())
-    return figure, f"With everything answered, {last:.1f} % are right; with {answered:.0f} %, {of_these:.1f} %."
 
 
 def promise_figure(rows: pd.DataFrame, start: str = FINE_TUNED, promise: float = PROMISES[0]) -> Shown:

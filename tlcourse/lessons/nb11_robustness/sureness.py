@@ -107,10 +107,4 @@ def sureness(seeds: Sequence[int]) -> pd.DataFrame:
     return grid(trial, way=WAYS, seed=seeds)
 
 
-def over_corruptions(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean over all corruptions of what was measured, a row for each way and seed."""
-    some = rows[rows["kind"] != SHIFT]
-    return some.groupby(["way", "seed"], sort=False)[["accuracy", *ERRORS, "chance"]].mean().reset_index()
-
-
 MORE_TABLES = {"sureness": (sureness, 6)}
