@@ -2,4 +2,4 @@
 
 from tlcourse.lessons.nb12_your_own_images.experiment import photo_transfer
 
-TABLES = {"photo_transfer": (photo_transfer, 3)}
+TABLES = {"photo_transfer": (photo_transfer, 6)}
